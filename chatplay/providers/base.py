@@ -1,0 +1,83 @@
+"""What a provider is: one method that takes a request and yields chunks; the last carries the end.
+
+To add a provider, write a class with `name` and `stream` and register it in `registry.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from chatplay.params import Params
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = str  # "stop" | "length" | "content_filter" | "tool_calls" | what else a server says
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message as the model reads it."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call. `messages` is all that is sent, the system prompt first if there is one.
+
+    `stream=False` asks for the whole answer at once: the provider then yields one delta and the end.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    params: Params
+    stream: bool = True
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Token counts of one call. `estimated` when we counted because the server reported none."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int | None = None
+    estimated: bool = False
+
+
+@dataclass(frozen=True)
+class End:
+    """How an answer ended. Every field is None where the server did not say.
+
+    `sent` is the request body as the upstream received it, without messages and without the key.
+    """
+
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    model: str | None = None
+    request_id: str | None = None
+    system_fingerprint: str | None = None
+    sent: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of text, or the end (text is then empty). `size_bytes`: bytes read from the upstream."""
+
+    text: str = ""
+    end: End | None = None
+    size_bytes: int = 0
+
+
+class Provider(Protocol):
+    """A way to ask a model.
+
+    `stream` yields text chunks in order and exactly one last chunk with `end`. It raises only
+    `ProviderError`s. Closing the iterator (`aclose`, or cancelling the task that iterates) closes the
+    upstream connection. It runs on the hub's event loop and must not block it.
+    """
+
+    name: str
+
+    def stream(self, request: Request) -> AsyncIterator[Chunk]: ...
