@@ -80,8 +80,7 @@ class Params:
         tier="advanced",
         range=Range(0.0, 1.0),
         step=0.05,
-        help="Sample only from the likeliest tokens that together reach this probability. "
-        "1.0 leaves all tokens in.",
+        help="Sample only from the likeliest tokens that together reach this probability. 1.0 leaves all tokens in.",
     )
     seed: int | None = _param(
         None,
