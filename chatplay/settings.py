@@ -1,0 +1,215 @@
+"""What the environment or `.env` may set, checked once and then frozen; nothing is read at import.
+
+To add a setting, add a field to `Settings`. `.env.example` and the README's table are printed from it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
+
+from chatplay.errors import ConfigError
+from db.server_user import pick_data_dir
+
+ROOT = Path(__file__).resolve().parent.parent
+_OWN_NAMES = {"data_dir": "CHATPLAY_DATA_DIR", "dev": "CHATPLAY_DEV", "pg_bin_dir": "CHATPLAY_PG_BIN_DIR"}
+Network = IPv4Network | IPv6Network
+
+
+def variable_name(field: str) -> str:
+    """The environment variable behind the field `field`."""
+    return _OWN_NAMES.get(field, field.upper())
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _networks(values: tuple[Any, ...]) -> tuple[Network, ...]:
+    return tuple(ip_network(value, strict=False) for value in values)
+
+
+def _url(value: str) -> str:
+    TypeAdapter(HttpUrl).validate_python(value)
+    return value.rstrip("/")
+
+
+def _postgres_url(value: str) -> str:
+    if not value.startswith(("postgres://", "postgresql://", "postgresql+psycopg://")):
+        raise ValueError("it must begin with postgresql://")
+    return value
+
+
+def _sendable(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().isascii():
+        raise ValueError("it holds characters no HTTP header can carry; copy the key again")
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Networks = Annotated[tuple[Any, ...], BeforeValidator(_split), AfterValidator(_networks)]
+Url = Annotated[str, AfterValidator(_url)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Settings(BaseModel):
+    """Everything a start can vary. Build it with `load_settings`; `_SEC` values are seconds."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=variable_name, populate_by_name=True, hide_input_in_errors=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` lets the team in.")
+    port: int = Field(8501, ge=1, le=65_535, description="Port of the page, the routes and the WebSocket.")
+    public_url: Url | None = Field(
+        None, description="How people reach the app, such as `https://chat.example.org`; https makes cookies Secure."
+    )
+    trusted_proxies: Networks = Field(
+        (), description="Comma-separated addresses or networks whose `X-Forwarded-*` headers are believed."
+    )
+    data_dir: Path = Field(Path("data"), description="Folder of the database, logs and locks.")
+    database_url: Annotated[str, AfterValidator(_postgres_url)] | None = Field(
+        None, repr=False, description="Your own PostgreSQL 14 or newer; empty starts the embedded one."
+    )
+    database_pool_size: int = Field(20, ge=1, le=500, description="Database connections one process keeps at most.")
+    pg_bin_dir: Path | None = Field(
+        None, description="Folder with `initdb` and `pg_ctl` to use instead of the bundled ones."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much the log says.")
+
+    use_openai: bool = Field(False, description="Make the OpenAI-compatible server the default instead of Echo.")
+    openai_chat_model: str = Field("gpt-4o-mini", min_length=1, description="Default model of that server.")
+    openai_api_key: Annotated[SecretStr, AfterValidator(_sendable)] | None = Field(
+        None, description="Its key; never shown, never sent to a browser."
+    )
+    openai_base_url: Url | None = Field(None, description="Its address up to `/v1`; empty is OpenAI itself.")
+    openai_allowed_models: Names = Field(
+        (), description="Comma-separated models people may choose; empty allows all it offers."
+    )
+    dev: bool = Field(False, description="Development switch: allows `?provider=` in the address.")
+
+    connect_timeout_sec: Seconds = Field(5, description="Longest wait for a model server to accept a connection.")
+    first_token_timeout_sec: Seconds = Field(60, description="Longest wait for the first token.")
+    silence_timeout_sec: Seconds = Field(30, description="Longest silence in the middle of an answer.")
+    generation_timeout_sec: Seconds = Field(600, description="Longest time one answer may take in all.")
+    heartbeat_sec: Seconds = Field(2, description="How often a running answer says it is alive.")
+    reap_after_sec: Seconds = Field(10, description="Without a heartbeat for this long, it is marked interrupted.")
+    max_prompt_chars: int = Field(200_000, ge=1, le=10_000_000, description="Longest message a person may send.")
+
+    sign_in_days: float = Field(14, gt=0, le=366, description="A sign-in ends after this many days.")
+    sign_in_idle_hours: float = Field(72, gt=0, le=8_784, description="It ends earlier when unused for this long.")
+    sign_in_max_failures: int = Field(5, ge=1, le=1_000, description="Wrong passwords in a row before a lock.")
+    sign_in_lock_minutes: float = Field(15, gt=0, le=1_440, description="How long that lock lasts.")
+
+    health_poll_sec: Seconds = Field(15, description="How often each model server is asked whether it is well.")
+    health_check_ttl_sec: Seconds = Field(20, description="How long such an answer counts; keep it above the poll.")
+
+    @property
+    def cookie_secure(self) -> bool:
+        """True when people come over https, so that cookies must never travel without it."""
+        return self.public_url is not None and self.public_url.startswith("https://")
+
+    @property
+    def is_loopback(self) -> bool:
+        """True when only this machine can reach the app."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    def warnings(self) -> tuple[str, ...]:
+        """Settings that will run, but probably not as meant; each says the cure."""
+        found = []
+        if self.health_check_ttl_sec <= self.health_poll_sec:
+            found.append(
+                "HEALTH_CHECK_TTL_SEC is not above HEALTH_POLL_SEC: models will seem to stop between two polls. "
+                "Set HEALTH_CHECK_TTL_SEC higher."
+            )
+        if self.reap_after_sec < 2 * self.heartbeat_sec:
+            found.append("REAP_AFTER_SEC is below two heartbeats: running answers may be cut. Set it higher.")
+        if self.use_openai and self.openai_api_key is None and self.openai_base_url is None:
+            found.append("USE_OPENAI is on without OPENAI_API_KEY: OpenAI will refuse every call. Set the key.")
+        if not self.is_loopback and not self.cookie_secure:
+            found.append(
+                "HOST lets other machines in without TLS: passwords travel readable. "
+                "Put a TLS proxy in front and set PUBLIC_URL to its https address."
+            )
+        return tuple(found)
+
+
+def load_settings(
+    *, env_file: Path | None = ROOT / ".env", environ: Mapping[str, str] = os.environ, root: Path = ROOT
+) -> Settings:
+    """Settings from `environ` over `env_file` over the defaults; an empty value counts as not set.
+
+    A relative data folder is taken from `root`. Raises ConfigError naming every bad variable and its cure.
+    """
+    given = {**_read(env_file), **environ}
+    known = {
+        name: given[name].strip() for name in map(variable_name, Settings.model_fields) if given.get(name, "").strip()
+    }
+    try:
+        settings = Settings.model_validate(known)
+    except ValidationError as error:
+        raise _config_error(error, known) from None
+    chosen = root / settings.data_dir.expanduser()
+    data_dir = chosen if "CHATPLAY_DATA_DIR" in known else pick_data_dir(chosen)
+    return settings.model_copy(update={"data_dir": data_dir})
+
+
+def _read(env_file: Path | None) -> dict[str, str]:
+    if env_file is None or not env_file.is_file():
+        return {}
+    try:
+        return {name: value or "" for name, value in dotenv_values(env_file, interpolate=False).items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{env_file.name} cannot be read ({error}).", cure="Mend its permissions or its text."
+        ) from None
+
+
+def _config_error(error: ValidationError, known: Mapping[str, str]) -> ConfigError:
+    problems = []
+    for item in error.errors(include_url=False, include_context=False):
+        name = str(item["loc"][0])
+        shown = "" if name in ("OPENAI_API_KEY", "DATABASE_URL") else f" ({known.get(name, '')!r})"
+        reason = item["msg"].removeprefix("Value error, ")
+        problems.append(f"{name}{shown}: {reason[:1].lower()}{reason[1:]}.")
+    names = ", ".join(dict.fromkeys(str(item["loc"][0]) for item in error.errors()))
+    return ConfigError(" ".join(problems), cure=f"Correct {names} in the environment or in .env.")
+
+
+def settings_table() -> str:
+    """The README's Markdown table, one row per variable."""
+    rows = [f"| `{name}` | {f'`{value}`' if value else ''} | {text} |" for name, value, text in _documented()]
+    return "\n".join(["| Variable | Default | Meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def env_example() -> str:
+    """The text of `.env.example`: each variable, commented out, at its default."""
+    head = "# Copy to .env and take the # away from what you change. The environment wins over this file.\n"
+    return head + "".join(f"\n# {text}\n# {name}={value}\n" for name, value, text in _documented())
+
+
+def _documented() -> list[tuple[str, str, str]]:
+    fields = Settings.model_fields.items()
+    return [(variable_name(name), _shown(field.default), field.description or "") for name, field in fields]
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "" if default in (None, ()) else str(default)

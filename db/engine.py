@@ -1,0 +1,141 @@
+"""Connects to PostgreSQL and brings its tables to what this code expects, however many processes start at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from db.errors import MigrationError, UnsuitableServer
+
+OLDEST_MAJOR = 14
+_LOCK_KEY = 0x63686174_706C6179  # "chatplay": one number for all processes that migrate one database
+
+
+def make_engine(
+    url: str, *, pool_size: int, connect_timeout_sec: float = 5, application_name: str = "chatplay"
+) -> Engine:
+    """An engine over psycopg holding at most `pool_size` connections; a restarted server heals by itself.
+
+    Connects on first use. Raises UnsuitableServer there when the server is older than PostgreSQL 14.
+    """
+    engine = create_engine(
+        psycopg_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": max(2, round(connect_timeout_sec)), "application_name": application_name},
+    )
+    event.listen(engine, "connect", _check_version)
+    return engine
+
+
+def psycopg_url(url: str) -> URL:
+    """`url` (postgres://, postgresql:// or with a driver) as SQLAlchemy's URL for psycopg 3."""
+    try:
+        parsed = make_url(re.sub(r"^postgres://", "postgresql://", url))
+    except ArgumentError:
+        raise UnsuitableServer("DATABASE_URL is not an address.", cure=_URL_CURE) from None
+    if parsed.get_backend_name() != "postgresql":
+        raise UnsuitableServer(f"DATABASE_URL names {parsed.get_backend_name()}, not PostgreSQL.", cure=_URL_CURE)
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+_URL_CURE = "Write it as postgresql://user:password@host:5432/database."
+
+
+def libpq_url(url: str) -> str:
+    """`url` as psycopg.connect and pg_dump take it; the password, if any, is in it."""
+    return psycopg_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _check_version(connection: Any, _record: Any) -> None:
+    version = connection.info.server_version
+    if version < OLDEST_MAJOR * 10_000:
+        raise UnsuitableServer(
+            f"The database server is PostgreSQL {version // 10_000}; {OLDEST_MAJOR} or newer is needed.",
+            cure="Upgrade it, or empty DATABASE_URL to use the embedded server.",
+        )
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables to the newest revision. Safe to call from many processes at once.
+
+    Raises MigrationError when the database was already migrated by newer code, or a migration fails.
+    """
+    with engine.connect() as conn:
+        conn.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
+        conn.commit()
+        try:
+            _upgrade(conn)
+        finally:
+            _unlock(conn)
+
+
+def _upgrade(conn: Connection) -> None:
+    config = alembic_config()
+    _refuse_newer(conn, ScriptDirectory.from_config(config))
+    config.attributes["connection"] = conn
+    try:
+        command.upgrade(config, "head")
+        conn.commit()
+    except CommandError as error:
+        raise MigrationError(f"The database could not be migrated: {error}.", cure=_RESTORE) from error
+    except DBAPIError as error:
+        raise MigrationError(f"A migration failed and was rolled back: {error.orig}.", cure=_RESTORE) from error
+
+
+_RESTORE = "Nothing was changed. Report it with the line above; `make backup` keeps a copy meanwhile."
+
+
+def _refuse_newer(conn: Connection, script: ScriptDirectory) -> None:
+    current = current_revision_of(conn)
+    known = {revision.revision for revision in script.walk_revisions()}
+    if current is not None and current not in known:
+        raise MigrationError(
+            f"The database is at revision {current}, which this version of Chat Playground does not know.",
+            cure="It was used by a newer version: update this one, or point it to another database.",
+        )
+
+
+def _unlock(conn: Connection) -> None:
+    conn.rollback()
+    if not conn.invalidated:
+        conn.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK_KEY})
+        conn.commit()
+
+
+def current_revision(engine: Engine) -> str | None:
+    """The revision the database is at; None when it was never migrated."""
+    with engine.connect() as conn:
+        return current_revision_of(conn)
+
+
+def current_revision_of(conn: Connection) -> str | None:
+    """As `current_revision`, on an open connection."""
+    revision = MigrationContext.configure(conn).get_current_revision()
+    conn.rollback()
+    return revision
+
+
+def newest_revision() -> str | None:
+    """The revision this code expects."""
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+def alembic_config() -> Config:
+    """Alembic's configuration without a file, so that it works from any folder."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

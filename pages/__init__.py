@@ -1,0 +1,1 @@
+"""The screens, one file each; the file name is the URL path."""
