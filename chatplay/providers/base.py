@@ -5,7 +5,7 @@ To add a provider, write a class with `name` and `stream` and register it in `re
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -74,10 +74,19 @@ class Provider(Protocol):
     """A way to ask a model.
 
     `stream` yields text chunks in order and exactly one last chunk with `end`. It raises only
-    `ProviderError`s. Closing the iterator (`aclose`, or cancelling the task that iterates) closes the
-    upstream connection. It runs on the hub's event loop and must not block it.
+    `ProviderError`s. Closing the generator (`aclose`: iterate it inside `contextlib.aclosing`, so that a
+    cancelled task closes it too) closes the upstream connection. It runs on the hub's event loop and
+    must not block it. `aclose` of the provider closes what it keeps open between calls.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
-    def stream(self, request: Request) -> AsyncIterator[Chunk]: ...
+    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]: ...
+
+    async def aclose(self) -> None: ...
+
+
+def last_user_text(request: Request) -> str:
+    """The newest message of the person, or "" when there is none."""
+    return next((message.content for message in reversed(request.messages) if message.role == "user"), "")

@@ -1,0 +1,139 @@
+"""The catalog: who is offered what, what servers say of themselves, and what happens when they do not answer."""
+
+import asyncio
+
+import pytest
+
+from chatplay.catalog import ModelCatalog, build_catalog
+from chatplay.errors import BadInput, ConfigError, NotFound
+from chatplay.providers.echo import EchoProvider
+from chatplay.providers.openai import Limits
+from chatplay.providers.registry import Upstream, upstreams_from
+from tests import upstream as mock
+
+ROLE = "analyst"
+LIMITS = Limits(connect_sec=0.2)
+
+
+@pytest.fixture
+def upstream():
+    with mock.Upstream() as server:
+        yield server
+
+
+def discovered(upstreams):
+    async def run():
+        catalog = build_catalog(upstreams, LIMITS)
+        await catalog.refresh()
+        await catalog.aclose()
+        return catalog
+
+    return asyncio.run(run())
+
+
+def from_server(server, **settings):
+    return discovered(upstreams_from(use_openai=True, openai_base_url=server.base_url, **settings))
+
+
+def names(catalog, role=ROLE):
+    return [info.name for info in catalog.list_running(role)]
+
+
+def test_catalog_without_openai_offers_demo_first_and_echo():
+    catalog = build_catalog(upstreams_from(), LIMITS)
+    assert names(catalog) == ["demo-small", "demo-large", "echo"]
+    assert catalog.default(ROLE).name == "demo-small"
+
+
+def test_catalog_with_openai_begins_with_the_chat_model():
+    settings = {"openai_chat_model": "gpt-4o-mini", "openai_allowed_models": ("gpt-4o", "gpt-4o-mini")}
+    catalog = build_catalog(upstreams_from(use_openai=True, openai_api_key="sk-x", **settings), LIMITS)
+    assert names(catalog)[:2] == ["gpt-4o-mini", "gpt-4o"]
+    assert catalog.default(ROLE).context_tokens == 128_000
+    assert catalog.default(ROLE).engine_type == "openai"
+
+
+def test_allowed_list_hides_what_the_server_has_besides(upstream):
+    upstream.models = [{"id": "small", "owned_by": "vllm"}, {"id": "secret", "owned_by": "vllm"}]
+    catalog = from_server(upstream, openai_chat_model="small", openai_allowed_models=("small",))
+    assert "secret" not in names(catalog)
+    with pytest.raises(NotFound):
+        catalog.get("secret", role=ROLE)
+
+
+def test_discovered_models_carry_engine_and_window(upstream):
+    upstream.models = [{"id": "qwen", "owned_by": "vllm", "max_model_len": 32768}]
+    info = from_server(upstream, openai_chat_model="gpt-4o-mini").default(ROLE)
+    assert (info.name, info.engine_type, info.context_tokens) == ("qwen", "vllm", 32768)
+
+
+def test_llama_server_window_is_the_running_one(upstream):
+    upstream.models = [{"id": "tiny", "owned_by": "llamacpp", "meta": {"n_ctx_train": 131072}}]
+    upstream.routes["GET /props"] = mock.payload(200, {"default_generation_settings": {"n_ctx": 4096}})
+    assert from_server(upstream).default(ROLE).context_tokens == 4096
+
+
+@pytest.mark.parametrize("script", ["unauthorized", "html", "hang-before-headers", "server-error"])
+def test_server_that_cannot_be_asked_keeps_its_model_and_says_why(upstream, script):
+    upstream.routes["GET /v1/models"] = mock.SCRIPTS[script]
+    catalog = from_server(upstream, openai_chat_model="mine")
+    assert catalog.default(ROLE).name == "mine"
+    assert "openai" in catalog.problem("openai")
+    assert catalog.problem("demo") is None
+
+
+def test_model_of_another_role_is_refused_and_unlisted():
+    upstreams = [Upstream("lab", "echo", allowed_models=("big",), roles=("administrator",))]
+    catalog = ModelCatalog(upstreams, {"lab": EchoProvider()})
+    assert names(catalog) == []
+    assert names(catalog, "administrator") == ["big"]
+    with pytest.raises(BadInput) as caught:
+        catalog.get("big", role=ROLE)
+    assert caught.value.param == "model"
+
+
+def test_catalog_without_models_for_a_role_says_so():
+    with pytest.raises(NotFound):
+        ModelCatalog([], {}).default(ROLE)
+
+
+def test_override_needs_the_development_switch_and_a_registered_name():
+    catalog = build_catalog(upstreams_from(), LIMITS)
+    assert catalog.override("echo", dev=False, role=ROLE) is None
+    assert catalog.override(None, dev=True, role=ROLE) is None
+    assert catalog.override("echo", dev=True, role=ROLE).name == "echo"
+    with pytest.raises(BadInput):
+        catalog.override("nobody", dev=True, role=ROLE)
+
+
+def test_constraints_have_all_fields_nulls_kept(upstream):
+    upstream.models = [{"id": "Qwen-2-7B-Instruct", "owned_by": "vllm", "max_model_len": 32768}]
+    catalog = from_server(upstream)
+    assert vars(catalog.constraints(catalog.default(ROLE))) == {
+        "served_model_name": "Qwen-2-7B-Instruct",
+        "engine_type": "vllm",
+        "task": "generate",
+        "context_size": None,
+        "max_model_len": 32768,
+        "max_tokens_default": 512,
+        "request_defaults": None,
+        "supports_streaming": True,
+        "supports_system_prompt": True,
+    }
+
+
+def test_provider_is_found_for_each_model():
+    catalog = build_catalog(upstreams_from(), LIMITS)
+    assert catalog.provider_for(catalog.get("echo", role=ROLE)).name == "echo"
+
+
+def test_address_that_is_none_is_a_config_error():
+    with pytest.raises(ConfigError):
+        build_catalog(upstreams_from(use_openai=True, openai_base_url="ftp://somewhere"), LIMITS)
+
+
+def test_openai_list_is_cut_to_chat_models(upstream, monkeypatch):
+    upstream.models = [{"id": name, "owned_by": "system"} for name in ("gpt-4o", "tts-1", "text-embedding-3-small")]
+    monkeypatch.setattr("chatplay.catalog.detect_engine", lambda base_url, models: "openai")
+    assert names(from_server(upstream))[0] == "gpt-4o"
+    assert not {"tts-1", "text-embedding-3-small"} & set(names(from_server(upstream)))
