@@ -1,0 +1,105 @@
+"""kill -9 of the server or of the app loses no acknowledged row, and the next start heals."""
+
+import os
+import signal
+import threading
+import time
+
+import psycopg
+import pytest
+
+from db.embedded import EmbeddedPostgres
+from db.engine import libpq_url
+from tests.databases import reachable_folder
+from tests.db.processes import another_process, leave, query
+
+
+@pytest.fixture
+def folder():
+    with reachable_folder() as path:
+        yield path
+        EmbeddedPostgres(path).stop()
+
+
+def postmaster(folder):
+    return int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def write_until(stop, url, acknowledged):
+    """Insert one row after another; a number is in `acknowledged` only after its commit returned."""
+    number = 0
+    while not stop.is_set():
+        try:
+            with psycopg.connect(libpq_url(url), autocommit=True) as conn:
+                while not stop.is_set():
+                    number += 1
+                    conn.execute("INSERT INTO load VALUES (%s)", (number,))
+                    acknowledged.append(number)
+        except psycopg.Error:
+            time.sleep(0.02)
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+
+
+def test_server_killed_under_load_heals_and_keeps_every_acknowledged_row(folder):
+    server, stop, acknowledged = EmbeddedPostgres(folder), threading.Event(), []
+    url = server.start()
+    server.keep_alive(every_sec=0.1)
+    query(url, "CREATE TABLE load (n int)")
+    writer = threading.Thread(target=write_until, args=(stop, url, acknowledged))
+    writer.start()
+    wait_for(lambda: len(acknowledged) > 200)
+    os.kill(postmaster(folder), signal.SIGKILL)
+    before = len(acknowledged)
+    wait_for(lambda: len(acknowledged) > before + 200)
+    stop.set()
+    writer.join()
+    stored = {n for (n,) in query(url, "SELECT n FROM load")}
+    assert set(acknowledged) <= stored
+    assert server.stop()
+
+
+def test_app_killed_next_start_joins_the_running_server(folder):
+    with another_process(folder) as (process, url):
+        pid = postmaster(folder)
+        process.kill()
+        process.wait()
+        with another_process(folder) as (heir, url_of_heir):
+            assert (url_of_heir, postmaster(folder)) == (url, pid)
+            assert leave(heir) == "stopped"
+
+
+def test_app_killed_stop_without_start_ends_the_server(folder):
+    with another_process(folder) as (process, _):
+        process.kill()
+        process.wait()
+    assert EmbeddedPostgres(folder).stop()
+
+
+@pytest.mark.parametrize("content", [f"{os.getpid()}\n/elsewhere\n1\n5432\n/tmp\n\n\n", "", "garbage\n"])
+def test_stale_pid_file_does_not_stop_a_start(folder, content):
+    server = EmbeddedPostgres(folder)
+    server.start()
+    server.stop()
+    (folder / "postgres" / "postmaster.pid").write_text(content)
+    assert query(server.start(), "SELECT 1") == [(1,)]
+    assert server.stop()
+
+
+def test_pid_file_of_a_living_server_is_never_removed(folder):
+    server = EmbeddedPostgres(folder)
+    server.start()
+    server._clear_the_way()
+    assert server.running()
+
+
+def test_half_made_database_of_a_killed_set_up_is_cleared(folder):
+    (folder / "postgres.new-1" / "base").mkdir(parents=True)
+    server = EmbeddedPostgres(folder)
+    server.start()
+    assert not list(folder.glob("postgres.new-*"))

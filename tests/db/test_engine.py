@@ -1,0 +1,114 @@
+"""Connecting and migrating: any address form, any number of processes, never backwards."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import inspect, text
+
+from db.embedded import EmbeddedPostgres
+from db.engine import _check_version, current_revision, make_engine, migrate, newest_revision, psycopg_url
+from db.errors import MigrationError, UnsuitableServer
+from tests.databases import reachable_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def empty_engine(empty_database_url):
+    engine = make_engine(empty_database_url, pool_size=2)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_url_any_scheme_becomes_psycopg(scheme):
+    assert psycopg_url(f"{scheme}://u:p@h/d").drivername == "postgresql+psycopg"
+
+
+@pytest.mark.parametrize("url", ["mysql://u@h/d", "nonsense"])
+def test_url_of_something_else_is_refused(url):
+    with pytest.raises(UnsuitableServer, match="postgresql://"):
+        psycopg_url(url)
+
+
+def test_server_too_old_is_refused():
+    with pytest.raises(UnsuitableServer, match="PostgreSQL 13; 14 or newer"):
+        _check_version(SimpleNamespace(info=SimpleNamespace(server_version=130_012)), None)
+
+
+def test_migrate_empty_database_reaches_the_newest_revision(empty_engine):
+    assert current_revision(empty_engine) is None
+    migrate(empty_engine)
+    assert current_revision(empty_engine) == newest_revision()
+    assert "chat_messages" in inspect(empty_engine).get_table_names()
+
+
+def test_migrate_twice_changes_nothing(engine):
+    migrate(engine)
+    assert current_revision(engine) == newest_revision()
+
+
+def test_migrate_from_three_processes_at_once_all_succeed(empty_database_url):
+    code = (
+        "import sys; from db.engine import *; e = make_engine(sys.argv[1], pool_size=1);"
+        "sys.stdin.readline(); migrate(e); print(current_revision(e)); e.dispose()"
+    )
+    command = [sys.executable, "-c", code, empty_database_url]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    racers = [subprocess.Popen(command, text=True, cwd=ROOT, **pipes) for _ in range(3)]
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    answers = [racer.communicate(timeout=60) for racer in racers]
+    assert [answer.strip() for answer, _ in answers] == [newest_revision()] * 3, answers
+
+
+def test_migrate_newer_database_is_refused_with_the_cure(engine):
+    with engine.begin() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = 'from_the_future'"))
+    with pytest.raises(MigrationError, match="newer version"):
+        migrate(engine)
+
+
+def test_migrate_leaves_no_lock_behind(engine):
+    migrate(engine)
+    with engine.connect() as conn:
+        held = conn.scalar(
+            text(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database IN "
+                "(SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        )
+    assert held == 0
+
+
+def test_tables_of_schema_and_migrations_agree(engine):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from db.schema import metadata
+
+    with engine.connect() as conn:
+        assert compare_metadata(MigrationContext.configure(conn), metadata) == []
+
+
+def test_engine_after_a_server_restart_heals():
+    with reachable_folder() as folder:
+        server = EmbeddedPostgres(folder)
+        engine = make_engine(server.start(), pool_size=1)
+        with engine.connect() as conn:
+            conn.execute(text("SELECT 1"))
+        server.stop()
+        server.start()
+        with engine.connect() as conn:
+            assert conn.scalar(text("SELECT 1")) == 1
+        engine.dispose()
+        server.stop()
+
+
+def test_engine_names_itself_to_the_server(engine):
+    with engine.connect() as conn:
+        assert conn.scalar(text("SELECT current_setting('application_name')")) == "chatplay"
