@@ -1,0 +1,1 @@
+"""Repeatable side-by-side measurements of the chat against two plain Streamlit programs."""

@@ -1,0 +1,1 @@
+"""The two Streamlit programs the playground is measured against."""
