@@ -1,0 +1,221 @@
+"""Write the database into one file and bring it back, on the embedded server or any other.
+
+The file is pg_dump's custom format. A restore is one transaction: either all of it is there afterwards, or nothing
+has changed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from db.binaries import find_client
+from db.engine import alembic_config, make_engine, migrate, psycopg_url
+from db.errors import DatabaseError
+from db.overview import explain
+
+_LIMIT_SEC = 6 * 3600
+
+# Everything of ours in `public`, without touching the schema itself, which belongs to somebody else before version 15.
+_EMPTY_PUBLIC = """
+DO $$ DECLARE found record; BEGIN
+  FOR found IN SELECT format('DROP %s IF EXISTS %s CASCADE',
+      CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+      c.oid::regclass) AS command
+    FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('e', 'a', 'i'))
+    LOOP EXECUTE found.command; END LOOP;
+  FOR found IN SELECT format('DROP ROUTINE IF EXISTS %s CASCADE', p.oid::regprocedure) AS command
+    FROM pg_proc p WHERE pronamespace = 'public'::regnamespace
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+    LOOP EXECUTE found.command; END LOOP;
+  FOR found IN SELECT format('DROP TYPE IF EXISTS %s CASCADE', t.oid::regtype) AS command
+    FROM pg_type t WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd')
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = t.oid AND d.deptype = 'e')
+    LOOP EXECUTE found.command; END LOOP;
+END $$;
+"""
+
+_REFUSE_NEWER = """
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM public.alembic_version WHERE version_num IN ({known})) THEN
+    RAISE EXCEPTION 'the backup was made by a newer version of Chat Playground';
+  END IF;
+END $$;
+"""
+
+
+class BackupError(DatabaseError):
+    """A backup or restore did not happen; the database is as it was."""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A finished file."""
+
+    file: Path
+    size_bytes: int
+
+
+def backup(url: str, file: Path) -> Backup:
+    """Write the database at `url` to `file`, which appears only when it is whole. The app may keep running."""
+    with _reaching(url) as conn:
+        major = _major(conn)
+    half_done = file.with_name(f"{file.name}.part")
+    command = [_client("pg_dump", major), "--format=custom", "--no-owner", "--no-privileges", "--file", str(half_done)]
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        half_done.touch(mode=0o600)
+        _run([*command, "--dbname", _without_password(url)], url)
+        half_done.replace(file)
+    except OSError as error:
+        raise BackupError(f"{file} cannot be written ({error.strerror}).", cure="Name another file.") from None
+    finally:
+        half_done.unlink(missing_ok=True)
+    return Backup(file, file.stat().st_size)
+
+
+def restore(url: str, file: Path, *, replace: bool = False) -> None:
+    """Bring `file` back into the database at `url` and migrate it to this code's tables.
+
+    Raises BackupError when the database holds tables and `replace` is False, while the app uses it, or when the
+    file is no backup or was made by newer code.
+    """
+    with _reaching(url) as conn:
+        _refuse_unless(replace, conn)
+        major = _major(conn)
+    # Programs of version 18 read every older file and talk to every older server.
+    pg_restore, psql = _client("pg_restore", max(major, 18), or_else=major), _client("psql", major)
+    script = [pg_restore, "--no-owner", "--no-privileges", "--file=-", str(file)]
+    target = [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "--dbname", _without_password(url)]
+    _run([pg_restore, "--list", str(file)], url)
+    _pipe(script, target, url)
+    engine = make_engine(url, pool_size=1)
+    try:
+        migrate(engine)
+    finally:
+        engine.dispose()
+
+
+def _pipe(script: list[str], target: list[str], url: str) -> None:
+    """Run `script`'s SQL through `target`, after emptying the schema and before checking the revision."""
+    source = subprocess.Popen(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    sink = subprocess.Popen(
+        target, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment(url)
+    )
+    assert source.stdout is not None
+    assert source.stderr is not None
+    assert sink.stdin is not None
+    complete = False
+    try:
+        sink.stdin.write(_EMPTY_PUBLIC.encode())
+        for line in _understood(iter(source.stdout.readline, b"")):
+            sink.stdin.write(line)
+        said = source.stderr.read()
+        complete = source.wait(timeout=60) == 0
+        # Half a script must not be committed: an error at its end takes all of it back.
+        sink.stdin.write((_refuse_newer() if complete else "SELECT 1/0;").encode())
+    except BrokenPipeError:
+        said = b""
+    finally:
+        source.kill()
+        _, answer = sink.communicate(timeout=_LIMIT_SEC)
+        source.communicate()
+    if sink.returncode != 0 or not complete:
+        raise _failed("The restore was taken back", (answer if complete or not said else said).decode(errors="replace"))
+
+
+def _understood(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """`lines` without the one setting that servers before version 17 do not know; rows of data pass untouched."""
+    in_head = True
+    for line in lines:
+        in_head = in_head and not line.startswith(b"CREATE ")
+        if not (in_head and line.startswith(b"SET transaction_timeout")):
+            yield line
+
+
+def _refuse_newer() -> str:
+    script = ScriptDirectory.from_config(alembic_config())
+    known = ", ".join(f"'{revision.revision}'" for revision in script.walk_revisions())
+    return _REFUSE_NEWER.format(known=known)
+
+
+def _refuse_unless(replace: bool, conn: Connection) -> None:
+    busy = conn.scalar(
+        text(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chatplay'"
+            " AND datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    )
+    if busy:
+        raise BackupError("The app is using the database.", cure="Stop it with `make down` and restore again.")
+    if inspect(conn).get_table_names() and not replace:
+        raise BackupError(
+            "The database holds data that a restore would replace.",
+            cure="Back it up first, then repeat with --replace (`make restore FILE=... REPLACE=1`).",
+        )
+
+
+@contextmanager
+def _reaching(url: str) -> Iterator[Connection]:
+    engine = create_engine(
+        psycopg_url(url), connect_args={"connect_timeout": 10, "application_name": "chatplay-backup"}
+    )
+    try:
+        with engine.connect() as conn:
+            yield conn
+    except OperationalError as error:
+        raise explain(error) from None
+    finally:
+        engine.dispose()
+
+
+def _major(conn: Connection) -> int:
+    return int(str(conn.scalar(text("SHOW server_version_num")))) // 10_000
+
+
+def _client(name: str, major: int, *, or_else: int | None = None) -> str:
+    found = find_client(name, at_least=major) or (or_else and find_client(name, at_least=or_else))
+    if not found:
+        raise BackupError(
+            f"The server is PostgreSQL {major}, and no `{name}` of that version is here.",
+            cure=f"Install PostgreSQL {major}'s client programs (Debian: postgresql-client-{major}).",
+        )
+    return str(found)
+
+
+def _without_password(url: str) -> str:
+    # Command lines are visible to everybody on the machine; the password goes through the environment.
+    bare = psycopg_url(url).set(drivername="postgresql", password=None)
+    return bare.render_as_string(hide_password=False)
+
+
+def _environment(url: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    password = psycopg_url(url).password
+    return (
+        inherited
+        | {"LC_ALL": "C", "PGOPTIONS": "-c client_min_messages=warning"}
+        | ({"PGPASSWORD": password} if password else {})
+    )
+
+
+def _run(command: list[str], url: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, env=_environment(url), timeout=_LIMIT_SEC)
+    if done.returncode != 0:
+        raise _failed(f"`{Path(command[0]).name}` failed", done.stderr)
+
+
+def _failed(what: str, said: str) -> BackupError:
+    lines = [line for line in said.splitlines() if "rror" in line or "ERROR" in line] or said.splitlines()
+    reason = lines[0].split("error: ", 1)[-1] if lines else "it said nothing"
+    full = "No space left" in said
+    return BackupError(f"{what}: {reason}.", cure="Free some disk space." if full else "The database is as it was.")
