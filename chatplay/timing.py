@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def summarise(
     *, sent_sec: float, delta_secs: Sequence[float], ended_sec: float, completion_tokens: int | None
 ) -> Timings:
     """Timings from the clock readings (seconds, one monotonic clock) of request, deltas and end."""
-    gaps = tuple((b - a) * 1000 for a, b in zip(delta_secs, delta_secs[1:], strict=False))
+    gaps = tuple((b - a) * 1000 for a, b in pairwise(delta_secs))
     duration_sec = max(ended_sec - sent_sec, 0.0)
     return Timings(
         ttft_ms=(delta_secs[0] - sent_sec) * 1000 if delta_secs else None,

@@ -101,6 +101,7 @@ auth_tickets = Table(
     Column("token_hash", LargeBinary, primary_key=True),
     Column("purpose", Text, nullable=False),
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE")),
+    Column("browser_hash", LargeBinary),  # of the browser's own cookie: a ticket works only where it was made
     Column("return_to", Text),
     Column("created_at", Stamp, nullable=False, server_default=Now),
     Column("expires_at", Stamp, nullable=False),
@@ -174,6 +175,7 @@ chat_messages = Table(
 )
 Index("ix_chat_messages_session_id", chat_messages.c.session_id, chat_messages.c.id)
 Index("ix_chat_messages_parent_id", chat_messages.c.parent_id)
+Index("ix_chat_messages_roots", chat_messages.c.session_id, postgresql_where=text("parent_id IS NULL"))
 Index(
     "ix_chat_messages_search",
     # The first 100,000 characters: a tsvector may not pass 1 MB.

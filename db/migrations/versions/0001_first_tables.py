@@ -133,6 +133,7 @@ def upgrade() -> None:
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=True),
+        sa.Column("browser_hash", sa.LargeBinary(), nullable=True),
         sa.Column("return_to", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -199,6 +200,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("session_id", "request_key", name="uq_chat_messages_request_key"),
     )
     op.create_index("ix_chat_messages_parent_id", "chat_messages", ["parent_id"], unique=False)
+    op.create_index(
+        "ix_chat_messages_roots",
+        "chat_messages",
+        ["session_id"],
+        unique=False,
+        postgresql_where=sa.text("parent_id IS NULL"),
+    )
     op.create_index(
         "ix_chat_messages_search",
         "chat_messages",

@@ -1,0 +1,327 @@
+"""Chat sessions and turns: the one service that pages and routes use to send, stop, regenerate, edit and restore.
+
+Everything takes the signed-in person's `user_id`; what is not theirs does not exist (NotFound).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from chatplay import params as parameters
+from chatplay.catalog import ModelCatalog, ModelInfo
+from chatplay.conversation import (
+    ChatRecord,
+    ChatView,
+    ContextUse,
+    MessageRecord,
+    Turn,
+    chat_record,
+    history_tokens,
+    message_record,
+)
+from chatplay.errors import BadInput, ChatplayError, Conflict, ModelLocked
+from chatplay.generation.hub import Hub
+from chatplay.generation.remote import Listener, follow_stored
+from chatplay.generation.values import Update
+from chatplay.params import Params
+from chatplay.store import Store
+from chatplay.tokens import estimate_tokens
+from chatplay.turns import Prompt, Turns, not_found, own_chat
+from db import chats, generations
+from db.chats import ChatRow, ChatSummary, MessageRow
+
+_TITLE_LIMIT = 200
+
+
+class ChatService:
+    """See the module. One per process; safe from any thread."""
+
+    def __init__(
+        self, *, store: Store, hub: Hub, listener: Listener, catalog: ModelCatalog, max_prompt_chars: int
+    ) -> None:
+        self._store = store
+        self._hub = hub
+        self._listener = listener
+        self._catalog = catalog
+        self._turns = Turns(store=store, hub=hub, catalog=catalog, max_prompt_chars=max_prompt_chars)
+
+    # ---- history -------------------------------------------------------------------------------
+
+    def list_chats(
+        self, *, user_id: int, search: str = "", limit: int = 50, before: ChatSummary | None = None
+    ) -> list[ChatSummary]:
+        """The person's chats with messages, newest activity first; `before` continues a list."""
+        with self._store.reading() as conn:
+            return chats.list_chats(
+                conn,
+                user_id=user_id,
+                search=search.replace("\0", "").strip(),
+                limit=limit,
+                before_at=before.updated_at if before else None,
+                before_id=before.id if before else None,
+            )
+
+    def open_chat(self, *, user_id: int, role: str, chat_id: UUID | None, limit: int = 12) -> ChatView:
+        """A chat with its last `limit` messages. Without an id: the one touched last, else the empty one."""
+        with self._store.reading() as conn:
+            if chat_id is not None:
+                return self._view(conn, own_chat(conn, user_id, chat_id), limit)
+            if last := chats.find_last_open_chat(conn, user_id=user_id):
+                return self._view(conn, last, limit)
+        return self.new_chat(user_id=user_id, role=role)
+
+    def new_chat(self, *, user_id: int, role: str) -> ChatView:
+        """The person's one chat without a message; made when there is none."""
+        with self._store.transaction() as conn:
+            return self._view(conn, self._empty_chat(conn, user_id, role), limit=1)
+
+    def older_messages(
+        self, *, user_id: int, chat_id: UUID, before: MessageRecord, limit: int = 40
+    ) -> tuple[list[MessageRecord], bool]:
+        """Messages of the thread before `before`, oldest first, and whether there are more before them."""
+        with self._store.reading() as conn:
+            own_chat(conn, user_id, chat_id)
+            if before.parent_id is None:
+                return [], False
+            rows = chats.list_path(conn, chat_id=chat_id, leaf_id=before.parent_id, limit=limit)
+        return [message_record(row) for row in rows], bool(rows) and rows[0].parent_id is not None
+
+    def rename(self, *, user_id: int, chat_id: UUID, title: str) -> None:
+        """Gives the chat a title of the person's own."""
+        line = " ".join(title.split())
+        if not line or len(line) > _TITLE_LIMIT or parameters.unsendable_character(line):
+            raise BadInput(
+                f"A title has 1 to {_TITLE_LIMIT} characters.", param="title", cure="Type a shorter or longer one."
+            )
+        with self._store.transaction() as conn:
+            own_chat(conn, user_id, chat_id)
+            chats.update_chat(conn, chat_id=chat_id, title=line, title_is_custom=True)
+
+    def delete(self, *, user_id: int, chat_id: UUID) -> None:
+        """Removes a chat with its messages; an answer still coming in it is stopped."""
+        self._stop_all(user_id, chat_id)
+        with self._store.transaction() as conn:
+            if not chats.delete_chat(conn, user_id=user_id, chat_id=chat_id):
+                raise not_found()
+
+    def delete_all(self, *, user_id: int) -> int:
+        """Removes every chat of the person that has messages, and tells how many there were."""
+        self._stop_all(user_id, None)
+        with self._store.transaction() as conn:
+            return chats.delete_chats(conn, user_id=user_id)
+
+    def end_chat(self, *, user_id: int, role: str, chat_id: UUID) -> ChatView:
+        """Clears the page: this chat ends (it stays in the history) and the empty one is given."""
+        self._stop_all(user_id, chat_id)
+        with self._store.transaction() as conn:
+            chat = own_chat(conn, user_id, chat_id, for_update=True)
+            if chat.locked_at is not None:
+                chats.update_chat(conn, chat_id=chat_id, ended_at=chats.NOW)
+            return self._view(conn, self._empty_chat(conn, user_id, role), limit=1)
+
+    def continue_in_new(
+        self,
+        *,
+        user_id: int,
+        role: str,
+        chat_id: UUID,
+        model: ModelInfo | None = None,
+        upto_message_id: int | None = None,
+    ) -> ChatView:
+        """A new chat that begins with a copy of the thread on show, up to a message, perhaps with another model."""
+        with self._store.transaction() as conn:
+            chat = own_chat(conn, user_id, chat_id)
+            leaf_id = upto_message_id or chat.leaf_message_id
+            thread = chats.list_path(conn, chat_id=chat_id, leaf_id=leaf_id) if leaf_id else []
+            if upto_message_id is not None and not thread:
+                raise not_found("message")
+            fresh = self._empty_chat(conn, user_id, role)
+            info = model or self._catalog.get(chat.model_name, role=role, upstream=chat.upstream)
+            self._set_model(conn, fresh.id, info)
+            leaf = _copy(conn, thread, fresh.id)
+            chats.update_chat(
+                conn,
+                chat_id=fresh.id,
+                title=chat.title,
+                params_json=dict(chat.params),
+                leaf_message_id=leaf,
+                updated_at=chats.NOW,
+                **({"locked_at": chats.NOW} if thread else {}),
+            )
+            return self._view(conn, own_chat(conn, user_id, fresh.id), limit=12)
+
+    # ---- settings ------------------------------------------------------------------------------
+
+    def choose_model(self, *, user_id: int, role: str, chat_id: UUID, model: ModelInfo) -> ChatRecord:
+        """Sets the model of a chat that has no message yet; ModelLocked afterwards."""
+        info = self._catalog.get(model.name, role=role, upstream=model.upstream)
+        with self._store.transaction() as conn:
+            chat = own_chat(conn, user_id, chat_id, for_update=True)
+            if chat.locked_at is not None:
+                raise ModelLocked(
+                    f"This chat stays with `{chat.model_name}`: another model may have a different context window, "
+                    "tokenizer and abilities.",
+                    cure="Continue in a new chat with another model.",
+                )
+            self._set_model(conn, chat_id, info)
+            return chat_record(own_chat(conn, user_id, chat_id))
+
+    def remember_params(self, *, user_id: int, chat_id: UUID, params: Params) -> None:
+        """Keeps the settings for this chat and as the person's own for new chats."""
+        with self._store.transaction() as conn:
+            own_chat(conn, user_id, chat_id)
+            chats.remember_params(conn, user_id=user_id, chat_id=chat_id, params=parameters.to_json(params))
+
+    def context_use(self, view: ChatView, *, draft: str, params: Params, role: str) -> ContextUse:
+        """What the next request would take: thread, system prompt, draft and the reserved max tokens."""
+        chat = view.chat
+        window = self._window(chat, role)
+        prompt = estimate_tokens(draft) + (estimate_tokens(params.system_prompt) if not view.messages else 0)
+        return ContextUse(
+            used_tokens=view.history_tokens + prompt,
+            window_tokens=window,
+            estimated=view.history_estimated or bool(draft),
+        )
+
+    # ---- turns ---------------------------------------------------------------------------------
+
+    def send(self, *, user_id: int, role: str, chat_id: UUID, text: str, params: Params, request_key: UUID) -> Turn:
+        """Adds a prompt at the end of the thread and starts its answer. The same `request_key` again: the same turn."""
+        return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, text=text))
+
+    def edit(
+        self,
+        *,
+        user_id: int,
+        role: str,
+        chat_id: UUID,
+        message_id: int,
+        text: str,
+        params: Params,
+        request_key: UUID,
+    ) -> Turn:
+        """Sends another wording of an earlier prompt; the earlier one stays as a variant with its answers."""
+        return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, text=text, at_message=message_id))
+
+    def regenerate(
+        self, *, user_id: int, role: str, chat_id: UUID, message_id: int, params: Params, request_key: UUID
+    ) -> Turn:
+        """Asks again for an answer; the earlier one stays as a variant. Also how a failed answer is retried."""
+        return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, at_message=message_id))
+
+    def show_variant(self, *, user_id: int, chat_id: UUID, message_id: int) -> None:
+        """Puts the thread through this message on show, following its newest continuation."""
+        with self._store.transaction() as conn:
+            own_chat(conn, user_id, chat_id, for_update=True)
+            if chats.find_message(conn, chat_id=chat_id, message_id=message_id) is None:
+                raise not_found("message")
+            leaf = chats.newest_leaf_below(conn, message_id=message_id)
+            chats.update_chat(conn, chat_id=chat_id, leaf_message_id=leaf)
+
+    def stop(self, *, user_id: int, generation_id: UUID) -> None:
+        """Stops an answer that is coming, in whatever process; its text so far stays."""
+        self._own_generation(user_id, generation_id)
+        self._stop(generation_id)
+
+    def follow(self, *, user_id: int, generation_id: UUID, interval_sec: float = 0.04) -> Iterator[Update]:
+        """The answer from its beginning, then as it comes; the last update has its end. Works from any process."""
+        self._own_generation(user_id, generation_id)
+        live = self._hub.follow(generation_id, interval_sec=interval_sec)
+        if live is not None:
+            return live
+        return follow_stored(
+            store=self._store, listener=self._listener, generation_id=generation_id, interval_sec=interval_sec
+        )
+
+    # ---- inside --------------------------------------------------------------------------------
+
+    def _window(self, chat: ChatRecord, role: str) -> int | None:
+        try:
+            return self._catalog.get(chat.model_name, role=role, upstream=chat.upstream).context_tokens
+        except ChatplayError:
+            return None
+
+    def _stop_all(self, user_id: int, chat_id: UUID | None) -> None:
+        with self._store.reading() as conn:
+            running = generations.list_streaming_ids(conn, user_id=user_id, chat_id=chat_id)
+        for generation_id in running:
+            self._stop(generation_id)
+
+    def _stop(self, generation_id: UUID) -> None:
+        if self._hub.find_live(generation_id) is not None:
+            self._hub.stop(generation_id)
+            return
+        with self._store.transaction() as conn:
+            generations.request_stop(conn, generation_id=generation_id)
+
+    def _own_generation(self, user_id: int, generation_id: UUID) -> None:
+        with self._store.reading() as conn:
+            row = generations.find_generation(conn, generation_id=generation_id)
+        if row is None or row.user_id != user_id:
+            raise not_found("answer")
+
+    def _empty_chat(self, conn: Connection, user_id: int, role: str) -> ChatRow:
+        if found := chats.find_empty_chat(conn, user_id=user_id):
+            return found
+        info = self._catalog.default(role)
+        chats.insert_empty_chat(
+            conn,
+            chat_id=uuid4(),
+            user_id=user_id,
+            model_name=info.name,
+            upstream=info.upstream,
+            engine_type=info.engine_type,
+            constraints=asdict(self._catalog.constraints(info)),
+            params=chats.get_person_params(conn, user_id=user_id),
+        )
+        found = chats.find_empty_chat(conn, user_id=user_id)
+        if found is None:
+            raise Conflict("The new chat was used in another tab.", cure="Open a new chat again.")
+        return found
+
+    def _set_model(self, conn: Connection, chat_id: UUID, info: ModelInfo) -> None:
+        chats.update_chat(
+            conn,
+            chat_id=chat_id,
+            model_name=info.name,
+            upstream=info.upstream,
+            engine_type=info.engine_type,
+            constraints_json=asdict(self._catalog.constraints(info)),
+        )
+
+    def _view(self, conn: Connection, chat: ChatRow, limit: int) -> ChatView:
+        rows = []
+        if chat.leaf_message_id is not None:
+            rows = chats.list_path(conn, chat_id=chat.id, leaf_id=chat.leaf_message_id, limit=limit)
+        messages = tuple(message_record(row) for row in rows)
+        tokens, estimated = history_tokens(messages)
+        last = messages[-1] if messages else None
+        return ChatView(
+            chat=chat_record(chat),
+            messages=messages,
+            has_older=bool(rows) and rows[0].parent_id is not None,
+            message_count=chats.count_messages(conn, chat_id=chat.id) if rows else 0,
+            history_tokens=tokens,
+            history_estimated=estimated,
+            running=last.generation_id if last and last.status == "streaming" else None,
+        )
+
+
+def _copy(conn: Connection, thread: list[MessageRow], chat_id: UUID) -> int | None:
+    """Copies a thread into another chat; answers keep text and figures, an unfinished one counts as stopped."""
+    parent_id = None
+    for row in thread:
+        parent_id = chats.insert_message(
+            conn,
+            chat_id=chat_id,
+            parent_id=parent_id,
+            role=row.role,
+            content=row.content,
+            status="stopped" if row.status == "streaming" else row.status,
+            metrics=row.metrics,
+        )
+    return parent_id

@@ -1,0 +1,80 @@
+"""The hub and what works beside it, started and stopped together."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from chatplay.errors import StoreError
+from chatplay.generation.hub import Hub, Limits
+from chatplay.generation.log import EventLog
+from chatplay.generation.reaper import Reaper
+from chatplay.generation.recorder import Recorder
+from chatplay.generation.remote import Listener
+from chatplay.store import Store
+from db import generations
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Generations:
+    """One per process."""
+
+    hub: Hub
+    log: EventLog
+    listener: Listener
+
+    def start(self) -> None:
+        self.hub.start()
+        self.log.start()
+        self.listener.start()
+
+    def close(self) -> None:
+        """Running answers are marked `interrupted` with their text; then the threads end."""
+        self.hub.close()
+        self.log.close()
+        self.listener.close()
+
+
+def assemble(
+    *,
+    store: Store,
+    limits: Limits,
+    heartbeat_sec: float,
+    reap_after_sec: float,
+    at_close: Callable[[], Awaitable[None]] | None = None,
+) -> Generations:
+    """The parts, connected; nothing runs yet. `at_close` is awaited on the hub's loop, after the last answer."""
+    log = EventLog(store=store)
+    hub = Hub(recorder=Recorder(store), log=log, limits=limits, at_close=at_close)
+    reaper = Reaper(store=store, owner=hub.owner, after_sec=reap_after_sec)
+    log.on_tick = _every(heartbeat_sec, lambda: _look_around(store, hub, reaper))
+    return Generations(hub=hub, log=log, listener=Listener(store=store, on_stop=hub.stop))
+
+
+def _look_around(store: Store, hub: Hub, reaper: Reaper) -> None:
+    """A sign of life for our own, an end for those we were asked to stop and for those of dead processes."""
+    try:
+        if hub.running_count:
+            with store.transaction() as conn:
+                unwanted = generations.beat(conn, owner=hub.owner)
+            for generation_id in unwanted:
+                hub.stop(generation_id)
+    except StoreError as error:
+        _log.warning("heartbeat waits for the database (%s)", error.code)
+    reaper.look()
+
+
+def _every(period_sec: float, act: Callable[[], None]) -> Callable[[], None]:
+    due_sec = 0.0
+
+    def tick() -> None:
+        nonlocal due_sec
+        if time.monotonic() >= due_sec:
+            due_sec = time.monotonic() + period_sec
+            act()
+
+    return tick

@@ -1,0 +1,292 @@
+"""The generation hub: runs every model call on its own event loop, outside page scripts and request handlers.
+
+A rerun, a closed tab or a lost connection does not touch a generation; only its end, `stop`, a time limit
+or the end of the process does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from chatplay.errors import (
+    ChatplayError,
+    ProviderBadAnswer,
+    ProviderError,
+    ProviderSilent,
+    StreamCut,
+    StreamingUnsupported,
+)
+from chatplay.generation.live import LiveGeneration
+from chatplay.generation.log import EventLog
+from chatplay.generation.recorder import Ending, Outcome, Recorder
+from chatplay.generation.values import Job, Status, Update
+from chatplay.providers.base import End
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_KEEP_ENDED_SEC = 30.0  # an ended answer stays in memory this long for followers that come a little late
+_TICK_SEC = 0.25
+# Failures before the first token after which asking once more, without streaming, can help.
+_WORTH_A_FALLBACK = (StreamingUnsupported, StreamCut, ProviderBadAnswer)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Time limits of a call, in seconds. Silence is no sign of life from the upstream, not even an empty delta."""
+
+    first_token_sec: float = 60.0
+    silence_sec: float = 30.0
+    total_sec: float = 600.0
+
+
+@dataclass
+class _Running:
+    job: Job
+    live: LiveGeneration
+    submitted_sec: float
+    last_sign_sec: float
+    began_sec: float
+    streaming: bool = True
+    fallback_reason: str | None = None
+    size_bytes: int = 0
+    end: End | None = None
+    task: asyncio.Task[None] | None = None
+    why: Status | ProviderError | None = None  # set before the task is cancelled
+
+
+class Hub:
+    """Starts, follows and stops generations; one per process."""
+
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        log: EventLog,
+        limits: Limits,
+        at_close: Callable[[], Awaitable[None]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.owner: UUID = uuid4()
+        self._recorder = recorder
+        self._event_log = log
+        self._limits = limits
+        self._at_close = at_close
+        self._chores: set[Future[Any]] = set()
+        self._clock = clock
+        self._running: dict[UUID, _Running] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run_loop, name="generation-hub", daemon=True)
+
+    # ---- life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, timeout_sec: float = 8.0) -> None:
+        """Marks what still runs `interrupted`, with its text, and ends the loop."""
+        if not self._thread.is_alive():
+            return
+        self._closing = True
+        asyncio.run_coroutine_threadsafe(self._interrupt_all(), self._loop).result(timeout=timeout_sec)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=timeout_sec)
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._ticker = self._loop.create_task(self._watch())
+        self._loop.run_forever()
+
+    async def _interrupt_all(self) -> None:
+        for running in list(self._running.values()):
+            self._cancel(running, "interrupted")
+        self._ticker.cancel()
+        for chore in list(self._chores):
+            chore.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._at_close is not None:
+            await self._at_close()
+
+    # ---- for services --------------------------------------------------------------------------
+
+    def run(self, job: Job) -> None:
+        """Begins the call. The job's rows must be committed. Safe from any thread."""
+        if self._closing:
+            return  # the reaper of the next process marks it interrupted
+        now = self._clock()
+        running = _Running(job, LiveGeneration(self._clock), now, now, now)
+        self._running[job.generation_id] = running
+        self._loop.call_soon_threadsafe(self._begin, running)
+
+    def stop(self, generation_id: UUID) -> bool:
+        """Stops it: the upstream connection closes and the text so far stays. False when it does not run here."""
+        running = self._running.get(generation_id)
+        if running is None or running.live.end is not None:
+            return False
+        self._loop.call_soon_threadsafe(self._cancel, running, "stopped")
+        return True
+
+    def find_live(self, generation_id: UUID) -> LiveGeneration | None:
+        """The answer in memory if this process runs it or has just ended it."""
+        running = self._running.get(generation_id)
+        return running.live if running else None
+
+    def follow(self, generation_id: UUID, *, after_seq: int = 0, interval_sec: float = 0.04) -> Iterator[Update] | None:
+        """Updates from memory; None when this process does not hold the generation."""
+        live = self.find_live(generation_id)
+        return live.follow(after_seq=after_seq, interval_sec=interval_sec) if live else None
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Runs a coroutine on the hub's loop, until `close` at the latest.
+
+        What shares the providers' connections belongs there.
+        """
+        chore = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._chores.add(chore)
+        chore.add_done_callback(self._chores.discard)
+        return chore
+
+    @property
+    def running_count(self) -> int:
+        return sum(running.live.end is None for running in self._running.values())
+
+    # ---- on the loop ---------------------------------------------------------------------------
+
+    def _begin(self, running: _Running) -> None:
+        task = self._loop.create_task(self._run(running))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _cancel(self, running: _Running, why: Status | ProviderError) -> None:
+        if running.why is None and running.live.end is None:
+            running.why = why
+            if running.task is not None:
+                running.task.cancel()
+
+    async def _run(self, running: _Running) -> None:
+        status, error = await self._ask_guarded(running)
+        self._event_log.drop(running.job.generation_id)
+        ending = self._recorder.describe(self._outcome(running, status, error))
+        running.live.finish(ending.end)  # readers see the end now; the database has it some milliseconds later
+        await self._save(ending)
+        running.live.saved.set()
+        self._loop.call_later(_KEEP_ENDED_SEC, self._running.pop, running.job.generation_id, None)
+
+    async def _save(self, ending: Ending) -> None:
+        """Writes the end, again and again while the database is away."""
+        pause_sec = 0.2
+        while not await asyncio.to_thread(self._recorder.save, ending):
+            if self._closing:
+                return
+            await asyncio.sleep(pause_sec)
+            pause_sec = min(pause_sec * 2, 5.0)
+
+    async def _ask_guarded(self, running: _Running) -> tuple[Status, ChatplayError | None]:
+        try:
+            if running.why is None:  # else stopped before it began
+                running.task = asyncio.current_task()
+                await self._ask(running)
+            else:
+                raise asyncio.CancelledError
+        except asyncio.CancelledError:
+            why = running.why or "interrupted"
+            return ("failed", why) if isinstance(why, ProviderError) else (why, None)
+        except ChatplayError as error:
+            return "failed", error
+        except Exception:
+            _log.exception("generation %s", running.job.generation_id)
+            return "failed", ProviderBadAnswer(
+                f"The answer of `{running.job.request.model}` could not be read.",
+                provider=running.job.provider.name,
+                model=running.job.request.model,
+                cure="Try again; an administrator finds the details in `make logs`.",
+            )
+        return "complete", None
+
+    async def _ask(self, running: _Running) -> None:
+        """Streams the answer; before its first token one failure may be cured by asking without streaming."""
+        if not running.job.supports_streaming:
+            running.fallback_reason = "The model's server does not stream."
+            return await self._consume(running, stream=False)
+        try:
+            await self._consume(running, stream=True)
+        except _WORTH_A_FALLBACK as error:
+            if running.live.stamps:
+                raise
+            running.fallback_reason = error.message
+            await self._consume(running, stream=False)
+
+    async def _consume(self, running: _Running, *, stream: bool) -> None:
+        request = replace(running.job.request, stream=stream)
+        live, gid = running.live, running.job.generation_id
+        running.streaming = stream
+        live.begin()
+        running.began_sec = running.last_sign_sec = live.sent_sec
+        async with aclosing(running.job.provider.stream(request)) as chunks:
+            async for chunk in chunks:
+                running.last_sign_sec = self._clock()
+                running.size_bytes += chunk.size_bytes
+                if chunk.text:
+                    seq, at_ms = live.append(chunk.text)
+                    self._event_log.add(generation_id=gid, seq=seq, text=chunk.text, at_ms=at_ms)
+                if chunk.end is not None:
+                    running.end = chunk.end
+
+    def _outcome(self, running: _Running, status: Status, error: ChatplayError | None) -> Outcome:
+        live = running.live
+        return Outcome(
+            job=running.job,
+            status=status,
+            content=live.content,
+            sent_sec=live.sent_sec,
+            queued_sec=max(live.sent_sec - running.submitted_sec, 0.0),
+            delta_secs=tuple(live.stamps),
+            ended_sec=self._clock(),
+            end=running.end,
+            streamed=running.streaming,
+            fallback_reason=running.fallback_reason,
+            size_bytes=running.size_bytes,
+            error=error,
+        )
+
+    # ---- time limits ---------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_SEC)
+            now = self._clock()
+            for running in list(self._running.values()):
+                if running.live.end is None and (late := self._overdue(running, now)):
+                    self._cancel(running, late)
+
+    def _overdue(self, running: _Running, now: float) -> ProviderSilent | None:
+        limits, began = self._limits, running.live.stamps
+        silent_sec, total_sec = now - running.last_sign_sec, now - running.began_sec
+        if total_sec > limits.total_sec:
+            return self._silent(running, f"did not finish within {limits.total_sec:g} s")
+        if not running.streaming:
+            return None
+        if began and silent_sec > limits.silence_sec:
+            return self._silent(running, f"stopped sending for {limits.silence_sec:g} s")
+        if not began and silent_sec > limits.first_token_sec:
+            return self._silent(running, f"did not answer for {limits.first_token_sec:g} s")
+        return None
+
+    def _silent(self, running: _Running, what: str) -> ProviderSilent:
+        model, provider = running.job.request.model, running.job.provider.name
+        return ProviderSilent(
+            f"The model `{model}` at `{provider}` {what}. Your message is saved.",
+            provider=provider,
+            model=model,
+            cure="Try again, or choose another model.",
+        )

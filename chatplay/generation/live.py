@@ -1,0 +1,90 @@
+"""A running answer in memory: appended to by the hub's thread, followed by any number of others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from math import ceil
+
+from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
+from chatplay.timing import decode_rate
+
+_PATIENCE_SEC = 1.0  # a follower gets an empty update at least this often, to look around
+
+
+class LiveGeneration:
+    """The deltas of one answer with their stamps (seconds of `clock`), and its end once there is one."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._news = threading.Condition()
+        self._over = threading.Event()
+        self._texts: list[str] = []
+        self._stamps: list[float] = []
+        self._chars = 0
+        self._waiting = 0
+        self.sent_sec = clock()
+        self.end: GenerationEnd | None = None
+        self.saved = threading.Event()  # the end is in the database, too
+
+    @property
+    def stamps(self) -> list[float]:
+        return self._stamps
+
+    @property
+    def content(self) -> str:
+        return "".join(self._texts)
+
+    def begin(self) -> None:
+        """Marks now as the moment the request goes out; a repeated request starts the clock anew."""
+        self.sent_sec = self._clock()
+
+    def append(self, text: str) -> tuple[int, float]:
+        """Takes a delta; returns its number (from 1) and its stamp in milliseconds since the request."""
+        now = self._clock()
+        with self._news:
+            self._texts.append(text)
+            self._stamps.append(now)
+            self._chars += len(text)
+            if self._waiting:
+                self._news.notify_all()
+            return len(self._texts), (now - self.sent_sec) * 1000
+
+    def finish(self, end: GenerationEnd) -> None:
+        """Ends it and wakes every follower."""
+        with self._news:
+            self.end = end
+            self._over.set()
+            self._news.notify_all()
+
+    def metrics(self) -> LiveMetrics:
+        """The figures of this moment. Tokens: a delta is at least one, and four characters are about one."""
+        count, stamps = len(self._texts), self._stamps
+        tokens = max(count, ceil(self._chars / 4))
+        return LiveMetrics(
+            ttft_ms=(stamps[0] - self.sent_sec) * 1000 if stamps else None,
+            completion_tokens=tokens,
+            tokens_per_second=decode_rate(tokens, stamps[:1] + stamps[-1:]) if count > 1 else None,
+            elapsed_ms=(self._clock() - self.sent_sec) * 1000,
+        )
+
+    def follow(self, *, after_seq: int, interval_sec: float) -> Iterator[Update]:
+        """Updates from delta `after_seq` + 1 on: the first text at once, then one per interval, the end at once.
+
+        While nothing comes an empty update is given each second, so that a reader can look around.
+        """
+        seq = after_seq
+        while True:
+            end, text, seq = self._take(seq)
+            yield Update(text, seq, self.metrics(), end)
+            if end is not None:
+                return
+            if text:
+                self._over.wait(interval_sec)
+
+    def _take(self, seq: int) -> tuple[GenerationEnd | None, str, int]:
+        with self._news:
+            self._waiting += 1
+            self._news.wait_for(lambda: len(self._texts) > seq or self.end is not None, timeout=_PATIENCE_SEC)
+            self._waiting -= 1
+            return self.end, "".join(self._texts[seq:]), len(self._texts)

@@ -1,0 +1,104 @@
+"""The event log's writer: one thread gathers the deltas of all running answers and writes them in shared batches."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from chatplay.errors import StoreError
+from chatplay.store import Store
+from db import generations
+from db.generations import EventBatch
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Pending:
+    first_seq: int
+    texts: list[str] = field(default_factory=list)
+    at_ms: list[float] = field(default_factory=list)
+
+
+class EventLog:
+    """Takes deltas from the hub's thread and writes them every `interval_sec`.
+
+    What cannot be written stays in memory and is tried again with the next batch: a database that is
+    away for a while costs no token as long as the process lives.
+    """
+
+    def __init__(self, *, store: Store, interval_sec: float = 0.2) -> None:
+        self._store = store
+        self._interval_sec = interval_sec
+        self.on_tick: Callable[[], None] | None = None  # called after each write, for chores of a like pace
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._pending: dict[UUID, _Pending] = {}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops the thread after a last write."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+        self.flush()
+
+    def add(self, *, generation_id: UUID, seq: int, text: str, at_ms: float) -> None:
+        """Queues delta number `seq`. Cheap: it is called for every chunk of every answer."""
+        with self._lock:
+            pending = self._pending.get(generation_id)
+            if pending is None:
+                pending = self._pending[generation_id] = _Pending(first_seq=seq)
+            pending.texts.append(text)
+            pending.at_ms.append(at_ms)
+
+    def drop(self, generation_id: UUID) -> None:
+        """Forgets what is queued: the end of the answer, about to be written, holds it all."""
+        with self._lock:
+            self._pending.pop(generation_id, None)
+
+    def flush(self) -> bool:
+        """Writes all that is queued, now. False when the database would not take it."""
+        with self._writing:
+            taken = self._take()
+            if not taken:
+                return True
+            try:
+                with self._store.transaction() as conn:
+                    generations.append_events(conn, batches=taken)
+            except StoreError as error:
+                _log.warning("event log: %d batches wait for the database (%s)", len(taken), error.code)
+                self._put_back(taken)
+                return False
+            return True
+
+    def _take(self) -> list[EventBatch]:
+        with self._lock:
+            pending, self._pending = self._pending, {}
+        return [EventBatch(gid, p.first_seq, p.texts, p.at_ms) for gid, p in pending.items()]
+
+    def _put_back(self, batches: list[EventBatch]) -> None:
+        with self._lock:
+            for batch in batches:
+                later = self._pending.get(batch.generation_id)
+                self._pending[batch.generation_id] = _Pending(
+                    batch.first_seq,
+                    [*batch.texts, *(later.texts if later else ())],
+                    [*batch.at_ms, *(later.at_ms if later else ())],
+                )
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._interval_sec):
+            try:
+                self.flush()
+                if self.on_tick is not None:
+                    self.on_tick()
+            except Exception:  # the log outlives any single failure; the next tick tries again
+                _log.exception("event log")

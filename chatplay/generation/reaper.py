@@ -1,0 +1,92 @@
+"""Ends what a dead process left behind: a generation whose heartbeat stands still is marked `interrupted`."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from chatplay.errors import StoreError
+from chatplay.generation.recorder import Ending, record_end
+from chatplay.generation.values import AnswerMetrics, GenerationEnd
+from chatplay.store import Store
+from chatplay.tokens import estimate_tokens
+from db import generations
+from db.generations import GenerationRow, UsageFigures
+
+_log = logging.getLogger(__name__)
+_MESSAGE = "The app ended while this answer was coming. What had arrived is kept."
+
+
+class Reaper:
+    """Call `look` now and then. A heartbeat is dead when it did not move for `after_sec` of our own clock.
+
+    Two looks at the same value, not the age of a timestamp: a clock that jumps kills nobody.
+    """
+
+    def __init__(
+        self, *, store: Store, owner: UUID, after_sec: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._after_sec = after_sec
+        self._clock = clock
+        self._seen: dict[UUID, tuple[object, float]] = {}
+
+    def look(self) -> list[UUID]:
+        """Marks the dead and returns their ids."""
+        try:
+            with self._store.reading() as conn:
+                rows = [row for row in generations.list_streaming(conn) if row.owner != self._owner]
+        except StoreError:
+            return []
+        now = self._clock()
+        self._seen = {row.id: self._seen_since(row, now) for row in rows}
+        return [row.id for row in rows if now - self._seen[row.id][1] >= self._after_sec and self._end(row)]
+
+    def _seen_since(self, row: GenerationRow, now: float) -> tuple[object, float]:
+        before = self._seen.get(row.id)
+        return before if before and before[0] == row.heartbeat_at else (row.heartbeat_at, now)
+
+    def _end(self, row: GenerationRow) -> bool:
+        try:
+            with self._store.transaction() as conn:
+                if not generations.claim_dead(conn, row=row):
+                    return False
+                batches = generations.list_events(conn, generation_id=row.id)
+                call = generations.get_call(conn, generation_id=row.id)
+                record_end(conn, _interrupted(row, call, batches))
+        except StoreError as error:
+            _log.warning("reaper: %s (%s)", row.id, error.code)
+            return False
+        _log.info("marked generation %s interrupted: its process is gone", row.id)
+        return True
+
+
+def _interrupted(row: GenerationRow, call: generations.NewUsage, batches: list[generations.EventBatch]) -> Ending:
+    content = "".join(text for batch in batches for text in batch.texts)
+    at_ms = [stamp for batch in batches for stamp in batch.at_ms]
+    ttft_ms = at_ms[0] if at_ms else None
+    tokens = estimate_tokens(content) if content else None
+    metrics = AnswerMetrics(
+        provider=call.provider,
+        model=call.model,
+        ttft_ms=ttft_ms,
+        completion_tokens=tokens,
+        tokens_estimated=True if content else None,
+        error_code="interrupted",
+        error_message=_MESSAGE,
+        error_cure="Ask again with Retry.",
+    )
+    figures = UsageFigures(
+        status="interrupted",
+        error_class="interrupted",
+        error_message=_MESSAGE,
+        ttft_ms=ttft_ms,
+        completion_tokens=tokens,
+        tokens_estimated=metrics.tokens_estimated,
+        gaps_ms=tuple(later - earlier for earlier, later in itertools.pairwise(at_ms)) or None,
+    )
+    return Ending(row.id, row.message_id, GenerationEnd("interrupted", content, metrics), figures)

@@ -1,0 +1,164 @@
+"""Writes the end of an answer once, in one transaction: text, status, usage, timings, cost."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from chatplay.errors import ChatplayError, ProviderError, StoreError
+from chatplay.generation.values import AnswerMetrics, GenerationEnd, Job, Status
+from chatplay.prices import cost_usd
+from chatplay.providers.base import End, Usage
+from chatplay.store import Store
+from chatplay.timing import Timings, summarise
+from chatplay.tokens import estimate_usage
+from db import chats, generations
+from db.generations import UsageFigures
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened in one call, as measured: seconds of one monotonic clock, bytes as read."""
+
+    job: Job
+    status: Status
+    content: str
+    sent_sec: float
+    queued_sec: float
+    delta_secs: tuple[float, ...]
+    ended_sec: float
+    end: End | None
+    streamed: bool
+    fallback_reason: str | None
+    size_bytes: int
+    error: ChatplayError | None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """An outcome put into figures: `end` for readers, `figures` for the usage row."""
+
+    generation_id: UUID
+    message_id: int | None
+    end: GenerationEnd
+    figures: UsageFigures
+
+
+class Recorder:
+    """Turns an outcome into figures and stores them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def describe(self, outcome: Outcome) -> Ending:
+        """The end as readers and the usage row will have it. Nothing is written."""
+        usage = _usage(outcome)
+        timings = summarise(
+            sent_sec=outcome.sent_sec,
+            delta_secs=outcome.delta_secs,
+            ended_sec=outcome.ended_sec,
+            completion_tokens=usage.completion_tokens if usage else None,
+        )
+        metrics = _metrics(outcome, usage, timings)
+        return Ending(
+            generation_id=outcome.job.generation_id,
+            message_id=outcome.job.message_id,
+            end=GenerationEnd(outcome.status, outcome.content, metrics),
+            figures=_figures(outcome, metrics, usage, timings),
+        )
+
+    def save(self, ending: Ending) -> bool:
+        """Writes it all; False when the database would not take it (nothing is written then)."""
+        try:
+            with self._store.transaction() as conn:
+                record_end(conn, ending)
+        except StoreError as error:
+            _log.warning("end of generation %s waits for the database (%s)", ending.generation_id, error.code)
+            return False
+        return True
+
+
+def record_end(conn: Connection, ending: Ending) -> None:
+    """The one way an answer ends in the database, whether the hub or the reaper ends it."""
+    end = ending.end
+    if ending.message_id is not None:
+        chats.touch_chat_of(conn, message_id=ending.message_id)
+        chats.finish_message(
+            conn,
+            message_id=ending.message_id,
+            content=end.content,
+            status=end.status,
+            metrics=end.metrics.to_json(),
+        )
+    generations.finish_generation(conn, generation_id=ending.generation_id, figures=ending.figures)
+
+
+def _usage(outcome: Outcome) -> Usage | None:
+    """The server's count, else our own, flagged; None when nothing was exchanged that could be counted."""
+    if outcome.end is not None and outcome.end.usage is not None:
+        return outcome.end.usage
+    if outcome.error is not None and not outcome.content:
+        return None
+    return estimate_usage(outcome.job.request.messages, outcome.content, outcome.job.request.model)
+
+
+def _metrics(outcome: Outcome, usage: Usage | None, timings: Timings) -> AnswerMetrics:
+    error, end, job = outcome.error, outcome.end, outcome.job
+    return AnswerMetrics(
+        provider=job.provider.name,
+        model=job.request.model,
+        model_used=end.model if end else None,
+        finish_reason=end.finish_reason if end else None,
+        streamed=outcome.streamed,
+        fallback_reason=outcome.fallback_reason,
+        ttft_ms=timings.ttft_ms,
+        itl_p50_ms=timings.itl_p50_ms,
+        itl_p95_ms=timings.itl_p95_ms,
+        duration_ms=timings.duration_ms,
+        tokens_per_second=timings.tokens_per_second,
+        end_to_end_tokens_per_second=timings.end_to_end_tokens_per_second,
+        prompt_tokens=usage.prompt_tokens if usage else None,
+        completion_tokens=usage.completion_tokens if usage else None,
+        tokens_estimated=usage.estimated if usage else None,
+        cost_usd=cost_usd(usage, job.price) if usage else None,
+        error_code=error.code if error else None,
+        error_message=error.message if error else None,
+        error_cure=error.cure if error else None,
+        retry_after_sec=error.retry_after_sec if isinstance(error, ProviderError) else None,
+        params=job.request.params,
+    )
+
+
+def _figures(outcome: Outcome, metrics: AnswerMetrics, usage: Usage | None, timings: Timings) -> UsageFigures:
+    end = outcome.end
+    return UsageFigures(
+        status=outcome.status,
+        model_used=metrics.model_used,
+        finish_reason=metrics.finish_reason,
+        error_class=metrics.error_code,
+        error_message=metrics.error_message,
+        streamed=outcome.streamed,
+        fallback_reason=outcome.fallback_reason,
+        prompt_tokens=metrics.prompt_tokens,
+        completion_tokens=metrics.completion_tokens,
+        cached_tokens=usage.cached_tokens if usage else None,
+        tokens_estimated=metrics.tokens_estimated,
+        ttft_ms=timings.ttft_ms,
+        itl_p50_ms=timings.itl_p50_ms,
+        itl_p95_ms=timings.itl_p95_ms,
+        itl_max_ms=timings.itl_max_ms,
+        gaps_ms=timings.gaps_ms,
+        queue_ms=outcome.queued_sec * 1000,
+        duration_ms=timings.duration_ms,
+        tokens_per_second=timings.tokens_per_second,
+        end_to_end_tokens_per_second=timings.end_to_end_tokens_per_second,
+        bytes_received=outcome.size_bytes or None,
+        cost_usd=metrics.cost_usd,
+        request_id=end.request_id if end else None,
+        system_fingerprint=end.system_fingerprint if end else None,
+    )

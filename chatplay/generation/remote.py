@@ -1,0 +1,143 @@
+"""Following and stopping generations that another app process runs: through the event log in PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import cast
+from uuid import UUID
+
+from chatplay.errors import NotFound
+from chatplay.generation.values import AnswerMetrics, GenerationEnd, LiveMetrics, Status, Update
+from chatplay.store import Store
+from chatplay.timing import decode_rate
+from db import chats, generations
+from db.generations import EVENTS_CHANNEL, STOPS_CHANNEL, EventBatch
+from db.listen import listen
+
+_log = logging.getLogger(__name__)
+_PATIENCE_SEC = 1.0
+
+
+class Listener:
+    """Hears of other processes' events and stop requests. When it hears nothing, followers poll."""
+
+    def __init__(self, *, store: Store, on_stop: Callable[[UUID], object]) -> None:
+        self._store = store
+        self._on_stop = on_stop
+        self._news: dict[str, set[threading.Event]] = defaultdict(set)
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._thread.join(timeout=2 * _PATIENCE_SEC)
+
+    def subscribe(self, generation_id: UUID) -> threading.Event:
+        """An event that is set at each news of this generation."""
+        news = threading.Event()
+        with self._lock:
+            self._news[str(generation_id)].add(news)
+        return news
+
+    def unsubscribe(self, generation_id: UUID, news: threading.Event) -> None:
+        with self._lock:
+            waiting = self._news[str(generation_id)]
+            waiting.discard(news)
+            if not waiting:
+                del self._news[str(generation_id)]
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._listen()
+            except Exception as error:  # a database that restarts: followers poll until we are back
+                _log.debug("listener: %s", error)
+            self._closed.wait(_PATIENCE_SEC)
+
+    def _listen(self) -> None:
+        for notice in listen(self._store.engine, channels=(EVENTS_CHANNEL, STOPS_CHANNEL), patience_sec=_PATIENCE_SEC):
+            if self._closed.is_set():
+                return
+            if notice is None:
+                continue
+            if notice.channel == STOPS_CHANNEL:
+                self._on_stop(UUID(notice.payload))
+            else:
+                self._wake(notice.payload)
+
+    def _wake(self, generation_id: str) -> None:
+        with self._lock:
+            for news in self._news.get(generation_id, ()):
+                news.set()
+
+
+def follow_stored(
+    *,
+    store: Store,
+    listener: Listener,
+    generation_id: UUID,
+    interval_sec: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Update]:
+    """Updates of a generation from the event log, whoever runs it; the last one has its end.
+
+    The end's text is the message's; what of it the log had not shown comes with it. Raises NotFound when
+    the generation is gone (its chat was deleted).
+    """
+    news = listener.subscribe(generation_id)
+    started_sec, seq, shown, stamps = clock(), 0, 0, [0.0, 0.0]
+    try:
+        while True:
+            news.clear()
+            batches, end = _read(store, generation_id, seq)
+            text = "".join(_texts_after(batch, seq) for batch in batches)
+            for batch in batches:
+                stamps = [stamps[0] or batch.at_ms[0] / 1000, batch.at_ms[-1] / 1000]
+                seq = batch.first_seq + len(batch.texts) - 1
+            shown += len(text)
+            if end is not None:
+                text, shown = text + end.content[shown:], len(end.content)
+            yield Update(text, seq, _live(stamps, seq, shown, clock() - started_sec), end)
+            if end is not None:
+                return
+            news.wait(_PATIENCE_SEC)
+            if text:
+                time.sleep(interval_sec)
+    finally:
+        listener.unsubscribe(generation_id, news)
+
+
+def _read(store: Store, generation_id: UUID, after_seq: int) -> tuple[list[EventBatch], GenerationEnd | None]:
+    # One transaction with one snapshot per statement: the status is read first, so that an end that
+    # comes in between only means one more round.
+    with store.transaction() as conn:
+        row = generations.find_generation(conn, generation_id=generation_id)
+        if row is None:
+            raise NotFound("This answer is gone: its chat was deleted.", cure="Open another chat.")
+        if row.status == "streaming" or row.message_id is None:
+            return generations.list_events(conn, generation_id=generation_id, after_seq=after_seq), None
+        content, status, metrics = chats.get_answer(conn, message_id=row.message_id)
+        stored = AnswerMetrics.from_json(metrics) or AnswerMetrics(provider="", model="")
+        return [], GenerationEnd(cast(Status, status), content, stored)
+
+
+def _texts_after(batch: EventBatch, seq: int) -> str:
+    return "".join(batch.texts[max(seq - batch.first_seq + 1, 0) :])
+
+
+def _live(stamps: list[float], deltas: int, chars: int, elapsed_sec: float) -> LiveMetrics:
+    tokens = max(deltas, -(-chars // 4))
+    return LiveMetrics(
+        ttft_ms=stamps[0] * 1000 if deltas else None,
+        completion_tokens=tokens,
+        tokens_per_second=decode_rate(tokens, stamps) if deltas > 1 else None,
+        elapsed_ms=elapsed_sec * 1000,
+    )

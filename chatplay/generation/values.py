@@ -1,0 +1,105 @@
+"""What the hub takes and gives: a job, live figures while it runs, the end when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+from uuid import UUID
+
+from chatplay import params as parameters
+from chatplay.params import Params
+from chatplay.prices import Price
+from chatplay.providers.base import Provider, Request
+
+Status = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model call to make. The rows it belongs to are committed before the hub sees it."""
+
+    generation_id: UUID
+    user_id: int
+    message_id: int | None
+    provider: Provider
+    request: Request
+    supports_streaming: bool = True
+    price: Price | None = None
+
+
+@dataclass(frozen=True)
+class LiveMetrics:
+    """Figures of a running answer. `completion_tokens` is an estimate until the server reports its count."""
+
+    ttft_ms: float | None = None
+    completion_tokens: int = 0
+    tokens_per_second: float | None = None
+    elapsed_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class AnswerMetrics:
+    """All that is known of one answer; None is unknown. Kept as JSON beside the message."""
+
+    provider: str
+    model: str
+    model_used: str | None = None
+    finish_reason: str | None = None
+    streamed: bool | None = None
+    fallback_reason: str | None = None
+    ttft_ms: float | None = None
+    itl_p50_ms: float | None = None
+    itl_p95_ms: float | None = None
+    duration_ms: float | None = None
+    tokens_per_second: float | None = None
+    end_to_end_tokens_per_second: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    tokens_estimated: bool | None = None
+    cost_usd: float | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    error_cure: str | None = None
+    retry_after_sec: float | None = None
+    params: Params | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready, unknown figures left out; the inverse of `from_json`."""
+        values = {name: value for name, value in asdict(self).items() if value is not None and name != "params"}
+        if self.params is not None:
+            values["params"] = parameters.to_json(self.params)
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> AnswerMetrics | None:
+        """Metrics of a stored answer; None where there are none. Names of other versions are passed over."""
+        if "provider" not in values:
+            return None
+        known = {field.name for field in fields(cls)} - {"params"}
+        stored = values.get("params")
+        settings = Params(**{**stored, "stop": tuple(stored.get("stop", ()))}) if stored else None
+        return cls(**{name: value for name, value in values.items() if name in known}, params=settings)
+
+
+@dataclass(frozen=True)
+class GenerationEnd:
+    """The end of an answer: `content` is the whole text, exactly what is stored."""
+
+    status: Status
+    content: str
+    metrics: AnswerMetrics
+    saved: bool = True
+
+
+@dataclass(frozen=True)
+class Update:
+    """News for a follower: the text since the last update, and the end when there is nothing more to come.
+
+    `seq` numbers the last delta in it, from 1. `stored_only` is set when the text comes from another process.
+    """
+
+    text: str
+    seq: int
+    live: LiveMetrics
+    end: GenerationEnd | None = None

@@ -1,0 +1,183 @@
+"""One turn: prompt, empty answer, generation and usage row in one transaction; only then is the model asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from chatplay import params as parameters
+from chatplay.catalog import ModelCatalog, ModelInfo
+from chatplay.conversation import Turn, check_text, message_record, prompt_messages, title_from
+from chatplay.errors import Conflict, GenerationRunning, NotFound
+from chatplay.generation.hub import Hub
+from chatplay.generation.values import Job
+from chatplay.params import Params
+from chatplay.providers.base import Request
+from chatplay.store import Store
+from db import chats, generations
+from db.chats import ChatRow, MessageRow
+
+_SETTLE_SEC = 2.0  # how long a turn waits for the answer before it to reach the database
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a person asks for. Without `at_message`: a new prompt at the end. With `text` and the id of a
+    prompt: another wording of it. Without `text` and with the id of an answer: that answer again.
+    """
+
+    user_id: int
+    role: str
+    chat_id: UUID
+    params: Params
+    request_key: UUID
+    text: str | None = None
+    at_message: int | None = None
+
+
+class Turns:
+    """Begins turns; see the module."""
+
+    def __init__(self, *, store: Store, hub: Hub, catalog: ModelCatalog, max_prompt_chars: int) -> None:
+        self._store = store
+        self._hub = hub
+        self._catalog = catalog
+        self._max_prompt_chars = max_prompt_chars
+
+    def begin(self, prompt: Prompt) -> Turn:
+        """Commits the turn, then starts its generation. The same `request_key` again gives the same turn.
+
+        Raises BadInput for a text or setting that can't be used, NotFound for what is not the person's own,
+        GenerationRunning while an answer is coming in this chat.
+        """
+        if prompt.text is not None:
+            check_text(prompt.text, max_chars=self._max_prompt_chars)
+        self._settle(prompt)
+        with self._store.transaction() as conn:
+            chat = own_chat(conn, prompt.user_id, prompt.chat_id, for_update=True)
+            if (again := chats.find_message_by_key(conn, chat_id=chat.id, request_key=prompt.request_key)) is not None:
+                return _same_turn(conn, again)
+            if generations.list_streaming_ids(conn, user_id=prompt.user_id, chat_id=chat.id):
+                raise GenerationRunning(
+                    "An answer is still coming in this chat.",
+                    cure="Wait for its end or stop it, then send again. Your text is back in the input.",
+                )
+            turn, job = self._write(conn, chat, prompt)
+        self._hub.run(job)
+        return turn
+
+    def _write(self, conn: Connection, chat: ChatRow, prompt: Prompt) -> tuple[Turn, Job]:
+        info = self._catalog.get(chat.model_name, role=prompt.role, upstream=chat.upstream)
+        params = parameters.validate(prompt.params, overrides=info.ranges)
+        generation_id = uuid4()
+        prompt_id = _prompt_message(conn, chat, prompt)
+        answer_id = chats.insert_message(
+            conn,
+            chat_id=chat.id,
+            parent_id=prompt_id,
+            role="assistant",
+            content="",
+            status="streaming",
+            generation_id=generation_id,
+            request_key=prompt.request_key if prompt.text is None else None,
+        )
+        self._open_generation(conn, chat, info, params, generation_id, answer_id)
+        _move_on(conn, chat, answer_id, prompt.text)
+        chats.remember_params(conn, user_id=chat.user_id, chat_id=chat.id, params=parameters.to_json(params))
+        thread = chats.list_path(conn, chat_id=chat.id, leaf_id=answer_id)
+        job = Job(
+            generation_id=generation_id,
+            user_id=chat.user_id,
+            message_id=answer_id,
+            provider=self._catalog.provider_for(info),
+            request=Request(model=info.name, messages=prompt_messages(thread, params), params=params),
+            supports_streaming=info.supports_streaming,
+            price=info.price,
+        )
+        return Turn(message_record(thread[-2]), message_record(thread[-1]), generation_id), job
+
+    def _open_generation(
+        self, conn: Connection, chat: ChatRow, info: ModelInfo, params: Params, generation_id: UUID, answer_id: int
+    ) -> None:
+        call = generations.NewUsage(
+            generation_id=generation_id,
+            user_id=chat.user_id,
+            session_id=chat.id,
+            source="chat",
+            provider=info.provider,
+            upstream=info.upstream,
+            model=info.name,
+            engine_type=info.engine_type,
+            params=parameters.to_json(replace(params, system_prompt="")),  # a usage row holds no prompt text
+        )
+        generations.insert_generation(
+            conn,
+            generation_id=generation_id,
+            user_id=chat.user_id,
+            message_id=answer_id,
+            owner=self._hub.owner,
+            call=call,
+        )
+
+    def _settle(self, prompt: Prompt) -> None:
+        """Lets an answer that has just ended in memory reach the database before the next turn looks there."""
+        with self._store.reading() as conn:
+            running = generations.list_streaming_ids(conn, user_id=prompt.user_id, chat_id=prompt.chat_id)
+        for generation_id in running:
+            live = self._hub.find_live(generation_id)
+            if live is not None and live.end is not None:
+                live.saved.wait(_SETTLE_SEC)
+
+
+def _prompt_message(conn: Connection, chat: ChatRow, prompt: Prompt) -> int:
+    """The id of the prompt to answer: a new message, or the one above the answer to give again."""
+    parent_id = chat.leaf_message_id
+    if prompt.at_message is not None:
+        target = chats.find_message(conn, chat_id=chat.id, message_id=prompt.at_message)
+        if target is None or target.role != ("assistant" if prompt.text is None else "user"):
+            raise not_found("message")
+        parent_id = target.parent_id
+    if prompt.text is not None:
+        return chats.insert_message(
+            conn,
+            chat_id=chat.id,
+            parent_id=parent_id,
+            role="user",
+            content=prompt.text,
+            request_key=prompt.request_key,
+        )
+    if prompt.at_message is None or parent_id is None:
+        raise not_found("message")
+    return parent_id
+
+
+def _move_on(conn: Connection, chat: ChatRow, leaf_id: int, text: str | None) -> None:
+    changes: dict[str, object] = {"leaf_message_id": leaf_id, "updated_at": chats.NOW}
+    if chat.locked_at is None:
+        changes["locked_at"] = chats.NOW
+    if text is not None and not chat.title:
+        changes["title"] = title_from(text)
+    chats.update_chat(conn, chat_id=chat.id, **changes)
+
+
+def _same_turn(conn: Connection, message: MessageRow) -> Turn:
+    leaf_id = message.id
+    if message.role == "user":
+        leaf_id = chats.newest_child(conn, message_id=message.id)
+    user, answer = chats.list_path(conn, chat_id=message.session_id, leaf_id=leaf_id, limit=2)
+    if answer.generation_id is None:
+        raise Conflict("This message was sent already.", cure="Reload the page to see its answer.")
+    return Turn(message_record(user), message_record(answer), answer.generation_id)
+
+
+def own_chat(conn: Connection, user_id: int, chat_id: UUID, *, for_update: bool = False) -> ChatRow:
+    chat = chats.find_chat(conn, user_id=user_id, chat_id=chat_id, for_update=for_update)
+    if chat is None:
+        raise not_found()
+    return chat
+
+
+def not_found(what: str = "chat") -> NotFound:
+    return NotFound(f"There is no such {what}.", cure="It may have been deleted. Choose one from the history.")

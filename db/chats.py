@@ -1,0 +1,335 @@
+"""Chat sessions and their messages. Messages form a tree: a regenerated answer or an edited prompt is a
+sibling under the same parent, and a session's `leaf_message_id` names the thread on show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+from db.schema import chat_messages, chat_sessions, users
+
+NOW = func.now()  # for update_chat's columns
+
+
+@dataclass(frozen=True)
+class ChatRow:
+    """A row of chat_sessions. `params` holds the settings last used, by name."""
+
+    id: UUID
+    user_id: int
+    title: str
+    title_is_custom: bool
+    model_name: str
+    upstream: str
+    engine_type: str | None
+    params: Mapping[str, Any]
+    leaf_message_id: int | None
+    locked_at: datetime | None
+    ended_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class ChatSummary:
+    """A line of the history."""
+
+    id: UUID
+    title: str
+    model_name: str
+    updated_at: datetime
+    streaming: bool
+
+
+@dataclass(frozen=True)
+class MessageRow:
+    """A row of chat_messages with its siblings' ids (itself among them), oldest first."""
+
+    id: int
+    session_id: UUID
+    parent_id: int | None
+    role: str
+    content: str
+    status: str
+    metrics: Mapping[str, Any]
+    generation_id: UUID | None
+    request_key: UUID | None
+    created_at: datetime
+    sibling_ids: tuple[int, ...]
+
+
+_CHAT_COLUMNS = (
+    chat_sessions.c.id,
+    chat_sessions.c.user_id,
+    chat_sessions.c.title,
+    chat_sessions.c.title_is_custom,
+    chat_sessions.c.model_name,
+    chat_sessions.c.upstream,
+    chat_sessions.c.engine_type,
+    chat_sessions.c.params_json,
+    chat_sessions.c.leaf_message_id,
+    chat_sessions.c.locked_at,
+    chat_sessions.c.ended_at,
+    chat_sessions.c.created_at,
+    chat_sessions.c.updated_at,
+)
+
+
+def find_chat(conn: Connection, *, user_id: int, chat_id: UUID, for_update: bool = False) -> ChatRow | None:
+    """The person's own chat, or None: missing and not yours look the same."""
+    query = select(*_CHAT_COLUMNS).where(chat_sessions.c.id == chat_id, chat_sessions.c.user_id == user_id)
+    row = conn.execute(query.with_for_update() if for_update else query).one_or_none()
+    return ChatRow(*tuple(row)) if row else None
+
+
+def find_last_open_chat(conn: Connection, *, user_id: int) -> ChatRow | None:
+    """The chat touched last that has messages and was not ended."""
+    query = (
+        select(*_CHAT_COLUMNS)
+        .where(
+            chat_sessions.c.user_id == user_id,
+            chat_sessions.c.ended_at.is_(None),
+            chat_sessions.c.locked_at.is_not(None),
+        )
+        .order_by(chat_sessions.c.updated_at.desc(), chat_sessions.c.id.desc())
+        .limit(1)
+    )
+    row = conn.execute(query).one_or_none()
+    return ChatRow(*tuple(row)) if row else None
+
+
+def find_empty_chat(conn: Connection, *, user_id: int) -> ChatRow | None:
+    """The one chat of this person without a message."""
+    query = select(*_CHAT_COLUMNS).where(
+        chat_sessions.c.user_id == user_id, chat_sessions.c.locked_at.is_(None), chat_sessions.c.ended_at.is_(None)
+    )
+    row = conn.execute(query).one_or_none()
+    return ChatRow(*tuple(row)) if row else None
+
+
+def insert_empty_chat(
+    conn: Connection,
+    *,
+    chat_id: UUID,
+    user_id: int,
+    model_name: str,
+    upstream: str,
+    engine_type: str,
+    constraints: Mapping[str, Any],
+    params: Mapping[str, Any],
+) -> None:
+    """Adds the person's empty chat; does nothing when another tab was quicker."""
+    conn.execute(
+        pg_insert(chat_sessions)
+        .values(
+            id=chat_id,
+            user_id=user_id,
+            model_name=model_name,
+            upstream=upstream,
+            engine_type=engine_type,
+            constraints_json=constraints,
+            params_json=params,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+_SEARCH = """
+SELECT s.id, s.title, s.model_name, s.updated_at, EXISTS (
+    SELECT 1 FROM generations g JOIN chat_messages m ON m.id = g.message_id
+    WHERE m.id = s.leaf_message_id AND g.status = 'streaming') AS streaming
+FROM chat_sessions s
+WHERE s.user_id = :user_id AND s.locked_at IS NOT NULL
+  AND (CAST(:before_at AS timestamptz) IS NULL OR (s.updated_at, s.id) < (:before_at, CAST(:before_id AS uuid)))
+  {matching}
+ORDER BY s.updated_at DESC, s.id DESC
+LIMIT :limit
+"""
+_MATCHING = """
+  AND (s.title ILIKE :pattern OR s.id IN (
+    SELECT m.session_id FROM chat_messages m JOIN chat_sessions mine ON mine.id = m.session_id
+    WHERE mine.user_id = :user_id
+      AND to_tsvector('simple'::regconfig, left(m.content, 100000)) @@ to_tsquery('simple', :words)))
+"""
+
+
+def list_chats(
+    conn: Connection, *, user_id: int, search: str, limit: int, before_at: datetime | None, before_id: UUID | None
+) -> list[ChatSummary]:
+    """Newest activity first; `search` matches titles anywhere and messages by word beginnings."""
+    values: dict[str, Any] = {"user_id": user_id, "limit": limit, "before_at": before_at, "before_id": before_id}
+    if search:
+        values |= {"pattern": f"%{_escape_like(search)}%", "words": _prefix_query(search)}
+    query = text(_SEARCH.format(matching=_MATCHING if search else ""))
+    return [ChatSummary(*row) for row in conn.execute(query, values)]
+
+
+def _escape_like(pattern: str) -> str:
+    return pattern.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+
+
+def _prefix_query(search: str) -> str:
+    words = "".join(char if char.isalnum() else " " for char in search).split()
+    return " & ".join(f"{word}:*" for word in words)
+
+
+def update_chat(conn: Connection, *, chat_id: UUID, **columns: Any) -> None:
+    """Sets columns of one chat. Callers have found it as the person's own before."""
+    conn.execute(update(chat_sessions).where(chat_sessions.c.id == chat_id).values(**columns))
+
+
+def touch_chat(conn: Connection, *, chat_id: UUID) -> None:
+    """Moves the chat to the top of its owner's history."""
+    update_chat(conn, chat_id=chat_id, updated_at=func.now())
+
+
+def touch_chat_of(conn: Connection, *, message_id: int) -> None:
+    """Moves the chat of this message up. Taken before the message's own row: a delete locks in this order."""
+    chat = select(chat_messages.c.session_id).where(chat_messages.c.id == message_id).scalar_subquery()
+    conn.execute(update(chat_sessions).where(chat_sessions.c.id == chat).values(updated_at=func.now()))
+
+
+def delete_chat(conn: Connection, *, user_id: int, chat_id: UUID) -> bool:
+    """Removes the person's chat with its messages; False when there was none."""
+    query = delete(chat_sessions).where(chat_sessions.c.id == chat_id, chat_sessions.c.user_id == user_id)
+    return conn.execute(query).rowcount == 1
+
+
+def delete_chats(conn: Connection, *, user_id: int) -> int:
+    """Removes all chats of the person that have messages, and tells how many."""
+    query = delete(chat_sessions).where(chat_sessions.c.user_id == user_id, chat_sessions.c.locked_at.is_not(None))
+    return conn.execute(query).rowcount
+
+
+def get_person_params(conn: Connection, *, user_id: int) -> Mapping[str, Any]:
+    """The settings the person used last, for new chats."""
+    params: Mapping[str, Any] = conn.execute(select(users.c.params).where(users.c.id == user_id)).scalar_one()
+    return params
+
+
+def remember_params(conn: Connection, *, user_id: int, chat_id: UUID, params: Mapping[str, Any]) -> None:
+    """Keeps settings with the chat and with the person."""
+    update_chat(conn, chat_id=chat_id, params_json=dict(params))
+    conn.execute(update(users).where(users.c.id == user_id).values(params=dict(params)))
+
+
+# ---- messages ----------------------------------------------------------------------------------
+
+_PATH = """
+WITH RECURSIVE path AS (
+    SELECT m.*, 1 AS depth FROM chat_messages m WHERE m.id = :leaf_id AND m.session_id = :chat_id
+    UNION ALL
+    SELECT m.*, path.depth + 1 FROM chat_messages m JOIN path ON m.id = path.parent_id WHERE path.depth < :limit
+)
+SELECT p.id, p.session_id, p.parent_id, p.role, p.content, p.status, p.metrics_json, p.generation_id, p.request_key,
+       p.created_at, siblings.ids
+FROM path p CROSS JOIN LATERAL (
+    SELECT array_agg(s.id ORDER BY s.id) AS ids FROM (
+        SELECT id FROM chat_messages WHERE parent_id = p.parent_id
+        UNION ALL
+        SELECT id FROM chat_messages WHERE p.parent_id IS NULL AND parent_id IS NULL AND session_id = p.session_id
+    ) s
+) siblings
+ORDER BY p.depth DESC
+"""
+_ALL = 1_000_000
+
+
+def list_path(conn: Connection, *, chat_id: UUID, leaf_id: int, limit: int = _ALL) -> list[MessageRow]:
+    """The last `limit` messages of the thread that ends at `leaf_id`, oldest first."""
+    rows = conn.execute(text(_PATH), {"chat_id": chat_id, "leaf_id": leaf_id, "limit": limit})
+    return [_message(row) for row in rows]
+
+
+def _message(row: Row[Any]) -> MessageRow:
+    return MessageRow(*tuple(row)[:-1], sibling_ids=tuple(row.ids))  # type: ignore[misc]
+
+
+def find_message(conn: Connection, *, chat_id: UUID, message_id: int) -> MessageRow | None:
+    """One message of this chat, or None."""
+    found = list_path(conn, chat_id=chat_id, leaf_id=message_id, limit=1)
+    return found[0] if found else None
+
+
+def find_message_by_key(conn: Connection, *, chat_id: UUID, request_key: UUID) -> MessageRow | None:
+    """The message an earlier copy of the same request made, or None."""
+    query = select(chat_messages.c.id).where(
+        chat_messages.c.session_id == chat_id, chat_messages.c.request_key == request_key
+    )
+    message_id = conn.execute(query).scalar_one_or_none()
+    return None if message_id is None else find_message(conn, chat_id=chat_id, message_id=message_id)
+
+
+def count_messages(conn: Connection, *, chat_id: UUID) -> int:
+    """All messages of the chat, variants included."""
+    query = select(func.count()).select_from(chat_messages).where(chat_messages.c.session_id == chat_id)
+    return conn.execute(query).scalar_one()
+
+
+_NEWEST_BELOW = """
+WITH RECURSIVE down AS (
+    SELECT CAST(:message_id AS bigint) AS id
+    UNION ALL
+    SELECT (SELECT max(c.id) FROM chat_messages c WHERE c.parent_id = down.id) FROM down WHERE down.id IS NOT NULL
+)
+SELECT max(id) FROM down
+"""
+
+
+def newest_leaf_below(conn: Connection, *, message_id: int) -> int:
+    """The end of the thread reached from a message by taking the newest child each time."""
+    return int(conn.execute(text(_NEWEST_BELOW), {"message_id": message_id}).scalar_one())
+
+
+def newest_child(conn: Connection, *, message_id: int) -> int:
+    """The newest answer to a prompt, which is known to have one."""
+    query = select(func.max(chat_messages.c.id)).where(chat_messages.c.parent_id == message_id)
+    return int(conn.execute(query).scalar_one())
+
+
+def insert_message(
+    conn: Connection,
+    *,
+    chat_id: UUID,
+    parent_id: int | None,
+    role: str,
+    content: str,
+    status: str = "complete",
+    generation_id: UUID | None = None,
+    request_key: UUID | None = None,
+    metrics: Mapping[str, Any] | None = None,
+) -> int:
+    """Adds a message and returns its id."""
+    query = insert(chat_messages).values(
+        session_id=chat_id,
+        parent_id=parent_id,
+        role=role,
+        content=content,
+        status=status,
+        generation_id=generation_id,
+        request_key=request_key,
+        metrics_json=dict(metrics or {}),
+    )
+    return int(conn.execute(query.returning(chat_messages.c.id)).scalar_one())
+
+
+def finish_message(conn: Connection, *, message_id: int, content: str, status: str, metrics: Mapping[str, Any]) -> None:
+    """Writes an answer's final text and figures; does nothing when its chat was deleted meanwhile."""
+    conn.execute(
+        update(chat_messages)
+        .where(chat_messages.c.id == message_id)
+        .values(content=content, status=status, metrics_json=dict(metrics))
+    )
+
+
+def get_answer(conn: Connection, *, message_id: int) -> tuple[str, str, Mapping[str, Any]]:
+    """Content, status and metrics of one message that is known to exist."""
+    query = select(chat_messages.c.content, chat_messages.c.status, chat_messages.c.metrics_json)
+    row = conn.execute(query.where(chat_messages.c.id == message_id)).one()
+    return row.content, row.status, row.metrics_json

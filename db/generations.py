@@ -1,0 +1,228 @@
+"""Running generations, their event log and their usage rows.
+
+An event row holds a run of deltas: `first_seq` is the number of the first, numbers have no gaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, func, insert, select, text, update
+
+from db.schema import generation_events, generations, usage, users
+
+EVENTS_CHANNEL = "chatplay_events"
+STOPS_CHANNEL = "chatplay_stops"
+
+
+@dataclass(frozen=True)
+class GenerationRow:
+    """A row of generations with the state a follower needs."""
+
+    id: UUID
+    user_id: int
+    message_id: int | None
+    status: str
+    owner: UUID
+    heartbeat_at: datetime
+
+
+@dataclass(frozen=True)
+class EventBatch:
+    """Deltas `first_seq`, `first_seq` + 1, ... of one generation; `at_ms` since its request was sent."""
+
+    generation_id: UUID
+    first_seq: int
+    texts: Sequence[str]
+    at_ms: Sequence[float]
+
+
+@dataclass(frozen=True)
+class NewUsage:
+    """What is known of a call before it is made."""
+
+    generation_id: UUID
+    user_id: int
+    session_id: UUID | None
+    source: str
+    provider: str
+    upstream: str
+    model: str
+    engine_type: str | None
+    params: Mapping[str, Any]
+    retry_of: UUID | None = None
+
+
+@dataclass(frozen=True)
+class UsageFigures:
+    """What is known of a call after it ended. None is unknown."""
+
+    status: str
+    model_used: str | None = None
+    finish_reason: str | None = None
+    error_class: str | None = None
+    error_message: str | None = None
+    streamed: bool | None = None
+    fallback_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    tokens_estimated: bool | None = None
+    ttft_ms: float | None = None
+    itl_p50_ms: float | None = None
+    itl_p95_ms: float | None = None
+    itl_max_ms: float | None = None
+    gaps_ms: Sequence[float] | None = None
+    queue_ms: float | None = None
+    duration_ms: float | None = None
+    tokens_per_second: float | None = None
+    end_to_end_tokens_per_second: float | None = None
+    bytes_received: int | None = None
+    cost_usd: float | None = None
+    request_id: str | None = None
+    system_fingerprint: str | None = None
+
+
+_COLUMNS = (
+    generations.c.id,
+    generations.c.user_id,
+    generations.c.message_id,
+    generations.c.status,
+    generations.c.owner,
+    generations.c.heartbeat_at,
+)
+
+
+def insert_generation(
+    conn: Connection, *, generation_id: UUID, user_id: int, message_id: int | None, owner: UUID, call: NewUsage
+) -> None:
+    """Opens a generation and its usage row."""
+    conn.execute(
+        insert(generations).values(
+            id=generation_id, user_id=user_id, message_id=message_id, owner=owner, status="streaming"
+        )
+    )
+    organisation = select(users.c.organisation_id).where(users.c.id == user_id).scalar_subquery()
+    conn.execute(insert(usage).values(status="streaming", organisation_id=organisation, **asdict(call)))
+
+
+def find_generation(conn: Connection, *, generation_id: UUID) -> GenerationRow | None:
+    """The generation, whoever's it is: callers compare `user_id`."""
+    row = conn.execute(select(*_COLUMNS).where(generations.c.id == generation_id)).one_or_none()
+    return GenerationRow(*row) if row else None
+
+
+def get_call(conn: Connection, *, generation_id: UUID) -> NewUsage:
+    """What was noted when the call was opened."""
+    columns = [usage.c[field.name] for field in fields(NewUsage)]
+    return NewUsage(*conn.execute(select(*columns).where(usage.c.generation_id == generation_id)).one())
+
+
+def list_streaming(conn: Connection) -> list[GenerationRow]:
+    """All generations not yet ended, of every process."""
+    rows = conn.execute(select(*_COLUMNS).where(generations.c.status == "streaming"))
+    return [GenerationRow(*row) for row in rows]
+
+
+_STREAMING_IN = """
+SELECT g.id FROM generations g JOIN chat_messages m ON m.id = g.message_id
+JOIN chat_sessions s ON s.id = m.session_id
+WHERE s.user_id = :user_id AND (CAST(:chat_id AS uuid) IS NULL OR s.id = :chat_id) AND g.status = 'streaming'
+"""
+
+
+def list_streaming_ids(conn: Connection, *, user_id: int, chat_id: UUID | None) -> list[UUID]:
+    """Running generations in one chat of the person, or in all of them (`chat_id` None)."""
+    return list(conn.execute(text(_STREAMING_IN), {"user_id": user_id, "chat_id": chat_id}).scalars())
+
+
+def beat(conn: Connection, *, owner: UUID) -> list[UUID]:
+    """Renews the heartbeat of the owner's generations; returns those somebody asked to stop."""
+    query = (
+        update(generations)
+        .where(generations.c.owner == owner, generations.c.status == "streaming")
+        .values(heartbeat_at=func.clock_timestamp())
+        .returning(generations.c.id, generations.c.stop_requested_at)
+    )
+    return [row.id for row in conn.execute(query) if row.stop_requested_at is not None]
+
+
+def request_stop(conn: Connection, *, generation_id: UUID) -> None:
+    """Asks the owner, in whatever process, to stop it."""
+    conn.execute(
+        update(generations).where(generations.c.id == generation_id).values(stop_requested_at=func.clock_timestamp())
+    )
+    notify(conn, channel=STOPS_CHANNEL, payload=str(generation_id))
+
+
+def append_events(conn: Connection, *, batches: Sequence[EventBatch]) -> None:
+    """Writes the batches of many generations at once and wakes their followers in other processes.
+
+    A generation deleted meanwhile (its chat was) is passed over. Repeating a batch changes nothing.
+    """
+    rows = [
+        {"gid": batch.generation_id, "seq": batch.first_seq, "t": list(batch.texts), "at": list(batch.at_ms)}
+        for batch in batches
+    ]
+    conn.execute(
+        text(
+            "INSERT INTO generation_events (generation_id, first_seq, texts, at_ms) "
+            "SELECT id, :seq, :t, CAST(:at AS real[]) FROM generations WHERE id = :gid AND status = 'streaming' "
+            "FOR SHARE "  # waits for an end that is being written, and makes it wait for us: no event outlives it
+            # A batch is only sent again grown at its end: what stands there already is its beginning.
+            "ON CONFLICT (generation_id, first_seq) DO UPDATE SET texts = excluded.texts, at_ms = excluded.at_ms"
+        ),
+        rows,
+    )
+    for batch in batches:
+        notify(conn, channel=EVENTS_CHANNEL, payload=str(batch.generation_id))
+
+
+def list_events(conn: Connection, *, generation_id: UUID, after_seq: int = 0) -> list[EventBatch]:
+    """Batches that hold a delta numbered above `after_seq` (numbers begin at 1), in order."""
+    last_seq = generation_events.c.first_seq + func.cardinality(generation_events.c.texts) - 1
+    query = (
+        select(
+            generation_events.c.generation_id,
+            generation_events.c.first_seq,
+            generation_events.c.texts,
+            generation_events.c.at_ms,
+        )
+        .where(generation_events.c.generation_id == generation_id, last_seq > after_seq)
+        .order_by(generation_events.c.first_seq)
+    )
+    return [EventBatch(*row) for row in conn.execute(query)]
+
+
+def finish_generation(conn: Connection, *, generation_id: UUID, figures: UsageFigures) -> None:
+    """Closes generation and usage row, drops the event log and wakes followers in other processes."""
+    conn.execute(
+        update(generations)
+        .where(generations.c.id == generation_id)
+        .values(status=figures.status, ended_at=func.clock_timestamp())
+    )
+    values = asdict(figures) | {"gaps_ms": None if figures.gaps_ms is None else list(figures.gaps_ms)}
+    conn.execute(
+        update(usage).where(usage.c.generation_id == generation_id).values(**values, ended_at=func.clock_timestamp())
+    )
+    conn.execute(delete(generation_events).where(generation_events.c.generation_id == generation_id))
+    notify(conn, channel=EVENTS_CHANNEL, payload=str(generation_id))
+
+
+def claim_dead(conn: Connection, *, row: GenerationRow) -> bool:
+    """Locks a generation whose heartbeat still is the one in `row`; False when it lives or was claimed."""
+    query = select(generations.c.id).where(
+        generations.c.id == row.id,
+        generations.c.status == "streaming",
+        generations.c.heartbeat_at == row.heartbeat_at,
+    )
+    return conn.execute(query.with_for_update(skip_locked=True)).one_or_none() is not None
+
+
+def notify(conn: Connection, *, channel: str, payload: str) -> None:
+    """Sends a NOTIFY that goes out when the transaction commits."""
+    conn.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": channel, "payload": payload})

@@ -1,0 +1,43 @@
+"""PostgreSQL's NOTIFY, received: one connection that waits for news of other processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import Engine
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One notification: the channel it came on and its text."""
+
+    channel: str
+    payload: str
+
+
+def listen(engine: Engine, *, channels: Sequence[str], patience_sec: float) -> Iterator[Notice | None]:
+    """Notices as they come, and None after each `patience_sec` without one.
+
+    Ends when the connection breaks; whoever iterates connects again. Raises psycopg.Error when it can't connect.
+    """
+    with engine.connect() as pooled:
+        # Detached: this connection waits for the life of the process and is not the pool's to hand out.
+        pooled.detach()
+        conn = cast("psycopg.Connection[Any]", pooled.connection.dbapi_connection)
+        conn.autocommit = True
+        for channel in channels:
+            conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+        yield None
+        with suppress(psycopg.OperationalError):
+            while True:
+                heard = False
+                for notice in conn.notifies(timeout=patience_sec, stop_after=1):
+                    heard = True
+                    yield Notice(notice.channel, notice.payload)
+                if not heard:
+                    yield None
