@@ -1,0 +1,31 @@
+"""One file, two readers: Streamlit runs it as the script that draws the frame; the server imports it for `app`."""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    from chatplay.ui import frame
+
+    frame.draw()
+else:
+    import gc
+    import logging
+    from pathlib import Path
+
+    import streamlit as st
+    from streamlit.runtime.pages_manager import PagesManager
+
+    logging.getLogger("streamlit.runtime").setLevel(logging.ERROR)  # some packages touch st.* while being imported
+
+    from chatplay.api import server
+    from chatplay.ui import frame
+
+    # Until the first st.navigation Streamlit would run a file of pages/ by itself, past the gate.
+    PagesManager.uses_pages_directory = False
+
+    app = st.App(
+        __file__,
+        routes=server.routes(),
+        middleware=server.middleware(Path(st.__file__).parent / "static" / "index.html"),
+        lifespan=server.lifespan,
+    )
+    gc.freeze()  # Streamlit collects garbage after every run: 100 ms each, unless what is loaded is left out

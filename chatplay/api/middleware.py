@@ -1,0 +1,111 @@
+"""Adds to every response, Streamlit's own included, the headers that confine it, and names the browser by a cookie."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chatplay.auth.handover import GO_SCRIPT_HASH
+from chatplay.auth.tokens import BROWSER_COOKIE, new_token
+
+_BROWSER_COOKIE_SEC = 366 * 86_400
+_INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+
+def content_security_policy(script_hashes: Iterable[str]) -> str:
+    """Everything from this origin; inline scripts only by their hash, inline styles because Streamlit writes them."""
+    hashes = " ".join(f"'{item}'" for item in script_hashes)
+    return "; ".join(
+        (
+            "default-src 'self'",
+            f"script-src 'self' 'wasm-unsafe-eval' {hashes}",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "media-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "connect-src 'self'",
+            "worker-src 'self' blob:",
+            "frame-src 'self'",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def inline_script_hashes(page: str) -> list[str]:
+    """Of the scripts written into `page` itself, as a policy names them."""
+    digests = (hashlib.sha256(script.encode()).digest() for script in _INLINE_SCRIPT.findall(page))
+    return ["sha256-" + base64.b64encode(digest).decode() for digest in digests]
+
+
+def policy_for(index_html: Path) -> str:
+    """The policy for Streamlit's page as installed, read once at start."""
+    return content_security_policy([GO_SCRIPT_HASH, *inline_script_hashes(index_html.read_text(encoding="utf-8"))])
+
+
+class SecurityHeaders:
+    """Pure ASGI, so that streams and WebSockets pass untouched."""
+
+    def __init__(self, app: ASGIApp, *, policy: str, is_secure: Callable[[HTTPConnection], bool]) -> None:
+        self._app = app
+        self._headers = {
+            "content-security-policy": policy,
+            "x-content-type-options": "nosniff",
+            "x-frame-options": "DENY",
+            "referrer-policy": "same-origin",
+            "cross-origin-opener-policy": "same-origin",
+            "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        }
+        self._is_secure = is_secure
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._add(scope, MutableHeaders(scope=message))
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+    def _add(self, scope: Scope, headers: MutableHeaders) -> None:
+        for name, value in self._headers.items():
+            headers.setdefault(name, value)
+        request = HTTPConnection(scope)
+        if headers.get("content-type", "").startswith("text/html") and BROWSER_COOKIE not in request.cookies:
+            headers.append("set-cookie", _browser_cookie(secure=self._is_secure(request)))
+        if self._is_secure(request):
+            headers.setdefault("strict-transport-security", "max-age=31536000")
+
+
+def _browser_cookie(*, secure: bool) -> str:
+    """Lax and not Strict: a link from elsewhere must not make it look missing and be replaced under an open page."""
+    flags = "; Secure" if secure else ""
+    return f"{BROWSER_COOKIE}={new_token()}; Path=/; Max-Age={_BROWSER_COOKIE_SEC}; HttpOnly; SameSite=Lax{flags}"
+
+
+class HiddenPaths:
+    """Answers 404 for doors of Streamlit that stand open to everybody and are not needed."""
+
+    def __init__(self, app: ASGIApp, *, prefixes: tuple[str, ...]) -> None:
+        self._app = app
+        self._prefixes = prefixes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(self._prefixes):
+            body = {"error": {"code": "not_found", "message": "Not Found", "cure": ""}}
+            await JSONResponse(body, status_code=404)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)

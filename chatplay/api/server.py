@@ -1,0 +1,92 @@
+"""What surrounds Streamlit in one server: our routes, the headers, and the services' start and stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from anyio import to_thread
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute
+
+from chatplay import runtime
+from chatplay.api.auth_routes import auth_mount
+from chatplay.api.middleware import HiddenPaths, SecurityHeaders, policy_for
+from chatplay.auth.client import came_by_tls
+from chatplay.auth.setup import make_link
+from chatplay.errors import ChatplayError, ConfigError, Conflict
+
+_HIDDEN = ("/_stcore/metrics", "/_stcore/agent")
+
+
+def routes() -> list[BaseRoute]:
+    """Every path that is not one of Streamlit's."""
+    return [auth_mount(runtime.get_runtime)]
+
+
+def middleware(index_html: Path) -> list[Middleware]:
+    """Around every response; `index_html`: Streamlit's page, whose own inline script the policy has to allow."""
+    return [
+        Middleware(SecurityHeaders, policy=policy_for(index_html), is_secure=_is_secure),
+        Middleware(HiddenPaths, prefixes=_HIDDEN),
+    ]
+
+
+@asynccontextmanager
+async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
+    """Start the services before the first request, stop them after the last."""
+    _hang_up_ends_like_terminate()
+    await to_thread.run_sync(_start)
+    try:
+        yield {}
+    finally:
+        await to_thread.run_sync(runtime.stop)
+
+
+def _start() -> None:
+    """A database that is away is reported and tried again by the first visitor; wrong settings end the start."""
+    try:
+        services = runtime.get_runtime()
+    except ConfigError as error:
+        print(f"\n{error.message}\n{error.cure}\n", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
+    except ChatplayError as error:
+        print(f"\n{error.message}\n{error.cure}\nThe next visitor makes it try again.\n", file=sys.stderr, flush=True)
+        return
+    for warning in services.settings.warnings():
+        print(f"Note: {warning}", flush=True)
+    _print_set_up_link(services)
+
+
+def _print_set_up_link(services: runtime.Runtime) -> None:
+    try:
+        link = make_link(services.set_up, services.settings)
+    except Conflict:  # people exist
+        return
+    print(f"\nFirst start. Create the administrator here, the link works once:\n\n    {link}\n", flush=True)
+
+
+def _hang_up_ends_like_terminate() -> None:
+    """A closed terminal ends the app in order; `nohup`, which ignores the signal, keeps it running."""
+    if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def _is_secure(request: HTTPConnection) -> bool:
+    try:
+        settings = runtime.get_settings()
+    except ConfigError:
+        return request.url.scheme == "https"
+    peer = request.client.host if request.client is not None else None
+    proto = request.headers.get("x-forwarded-proto")
+    return settings.cookie_secure or came_by_tls(request.url.scheme, proto, peer, settings.trusted_proxies)

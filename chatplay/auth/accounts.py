@@ -1,0 +1,173 @@
+"""What administrators do to accounts and everybody to their own; who gains or loses rights is signed out at once."""
+
+from __future__ import annotations
+
+import secrets
+from zoneinfo import available_timezones
+
+from chatplay.auth.attempts import Attempts
+from chatplay.auth.passwords import Passwords
+from chatplay.auth.person import ROLES, Person, Preferences, person_of
+from chatplay.auth.rules import check_display_name, check_new_password, check_username
+from chatplay.auth.setup import DEFAULT_ORGANISATION
+from chatplay.auth.tokens import token_hash
+from chatplay.errors import BadInput, Conflict, NotAllowed, NotFound
+from chatplay.store import Store
+from db import accounts, sign_ins
+
+_UNAMBIGUOUS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class AccountService:
+    """`actor` is the signed-in person who asks; passwords come back only where they are to be shown once."""
+
+    def __init__(self, *, store: Store, passwords: Passwords, attempts: Attempts) -> None:
+        self._store = store
+        self._passwords = passwords
+        self._attempts = attempts
+
+    # ---- administrators ----
+
+    def list_people(self, *, actor: Person) -> list[Person]:
+        """Everybody, the active first, then by name. Raises NotAllowed."""
+        _require_administrator(actor)
+        with self._store.reading() as conn:
+            return [person_of(record) for record in accounts.list_users(conn)]
+
+    def list_organisations(self, *, actor: Person) -> list[str]:
+        _require_administrator(actor)
+        with self._store.reading() as conn:
+            return accounts.list_organisations(conn)
+
+    def add_person(self, *, actor: Person, username: str, display_name: str, role: str, organisation: str = "") -> str:
+        """The temporary password, to be changed at the first sign-in. Raises BadInput, Conflict (name taken)."""
+        _require_administrator(actor)
+        username = check_username(username)
+        display_name = check_display_name(display_name or username)
+        organisation = _check_organisation(organisation)
+        password = temporary_password()
+        password_hash = self._passwords.hash(password)
+        with self._store.transaction() as conn:
+            added = accounts.find_or_add_user(
+                conn,
+                organisation_id=accounts.get_or_add_organisation(conn, name=organisation),
+                username=username,
+                display_name=display_name,
+                password_hash=password_hash,
+                role=_check_role(role),
+                must_change_password=True,
+            )
+            if added is None:
+                raise Conflict(f"Somebody already has the username {username}.", cure="Choose another one.")
+        return password
+
+    def reset_password(self, *, actor: Person, user_id: int) -> str:
+        """A temporary password in place of the forgotten one; every sign-in of that person ends."""
+        _require_administrator(actor)
+        if user_id == actor.id:
+            raise BadInput(
+                "This is your own account.", param="user_id", cure="Change your password on the Account page."
+            )
+        password = temporary_password()
+        password_hash = self._passwords.hash(password)
+        with self._store.transaction() as conn:
+            person = _person(accounts.find_user(conn, user_id=user_id))
+            accounts.set_password(conn, user_id=user_id, password_hash=password_hash, must_change_password=True)
+            sign_ins.end_sign_ins(conn, user_id=user_id)
+        self._attempts.forget_account(username=person.username)
+        return password
+
+    def change_role(self, *, actor: Person, user_id: int, role: str) -> None:
+        """Raises Conflict for the last active administrator."""
+        _require_administrator(actor)
+        with self._store.transaction() as conn:
+            _keep_an_administrator(accounts.lock_active_administrators(conn), user_id, stays=role == "administrator")
+            person = _person(accounts.find_user(conn, user_id=user_id))
+            if person.role != _check_role(role):
+                accounts.set_role(conn, user_id=user_id, role=role)
+                sign_ins.end_sign_ins(conn, user_id=user_id)
+
+    def set_active(self, *, actor: Person, user_id: int, is_active: bool) -> None:
+        """Let a person in again, or keep them out: their chats stay. Raises Conflict for the last administrator."""
+        _require_administrator(actor)
+        with self._store.transaction() as conn:
+            _keep_an_administrator(accounts.lock_active_administrators(conn), user_id, stays=is_active)
+            _person(accounts.find_user(conn, user_id=user_id))
+            accounts.set_active(conn, user_id=user_id, is_active=is_active)
+            sign_ins.end_sign_ins(conn, user_id=user_id)
+
+    # ---- everybody ----
+
+    def change_password(
+        self, *, actor: Person, current: str, password: str, repeated: str, keep_token: str | None, address: str | None
+    ) -> None:
+        """Ends every sign-in but the one with `keep_token`. Raises BadInput naming the field, SignInRefused."""
+        new = check_new_password(password, repeated, username=actor.username)
+        self._attempts.begin(username=actor.username, address=address)
+        with self._store.reading() as conn:
+            stored = accounts.find_password_hash(conn, user_id=actor.id)
+        if not self._passwords.check(current, stored):
+            raise BadInput("The current password is not right.", param="current", cure="Type it again.")
+        if self._passwords.check(new, stored):
+            raise BadInput("This is the password you have.", param="password", cure="Choose a new one.")
+        self._attempts.succeeded(username=actor.username, address=address)
+        password_hash = self._passwords.hash(new)
+        with self._store.transaction() as conn:
+            kept = token_hash(keep_token) if keep_token is not None else None
+            accounts.set_password(conn, user_id=actor.id, password_hash=password_hash, must_change_password=False)
+            sign_ins.end_sign_ins(conn, user_id=actor.id, except_token_hash=kept)
+
+    def set_display_name(self, *, actor: Person, display_name: str) -> None:
+        with self._store.transaction() as conn:
+            accounts.set_display_name(conn, user_id=actor.id, display_name=check_display_name(display_name))
+
+    def set_preferences(self, *, actor: Person, preferences: Preferences) -> None:
+        """Raises BadInput for a time zone that does not exist."""
+        if preferences.time_zone is not None and preferences.time_zone not in available_timezones():
+            raise BadInput("There is no such time zone.", param="time_zone", cure="Choose one from the list.")
+        with self._store.transaction() as conn:
+            stored = _record(accounts.find_user(conn, user_id=actor.id)).preferences
+            merged = {**stored, **preferences.to_json()}  # keys of other parts stay
+            accounts.set_preferences(conn, user_id=actor.id, preferences=merged)
+
+
+def temporary_password() -> str:
+    """Four groups of four letters and digits that cannot be mistaken for one another; 79 bits."""
+    return "-".join("".join(secrets.choice(_UNAMBIGUOUS) for _ in range(4)) for _ in range(4))
+
+
+def _require_administrator(actor: Person) -> None:
+    if not actor.is_administrator:
+        raise NotAllowed("Only administrators can do this.", cure="Ask one of them.")
+
+
+def _keep_an_administrator(active: list[int], user_id: int, *, stays: bool) -> None:
+    if not stays and active == [user_id]:
+        raise Conflict(
+            "This is the last active administrator.", cure="Make somebody else an administrator first, then try again."
+        )
+
+
+def _record(found: accounts.UserRecord | None) -> accounts.UserRecord:
+    if found is None:
+        raise NotFound("This person does not exist.", cure="Reload the page to see who does.")
+    return found
+
+
+def _person(found: accounts.UserRecord | None) -> Person:
+    return person_of(_record(found))
+
+
+def _check_role(role: str) -> str:
+    if role not in ROLES:
+        raise BadInput(f"There is no role {role!r}.", param="role", cure=f"Choose {' or '.join(ROLES)}.")
+    return role
+
+
+def _check_organisation(name: str) -> str:
+    if not name.strip():
+        return DEFAULT_ORGANISATION
+    try:
+        return check_display_name(name)
+    except BadInput as error:
+        raise BadInput("This organisation's name cannot be shown.", param="organisation", cure=error.cure) from None

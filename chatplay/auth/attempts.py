@@ -1,0 +1,104 @@
+"""Slows down and locks guessing, per account and per address; the counts live in PostgreSQL and outlive restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chatplay.errors import SignInRefused
+from chatplay.settings import Settings
+from chatplay.store import Store
+from db import sign_ins
+
+_ADDRESS_FACTOR = 4  # a whole team may sit behind one address
+_DOUBLINGS = 4  # a lock grows to 16 times SIGN_IN_LOCK_MINUTES, not for ever
+_FORGET = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """`waits_sec[n - 1]`: how long the next attempt waits after the n-th failure in a row."""
+
+    waits_sec: tuple[float, ...]
+
+
+def account_policy(settings: Settings) -> Policy:
+    """The first failure is free, then 1, 2, 4, ... s, then locks that double."""
+    free = settings.sign_in_max_failures - 1
+    slow = [0.0, *(float(min(2**n, 30)) for n in range(max(0, free - 1)))][:free]
+    return Policy((*slow, *_locks(settings)))
+
+
+def address_policy(settings: Settings) -> Policy:
+    """Nothing is slowed down until far too many failed, then the same locks."""
+    return Policy((*[0.0] * (settings.sign_in_max_failures * _ADDRESS_FACTOR - 1), *_locks(settings)))
+
+
+def _locks(settings: Settings) -> list[float]:
+    return [settings.sign_in_lock_minutes * 60.0 * 2**n for n in range(_DOUBLINGS + 1)]
+
+
+class Attempts:
+    """Counts an attempt before the password is looked at and takes it back when it was right."""
+
+    def __init__(self, *, store: Store, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+        self._account = account_policy(settings)
+        self._address = address_policy(settings)
+
+    def begin(self, *, username: str, address: str | None) -> None:
+        """Raises SignInRefused (with the wait in seconds) while the account or the address has to wait."""
+        if address is not None:
+            self._count(_address_key(address), self._address)
+        self._count(_account_key(username), self._account)
+
+    def succeeded(self, *, username: str, address: str | None) -> None:
+        with self._store.transaction() as conn:
+            sign_ins.forget_attempts(conn, key=_account_key(username))
+            if address is not None:
+                sign_ins.take_back_attempt(conn, key=_address_key(address))
+
+    def forget_account(self, *, username: str) -> None:
+        """An administrator reset the password: its new owner need not wait."""
+        with self._store.transaction() as conn:
+            sign_ins.forget_attempts(conn, key=_account_key(username))
+
+    def _count(self, key: str, policy: Policy) -> None:
+        now = self._clock()
+        with self._store.transaction() as conn:
+            counted = sign_ins.count_attempt(
+                conn, key=key, now=now, forget_before=now - _FORGET, waits_sec=list(policy.waits_sec)
+            )
+            found = None if counted is not None else sign_ins.find_attempts(conn, key=key)
+        if counted is None:
+            until = found.locked_until if found is not None else None
+            raise too_many((until - now).total_seconds() if until is not None else 1.0)
+
+
+def too_many(wait_sec: float) -> SignInRefused:
+    """The refusal for a name or address that has to wait; it says nothing about whether the name exists."""
+    wait_sec = max(1.0, wait_sec)
+    return SignInRefused(
+        "Too many sign-in attempts failed.",
+        cure=f"Wait {wait_text(wait_sec)}, then try again. An administrator can reset a forgotten password.",
+        retry_after_sec=wait_sec,
+    )
+
+
+def wait_text(wait_sec: float) -> str:
+    """`"1 second"`, `"14 minutes"`, `"4 hours"`, never shorter than the wait."""
+    for unit, size in (("hour", 3600), ("minute", 60), ("second", 1)):
+        if wait_sec > size or unit == "second":
+            count = int(-(-wait_sec // size))
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    raise AssertionError
+
+
+def _account_key(username: str) -> str:
+    return "account:" + ascii(username.lower())[:100]  # ascii(): NUL and lone surrogates do not fit into text
+
+
+def _address_key(address: str) -> str:
+    return "address:" + ascii(address)[:100]

@@ -1,0 +1,61 @@
+"""The frame around every page: the gate first, then navigation, then the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from chatplay.auth import gate
+from chatplay.auth.person import Person
+
+_PAGES = Path(__file__).resolve().parents[2] / "pages"
+_ICON = str(Path(__file__).with_name("favicon.png"))  # a :material/ icon would be fetched from another site
+# section -> (file, title, icon, for administrators only); a page appears once its file exists
+_SECTIONS = {
+    "Platform": (
+        ("welcome", "Welcome", ":material/home:", False),
+        ("models", "Models", ":material/dns:", False),
+    ),
+    "Chat": (
+        ("chat", "Playground", ":material/chat:", False),
+        ("compare", "Compare", ":material/splitscreen_left:", False),
+        ("experiments", "Experiments", ":material/science:", False),
+        ("metrics", "Metrics", ":material/monitoring:", False),
+    ),
+    "Administration": (
+        ("usage", "Usage", ":material/bar_chart:", True),
+        ("users", "Users", ":material/group:", True),
+    ),
+    "You": (("account", "Account", ":material/person:", False),),
+}
+
+
+def draw() -> None:
+    """One run of the app for one person."""
+    st.set_page_config(page_title="Chat Playground", page_icon=_ICON, layout="wide")
+    person = gate.require_person()
+    page = st.navigation(pages_for(person))
+    _draw_sign_out(person)
+    gate.watch()
+    page.run()
+
+
+def pages_for(person: Person) -> dict[str, list[st.Page]]:
+    """The navigation this person sees, section by section; a section without pages is left out."""
+    sections = {
+        section: [
+            st.Page(_PAGES / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "welcome")
+            for name, title, icon, administrators_only in entries
+            if (_PAGES / f"{name}.py").exists() and (person.is_administrator or not administrators_only)
+        ]
+        for section, entries in _SECTIONS.items()
+    }
+    return {section: pages for section, pages in sections.items() if pages}
+
+
+def _draw_sign_out(person: Person) -> None:
+    with st.sidebar.container(key="frame_sign_out", horizontal=True, vertical_alignment="center"):
+        st.text(person.display_name)
+        if st.button("Sign out", type="tertiary", icon=":material/logout:"):
+            gate.sign_out()
