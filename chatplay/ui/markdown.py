@@ -1,0 +1,229 @@
+r"""A model's answer is hostile: `safe_markdown` leaves its Markdown and takes away its teeth.
+
+No image is loaded (it becomes a link that says so), no HTML, LaTeX, colour, icon, emoji or footnote directive acts,
+links lead only to http, https and mail addresses. Code blocks and code spans stay letter for letter.
+
+How: markdown-it's block tokens say which lines are code; those are copied. Every other line is read once from left
+to right and written anew: whole code spans, whole links and plain addresses are let through, any other character
+that could begin something is escaped. Nothing depends on a neighbouring line, so a part of a text is as safe as the
+whole, and the work is linear in its length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+# Streamlit replaces `:name:` and some arrows in finished text, where a backslash no longer helps. A colour directive
+# without a colour is a bare <span>: it parts the characters and shows, and copies, just them.
+_PARTED = ":color[%s]"
+
+_LINK = re.compile(
+    r"""!?\[(?P<text>(?:[^\[\]\\`\n]|\\.|`[^`\n]+`)*)\]
+        \(\s*<?(?P<url>(?:https?://|mailto:)(?:[^\s()<>\\`\[\]$"]|\([^\s()<>\\`\[\]$"]*\))+)>?
+        (?:\s+(?:"[^"\n]*"|'[^'\n]*'|\([^()\n]*\)))?\s*\)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_AUTOLINK = re.compile(r"<(?:https?://|mailto:)(?:[^\s<>`\\\[\]$:]|:(?=\d))+>", re.IGNORECASE)
+_BARE_URL = re.compile(r"(?:https?://|www\.)(?:[^\s<>()\[\]{}`$\\|:&]|:(?!\w*:)|&(?!colon;|#))+", re.IGNORECASE)
+_ENTITY_COLON = re.compile(r"&(?:#0*58|#[xX]0*3[aA]|colon);")
+_ARROW = re.compile(r"(?<![^\s*_~(\[])(?:<->|->|<-|--|>=|<=|~=)(?![^\s*_~)\]])")
+_TASK = re.compile(r"[\s>]*(?:[-*+]|\d{1,9}[.)])\s+(?=(\[[ xX]\])\s)")
+_RULE = re.compile(r"[\s>|:*_=-]*\Z")
+_DELIMITER_ROW = re.compile(r"[\s>]*(?=[^-]*-)(?=-*[\s|:])[\s|:-]+\Z")
+_SPECIAL = re.compile(r"[`\\!\[\]<>~:&${}]|-(?=[->])|(?<![^\W_])(?:https?://|www\.)", re.IGNORECASE)
+_FENCE_LINE = re.compile(r"(?P<head>.*?(?:`{3,}|~{3,}))(?P<info>.*)\Z")
+_LANGUAGE = re.compile(r"[A-Za-z0-9_+#.][A-Za-z0-9_+#.-]{0,40}\Z")
+_PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+
+
+def _parser() -> MarkdownIt:
+    """The blocks as the browser will see them once we have escaped: no HTML, no link definitions."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["table"])
+    return parser.disable(["html_block", "reference", "inline", "text_join"])
+
+
+_BLOCKS = _parser()
+
+
+def block_tokens(text: str) -> list[Token]:
+    """markdown-it's tokens of `text`, inline content not parsed."""
+    return _BLOCKS.parse(text)
+
+
+def safe_markdown(text: str) -> str:
+    """`text` as Markdown that Streamlit renders without loading, running or colouring anything."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    lines = text.split("\n")
+    verbatim, fences, rows = _special_lines(block_tokens(text), lines)
+    for number, line in enumerate(lines):
+        if number in fences:
+            lines[number] = _safe_fence(line)
+        elif not verbatim[number]:
+            lines[number] = _safe_line(line, is_row=bool(rows[number]))
+    return "\n".join(lines)
+
+
+def _special_lines(tokens: list[Token], lines: list[str]) -> tuple[bytearray, set[int], bytearray]:
+    """Which lines are code, which open a fence, which are, or may be seen as, table rows."""
+    verbatim, fences, rows = bytearray(len(lines)), set(), _table_rows(lines)
+    for token in tokens:
+        if token.map is None or token.type not in ("fence", "code_block"):
+            continue
+        start, end = token.map[0], min(token.map[1], len(lines))
+        if token.type == "fence":
+            fences.add(start)
+        elif start and lines[start - 1].strip():
+            continue  # renderers differ on indented code right under a table: not copied, so escaped
+        verbatim[start:end] = b"\1" * (end - start)
+    return verbatim, fences, rows
+
+
+def _table_rows(lines: list[str]) -> bytearray:
+    """Lines of every run without a blank line in which one could be the row under a table's head."""
+    rows, start = bytearray(len(lines)), 0
+    for end in [number for number, line in enumerate(lines) if not line.strip()] + [len(lines)]:
+        if any(_DELIMITER_ROW.match(line) for line in lines[start:end]):
+            rows[start:end] = b"\1" * (end - start)
+        start = end + 1
+    return rows
+
+
+def _safe_fence(line: str) -> str:
+    """A fence's first line with its language only: `mermaid` would be drawn, and may load images."""
+    found = _FENCE_LINE.match(line)
+    if found is None:
+        return line
+    words = found["info"].split()
+    language = words[0] if words and _LANGUAGE.match(words[0]) else ""
+    if "mermaid" in language.lower() or (words and not language):
+        language = "text"
+    return found["head"] + language
+
+
+def _safe_line(line: str, *, is_row: bool) -> str:
+    if _RULE.match(line):
+        return line
+    if not is_row:
+        return "".join(_rewrite(line))
+    return "|".join("".join(_rewrite(cell)) for cell in _cells(line))
+
+
+def _cells(line: str) -> list[str]:
+    r"""The cells of a table row: a pipe parts them even in code, unless it is written `\|`."""
+    cells, start = [], 0
+    for found in re.finditer(r"\\.|\|", line):
+        if found[0] == "|":
+            cells.append(line[start : found.start()])
+            start = found.end()
+    return [*cells, line[start:]]
+
+
+def _rewrite(line: str) -> Iterator[str]:
+    """`line` in pieces: harmless runs, let-through code, links and addresses, and escaped characters."""
+    at, code = 0, _CodeSpans(line)
+    task = _TASK.match(line)
+    if task:
+        at = task.end(1)
+        yield line[:at]
+    while found := _SPECIAL.search(line, at):
+        yield line[at : found.start()]
+        piece, length = _next_piece(line, found.start(), code)
+        yield piece
+        at = found.start() + length
+    yield line[at:]
+
+
+class _CodeSpans:
+    """Finds the run of backticks that closes a code span; each run is looked at once, so the work stays linear."""
+
+    def __init__(self, line: str) -> None:
+        self._starts: dict[int, list[int]] = {}
+        for found in re.finditer("`+", line):
+            self._starts.setdefault(len(found[0]), []).append(found.start())
+        for starts in self._starts.values():
+            starts.reverse()
+
+    def find_end(self, after: int, length: int) -> int | None:
+        """Where the first run of just `length` backticks from `after` on ends."""
+        starts = self._starts.get(length, [])
+        while starts and starts[-1] < after:
+            starts.pop()
+        return starts[-1] + length if starts else None
+
+
+def _next_piece(line: str, at: int, code: _CodeSpans) -> tuple[str, int]:
+    """What to write for the text at `at`, and how many characters of the text that covers."""
+    char = line[at]
+    if char == "`":
+        return _backticks(line, at, code)
+    if char == "\\":
+        return _backslash(line, at)
+    if char in "![":
+        return _bracket(line, at)
+    if char in "<>-~":
+        return _arrow_or_angle(line, at)
+    if char == ":":
+        return _colon(line, at)
+    if char == "&":
+        found = _ENTITY_COLON.match(line, at)
+        return (_PARTED % ":", len(found[0])) if found else ("&", 1)
+    if char in "]${}":
+        return "\\" + char, 1
+    found = _BARE_URL.match(line, at)
+    return (found[0], len(found[0])) if found else (char, 1)
+
+
+def _backticks(line: str, at: int, code: _CodeSpans) -> tuple[str, int]:
+    run = re.compile("`+").match(line, at)
+    length = len(run[0]) if run else 1
+    end = code.find_end(at + length, length)
+    return ("\\`" * length, length) if end is None else (line[at:end], end - at)
+
+
+def _backslash(line: str, at: int) -> tuple[str, int]:
+    """An escape stays one; a colon after it could still be part of `:name:`."""
+    after = line[at + 1 : at + 2]
+    if after not in _PUNCTUATION:
+        return "\\", 1
+    return (_PARTED % ":" if after == ":" else "\\" + after), 2
+
+
+def _bracket(line: str, at: int) -> tuple[str, int]:
+    """A whole link stays, an image becomes a link, any other bracket is text."""
+    is_image = line.startswith("![", at)
+    if line[at] == "!" and not is_image:
+        return "!", 1
+    found = _LINK.match(line, at)
+    if found is None:
+        return ("\\!\\[", 2) if is_image else ("\\[", 1)
+    text = "".join(_rewrite(found["text"]))
+    label = f"image: {text}".rstrip(": ") if is_image else text
+    return f"[{label}]({found['url']})", len(found[0])
+
+
+def _arrow_or_angle(line: str, at: int) -> tuple[str, int]:
+    arrow = _ARROW.match(line, at)
+    # Only containers come before the first letter, and in them `>` is a block quote.
+    if arrow and (line[at] != ">" or any(char.isalpha() for char in line[:at])):
+        return _part(arrow[0]), len(arrow[0])
+    if line[at] != "<":
+        return line[at], 1
+    found = _AUTOLINK.match(line, at)
+    return (found[0], len(found[0])) if found else ("\\<", 1)
+
+
+def _colon(line: str, at: int) -> tuple[str, int]:
+    """Before a letter a colon begins a directive, before a name and a colon an icon or emoji."""
+    after = line[at + 1 : at + 2]
+    if after.isalnum() or (after and after in "_+-&\\"):
+        return _PARTED % ":", 1
+    return ("\\:" if after and after in ":[{" else ":"), 1
+
+
+def _part(symbol: str) -> str:
+    """`->` so that no arrow takes its place: the first character stands apart."""
+    return _PARTED % ("\\" + symbol[0]) + "".join("\\" + char for char in symbol[1:])

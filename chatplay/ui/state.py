@@ -1,0 +1,95 @@
+"""Every st.session_state key the pages use, in one place, behind typed accessors.
+
+Keys of widgets are made here too, so that a callback and the widget it belongs to cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import streamlit as st
+
+from chatplay.auth.person import Person
+from chatplay.conversation import ChatView, MessageRecord, Turn
+from chatplay.errors import ChatplayError
+
+COMPOSER = "chat_composer"
+SEARCH = "chat_search"
+MODEL = "chat_model"
+_PERSON = "person"
+_CHAT = "chat_state"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to tell at the input: what happened, and what to do. `kind`: "error", "warning" or "info"."""
+
+    text: str
+    cure: str = ""
+    code: str = ""
+    kind: str = "error"
+
+    @classmethod
+    def of(cls, error: ChatplayError, *, kind: str = "error") -> Notice:
+        return cls(error.message, error.cure, error.code, kind)
+
+
+@dataclass
+class ChatState:
+    """What one browser tab knows of its chat page between two runs."""
+
+    chat_id: UUID | None = None
+    view: ChatView | None = None
+    turns: list[Turn] = field(default_factory=list)  # begun since the page was last drawn as a whole
+    answers: dict[int, MessageRecord] = field(default_factory=dict)  # finished ones of `turns`, by message id
+    older: list[MessageRecord] = field(default_factory=list)  # loaded on demand, oldest first
+    has_older: bool = False
+    more_chats: int = 1
+    request_key: UUID = field(default_factory=uuid4)
+    editing: int | None = None
+    dialog: tuple[str, Any] | None = None
+    copy: str | None = None
+    notice: Notice | None = None
+    give_back: str | None = None
+    params_of: UUID | None = None
+
+    def open(self, chat_id: UUID | None) -> None:
+        """Turns to another chat; what belonged to the one before is forgotten."""
+        self.chat_id = chat_id
+        self.view, self.editing = None, None
+        self.turns, self.answers, self.older, self.has_older = [], {}, [], False
+        self.request_key = uuid4()
+
+
+def set_person(person: Person) -> None:
+    """Called by the frame in every full run, once the gate has let `person` in."""
+    st.session_state[_PERSON] = person
+
+
+def person() -> Person:
+    """The signed-in person of this page."""
+    return cast(Person, st.session_state[_PERSON])
+
+
+def chat() -> ChatState:
+    """The chat page's state of this tab."""
+    if _CHAT not in st.session_state:
+        st.session_state[_CHAT] = ChatState()
+    return cast(ChatState, st.session_state[_CHAT])
+
+
+def param_key(name: str) -> str:
+    """The widget key of a sampling parameter."""
+    return f"chat_param_{name}"
+
+
+def widget_value(key: str) -> Any:
+    """The value of a widget, None before it was drawn."""
+    return st.session_state.get(key)
+
+
+def set_widget_value(key: str, value: Any) -> None:
+    """Only before the widget is drawn in this run, or in a callback."""
+    st.session_state[key] = value
