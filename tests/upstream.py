@@ -402,6 +402,10 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
+        if not self.buffer[:1].isalpha():  # a TLS handshake, for one
+            self.transport.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+            self.transport.close()
+            return
         self._next()
 
     def _next(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 
@@ -122,3 +123,272 @@ def test_fault_becomes_its_error_and_arrived_text_is_kept(upstream, script, kind
     assert error.cure
     assert "sk-secret" not in str(error)
     assert "<html" not in str(error)
+
+
+def test_rate_limit_carries_the_wait(upstream):
+    _, _, error = ask(upstream, request("rate-limited"))
+    assert error.retry_after_sec == 7
+    assert "7 seconds" in error.cure
+
+
+def test_refused_parameter_is_named(upstream):
+    assert ask(upstream, request("bad-parameter"))[2].param == "temperature"
+
+
+def test_hang_without_streaming_ends_at_the_whole_limit(upstream):
+    upstream.script(mock.steps(mock.Hang()))
+    assert type(ask(upstream, request(stream=False), limits=QUICK)[2]) is errors.ProviderSilent
+
+
+def test_reset_after_the_finish_reason_is_a_complete_answer(upstream):
+    finish = mock.event(mock.delta(finish="stop"))
+    upstream.script(mock.raw(finish, then=(mock.Wait(0.05), mock.Reset())))
+    text, end, error = ask(upstream)
+    assert (text, end.finish_reason, error) == ("Hello there", "stop", None)
+
+
+def test_hang_after_the_finish_reason_is_a_complete_answer(upstream):
+    upstream.script(mock.raw(mock.event(mock.delta(finish="stop")), then=(mock.Hang(),)))
+    assert ask(upstream, limits=QUICK)[1].finish_reason == "stop"
+
+
+def test_reasoning_keeps_the_stream_alive_and_is_no_text(upstream):
+    thought = mock.Body(mock.event(mock.delta(reasoning_content="hm")))
+    pauses = [step for _ in range(4) for step in (thought, mock.Wait(0.12))]
+    end = mock.Body(mock.event(mock.delta("Yes", finish="stop")) + mock.DONE)
+    upstream.script(mock.steps(mock.Head(), *pauses, end))
+    assert ask(upstream, limits=QUICK)[0] == "Yes"
+
+
+def test_comments_alone_do_not_keep_a_silent_stream_alive(upstream):
+    ping = (mock.Body(b": ping\n\n"), mock.Wait(0.05))
+    upstream.script(mock.steps(mock.Head(), *ping * 40))
+    assert type(ask(upstream, limits=QUICK)[2]) is errors.ProviderSilent
+
+
+def test_slow_reader_is_not_taken_for_a_silent_server(upstream):
+    async def run():
+        provider = OpenAIProvider(base_url=upstream.base_url, limits=QUICK)
+        texts = []
+        async for chunk in provider.stream(request()):
+            texts.append(chunk.text)
+            await asyncio.sleep(0.15)
+        await provider.aclose()
+        return "".join(texts)
+
+    upstream.script(mock.answer("a", "b", "c", "d", delay_sec=0.05))
+    assert asyncio.run(run()) == "abcd"
+
+
+def test_lone_surrogates_and_nul_become_replacement_characters(upstream):
+    halves = [rb'"\ud83d"', rb'"\ude00 "', rb'"a\u0000b\udc00"']
+    events = [b'data: {"choices":[{"delta":{"content":' + half + b"}}]}\n\n" for half in halves]
+    upstream.script(mock.raw(*events, mock.DONE, before=()))
+    assert ask(upstream)[0] == "😀 a\ufffdb\ufffd"
+
+
+def test_request_sends_no_null_and_no_default_penalty(upstream):
+    ask(upstream, request(params=Params(seed=None, stop=())))
+    body = upstream.wait_for_request().body
+    assert None not in body.values()
+    assert body["max_tokens"] == 512
+    assert body["stream_options"] == {"include_usage": True}
+    assert not {"seed", "stop", "presence_penalty", "frequency_penalty"} & set(body)
+
+
+def test_request_sends_what_is_set(upstream):
+    _, end, _ = ask(upstream, request(params=Params(seed=7, stop=("END",), presence_penalty=0.5)))
+    body = upstream.wait_for_request().body
+    assert (body["seed"], body["stop"], body["presence_penalty"]) == (7, ["END"], 0.5)
+    assert end.sent == {key: value for key, value in body.items() if key != "messages"}
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("o3-mini", "max_completion_tokens"),
+        ("gpt-5-mini", "max_completion_tokens"),
+        ("gpt-4o", "max_tokens"),
+        ("qwen", "max_tokens"),
+    ],
+)
+def test_token_limit_is_named_as_the_model_wants_it(upstream, model, name):
+    ask(upstream, request(model, params=Params(max_tokens=300)))
+    assert upstream.wait_for_request().body[name] == 300
+
+
+@pytest.mark.parametrize(
+    ("said", "gone"),
+    [
+        ("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", "max_tokens"),
+        ("Unrecognized request argument supplied: stream_options", "stream_options"),
+    ],
+)
+def test_dialect_named_in_a_refusal_is_learned(upstream, said, gone):
+    upstream.script(mock.refuse(400, {"message": said}), mock.answer("Fine"))
+    assert ask(upstream, request(params=Params()))[0] == "Fine"
+    assert gone not in upstream.wait_for_request(2).body
+
+
+SHAPES = [
+    (400, {"object": "error", "message": "maximum context length is 4096 tokens", "code": 400}, errors.ContextOverflow),
+    (400, {"error": {"code": 400, "type": "exceed_context_size_error", "message": "x"}}, errors.ContextOverflow),
+    (400, {"error": "input length exceeds the context length"}, errors.ContextOverflow),
+    (404, {"error": 'model "mock-model" not found, try pulling it first'}, errors.ModelUnknown),
+    (404, {"detail": "Not Found"}, errors.ProviderBadAnswer),
+    (422, {"detail": [{"loc": ["body", "top_p"], "msg": "too big"}]}, errors.ParameterRefused),
+    (400, {"error": {"message": "max_tokens is too large: 9", "param": None}}, errors.ParameterRefused),
+    (400, {"error": {"message": "no"}}, errors.ProviderBadAnswer),
+    (200, {"error": {"message": "slow down", "code": 429}}, errors.RateLimited),
+    (200, {"hello": "world"}, errors.ProviderBadAnswer),
+    (200, ["not", "an", "object"], errors.ProviderBadAnswer),
+    (429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}, errors.RateLimited),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "kind"), SHAPES)
+def test_refusal_in_another_servers_words_is_understood(upstream, status, body, kind):
+    upstream.script(mock.payload(status, body))
+    assert type(ask(upstream)[2]) is kind
+
+
+def test_error_event_naming_a_rate_limit_is_one(upstream):
+    upstream.script(mock.raw(mock.event({"error": {"message": "busy", "code": 429}})))
+    assert type(ask(upstream)[2]) is errors.RateLimited
+
+
+@pytest.mark.parametrize("value", ["Bearer sk-abcdef123456", "http://me:secret@host/v1 sk-abcdef123456"])
+def test_server_that_quotes_a_secret_is_not_repeated(upstream, value):
+    upstream.script(mock.refuse(500, {"message": f"boom {value}"}))
+    shown = str(ask(upstream)[2])
+    assert "boom" in shown
+    assert "abcdef" not in shown
+    assert "secret" not in shown
+
+
+def test_base_url_credentials_are_not_shown():
+    _, _, error = ask(None, base_url="http://me:hunter2@127.0.0.1:9/v1")
+    assert type(error) is errors.ProviderUnreachable
+    assert "hunter2" not in str(error)
+
+
+def unused_port():
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_refused_connection_says_that_nothing_listens():
+    _, _, error = ask(None, base_url=f"http://127.0.0.1:{unused_port()}/v1")
+    assert type(error) is errors.ProviderUnreachable
+    assert "nothing listens" in error.message
+
+
+def test_unknown_host_says_so():
+    _, _, error = ask(None, base_url="http://no-such-host.invalid/v1", limits=QUICK)
+    assert type(error) is errors.ProviderUnreachable
+
+
+def test_plain_server_behind_https_is_a_tls_failure(upstream):
+    _, _, error = ask(None, base_url=upstream.base_url.replace("http:", "https:"), limits=QUICK)
+    assert type(error) is errors.ProviderUnreachable
+    assert "TLS" in error.message
+
+
+def test_server_that_closes_without_a_word_is_unreachable(upstream):
+    upstream.script(mock.steps(mock.Cut()))
+    assert type(ask(upstream)[2]) is errors.ProviderUnreachable
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "sk-a\nb", "sk a"])
+def test_key_that_cannot_be_sent_is_a_clear_failure(upstream, key):
+    _, _, error = ask(upstream, key=key)
+    assert type(error) is errors.ProviderAuthFailed
+    assert key not in str(error)
+    assert upstream.chats == []
+
+
+def test_openai_without_a_key_is_not_even_asked():
+    assert type(ask(None, base_url="https://api.openai.com/v1")[2]) is errors.ProviderAuthFailed
+
+
+def test_local_server_needs_no_key(upstream):
+    upstream.script(mock.answer("Hi"))
+    assert ask(upstream)[0] == "Hi"
+
+
+def test_lone_surrogate_in_a_message_is_sent_replaced(upstream):
+    upstream.script(mock.answer("Hi"))
+    assert ask(upstream, request(text="a\ud800b"))[0] == "Hi"
+    assert upstream.wait_for_request().body["messages"][0]["content"] == "a\ufffdb"
+
+
+async def start(upstream, count=2):
+    """A stream that has yielded `count` chunks and hangs, its provider, and the upstream's record of it."""
+    provider = OpenAIProvider(base_url=upstream.base_url)
+    chunks = provider.stream(request("hang-mid-stream"))
+    for _ in range(count):
+        await anext(chunks)
+    return provider, chunks, upstream.wait_for_request()
+
+
+def left_at(upstream, record):
+    upstream.wait_until(lambda: record.disconnected_at is not None)
+    return record.disconnected_at
+
+
+def test_closing_the_generator_closes_the_connection(upstream):
+    async def run():
+        provider, chunks, record = await start(upstream)
+        await chunks.aclose()
+        await asyncio.to_thread(left_at, upstream, record)
+        await provider.aclose()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("model", ["hang-mid-stream", "hang-before-headers", "hang-before-text"])
+def test_cancelling_the_task_closes_the_connection(upstream, model):
+    async def run():
+        provider = OpenAIProvider(base_url=upstream.base_url)
+        task = asyncio.create_task(collect(provider, request(model)))
+        record = await asyncio.to_thread(upstream.wait_for_request)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(left_at, upstream, record)
+        await provider.aclose()
+
+    asyncio.run(run())
+
+
+def test_connection_is_kept_for_the_next_answer(upstream):
+    async def run():
+        provider = OpenAIProvider(base_url=upstream.base_url)
+        for _ in range(3):
+            await collect(provider, request("usage-missing"))
+        await provider.aclose()
+
+    asyncio.run(run())
+    assert {record.connection for record in upstream.chats} == {1}
+
+
+def test_first_token_and_silence_limits_differ(upstream):
+    upstream.script(mock.answer("a", "b", first_delay_sec=0.4))
+    limits = Limits(first_token_sec=5, silence_sec=0.2)
+    assert ask(upstream, limits=limits)[0] == "ab"
+
+
+def test_sizes_add_up_to_the_bytes_of_the_body(upstream):
+    async def run():
+        provider = OpenAIProvider(base_url=upstream.base_url)
+        chunks = [chunk async for chunk in provider.stream(request("usage-missing"))]
+        await provider.aclose()
+        return sum(chunk.size_bytes for chunk in chunks)
+
+    expected = sum(len(step.data) for step in mock.SCRIPTS["usage-missing"](_streamed()) if isinstance(step, mock.Body))
+    assert asyncio.run(run()) == expected
+
+
+def _streamed():
+    return mock.Recorded("POST", "/v1/chat/completions", {}, {"stream": True}, 1, 0.0)
