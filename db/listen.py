@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -20,7 +20,7 @@ class Notice:
     payload: str
 
 
-def listen(engine: Engine, *, channels: Sequence[str], patience_sec: float) -> Iterator[Notice | None]:
+def listen(engine: Engine, *, channels: Sequence[str], patience_sec: float) -> Generator[Notice | None, None, None]:
     """Notices as they come, and None after each `patience_sec` without one.
 
     Ends when the connection breaks; whoever iterates connects again. Raises psycopg.Error when it can't connect.

@@ -96,6 +96,7 @@ class Hub:
     def close(self, timeout_sec: float = 8.0) -> None:
         """Marks what still runs `interrupted`, with its text, and ends the loop."""
         if not self._thread.is_alive():
+            self._loop.close()
             return
         self._closing = True
         asyncio.run_coroutine_threadsafe(self._interrupt_all(), self._loop).result(timeout=timeout_sec)
@@ -105,7 +106,11 @@ class Hub:
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._ticker = self._loop.create_task(self._watch())
-        self._loop.run_forever()
+        try:
+            self._loop.run_forever()
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            self._loop.close()
 
     async def _interrupt_all(self) -> None:
         for running in list(self._running.values()):
@@ -122,7 +127,7 @@ class Hub:
     def run(self, job: Job) -> None:
         """Begins the call. The job's rows must be committed. Safe from any thread."""
         if self._closing:
-            return  # the reaper of the next process marks it interrupted
+            return  # too late to ask: the reaper of the next process marks it interrupted
         now = self._clock()
         running = _Running(job, LiveGeneration(self._clock), now, now, now)
         self._running[job.generation_id] = running

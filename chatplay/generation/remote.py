@@ -7,16 +7,17 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from typing import cast
 from uuid import UUID
 
-from chatplay.errors import NotFound
+from chatplay.errors import NotFound, StoreError
 from chatplay.generation.values import AnswerMetrics, GenerationEnd, LiveMetrics, Status, Update
 from chatplay.store import Store
 from chatplay.timing import decode_rate
 from db import chats, generations
 from db.generations import EVENTS_CHANNEL, STOPS_CHANNEL, EventBatch
-from db.listen import listen
+from db.listen import Notice, listen
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SEC = 1.0
@@ -38,6 +39,8 @@ class Listener:
 
     def close(self) -> None:
         self._closed.set()
+        with suppress(StoreError), self._store.transaction() as conn:
+            generations.notify(conn, channel=EVENTS_CHANNEL, payload="")  # wakes our own thread, too
         self._thread.join(timeout=2 * _PATIENCE_SEC)
 
     def subscribe(self, generation_id: UUID) -> threading.Event:
@@ -63,15 +66,19 @@ class Listener:
             self._closed.wait(_PATIENCE_SEC)
 
     def _listen(self) -> None:
-        for notice in listen(self._store.engine, channels=(EVENTS_CHANNEL, STOPS_CHANNEL), patience_sec=_PATIENCE_SEC):
-            if self._closed.is_set():
-                return
-            if notice is None:
-                continue
-            if notice.channel == STOPS_CHANNEL:
-                self._on_stop(UUID(notice.payload))
-            else:
-                self._wake(notice.payload)
+        channels = (EVENTS_CHANNEL, STOPS_CHANNEL)
+        with closing(listen(self._store.engine, channels=channels, patience_sec=_PATIENCE_SEC)) as notices:
+            for notice in notices:
+                if self._closed.is_set():
+                    return
+                if notice is not None:
+                    self._take(notice)
+
+    def _take(self, notice: Notice) -> None:
+        if notice.channel == STOPS_CHANNEL:
+            self._on_stop(UUID(notice.payload))
+        else:
+            self._wake(notice.payload)
 
     def _wake(self, generation_id: str) -> None:
         with self._lock:
