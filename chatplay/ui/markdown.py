@@ -227,3 +227,60 @@ def _colon(line: str, at: int) -> tuple[str, int]:
 def _part(symbol: str) -> str:
     """`->` so that no arrow takes its place: the first character stands apart."""
     return _PARTED % ("\\" + symbol[0]) + "".join("\\" + char for char in symbol[1:])
+
+
+# ---- while the text is still coming ------------------------------------------------------------
+
+_PATIENCE_CHARS = 300
+_LINE_START = re.compile(r"[\s>]*(?:[*+\-=#~`_:]*|\d{1,9}[.)]?)\s*\Z")
+_TRAIL = re.compile(r"[!\\<>:=~&\-*_]+\Z|&\w{0,8}\Z|&#\w{0,6}\Z")
+_HEAD_ROW = re.compile(r"[\s>]*\|")
+
+
+def stable_part(text: str) -> str:
+    """The beginning of an unfinished `text` that will look the same whatever follows; at most ~300 characters less.
+
+    A link, a code span or a table row appears when it is whole, not letter by letter as something else before.
+    """
+    start = text.rfind("\n") + 1
+    last = text[start:]
+    if not last or len(last) > 20 * _PATIENCE_CHARS or _in_code(text):
+        return text
+    if _HEAD_ROW.match(last):
+        return text[: _head_start(text, start)] if len(last) < _PATIENCE_CHARS else text
+    if _LINE_START.match(last):
+        return text[:start]
+    return text[: start + _decided_length(last)]
+
+
+def _in_code(text: str) -> bool:
+    tokens = [token for token in block_tokens(text) if token.map]
+    return bool(tokens) and tokens[-1].type in ("fence", "code_block")
+
+
+def _head_start(text: str, start: int) -> int:
+    """Where the row begins that waits: the head of a table waits for the row below it too."""
+    above = text.rfind("\n", 0, max(start - 1, 0)) + 1
+    head = text[above:start]
+    begins = above == 0 or not _HEAD_ROW.match(text[text.rfind("\n", 0, above - 1) + 1 : above])
+    return above if start and begins and _HEAD_ROW.match(head) else start
+
+
+def _decided_length(line: str) -> int:
+    at, code = 0, _CodeSpans(line)
+    while found := _SPECIAL.search(line, at):
+        at = found.start()
+        open_code = line[at] == "`" and _backticks(line, at, code)[0].startswith("\\")
+        open_link = line[at] in "![" and _may_become_link(line, at)
+        if (open_code or open_link) and len(line) - at < _PATIENCE_CHARS:
+            return at
+        at += _next_piece(line, at, code)[1]
+    trail = _TRAIL.search(line)
+    return trail.start() if trail else len(line)
+
+
+_HALF_LINK = re.compile(r"!?\[(?:[^\[\]\\`\n]|\\.|`[^`\n]*`)*(?:`[^`\n]*)?(?:\](?:\([^()\n]*(?:\([^()\n]*\)?[^()\n]*)*)?)?\Z")
+
+
+def _may_become_link(line: str, at: int) -> bool:
+    return line.startswith(("[", "!["), at) and _HALF_LINK.match(line, at) is not None
