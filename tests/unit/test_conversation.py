@@ -1,0 +1,66 @@
+"""Titles, texts and the thread as the model reads it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from chatplay.conversation import MessageRecord, history_tokens, prompt_messages, stored_params, title_from
+from chatplay.generation.values import AnswerMetrics
+from chatplay.params import Params
+
+
+def _message(role, content, *, status="complete", metrics=None):
+    return MessageRecord(1, uuid4(), None, role, content, status, metrics, None, datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("Short one", "Short one"),
+        ("  two\n lines ", "two lines"),
+        ("x" * 40, "x" * 40),
+        ("x" * 41, "x" * 39 + "…"),
+        ("word " * 20, "word word word word word word word…"),
+    ],
+)
+def test_title_is_one_line_of_forty_characters_at_most(text, title):
+    assert title_from(text) == title
+    assert len(title_from(text)) <= 40
+
+
+def test_system_prompt_comes_first_and_blank_ones_are_not_sent():
+    thread = [_message("user", "hi")]
+    assert [m.role for m in prompt_messages(thread, Params(system_prompt="Be kind."))] == ["system", "user"]
+    assert [m.role for m in prompt_messages(thread, Params(system_prompt=" \n"))] == ["user"]
+
+
+def test_answer_that_brought_nothing_is_left_out_and_the_prompts_are_joined():
+    thread = [_message("user", "one"), _message("assistant", "", status="failed"), _message("user", "two")]
+    assert [(m.role, m.content) for m in prompt_messages(thread, Params())] == [("user", "one\n\ntwo")]
+
+
+def test_answer_that_was_stopped_keeps_its_place_in_the_thread():
+    thread = [_message("user", "one"), _message("assistant", "half", status="stopped"), _message("user", "two")]
+    assert [m.content for m in prompt_messages(thread, Params())] == ["one", "half", "two"]
+
+
+def test_history_tokens_trust_the_last_usage_and_count_only_what_follows():
+    metrics = AnswerMetrics("p", "m", prompt_tokens=100, completion_tokens=20, tokens_estimated=False)
+    messages = [_message("user", "x" * 4000), _message("assistant", "y", metrics=metrics), _message("user", "z" * 40)]
+    assert history_tokens(messages) == (130, True)
+    assert history_tokens(messages[:2]) == (120, False)
+
+
+def test_stored_settings_of_another_version_fall_back_one_by_one():
+    assert stored_params({"temperature": 1.7, "heat": 3, "stop": "no list", "seed": "x"}) == Params(
+        temperature=1.7, stop=("no list",)
+    )
+
+
+def test_metrics_survive_json_unchanged():
+    metrics = AnswerMetrics("p", "m", ttft_ms=12.5, params=Params(stop=("END",), seed=3), tokens_estimated=True)
+    assert AnswerMetrics.from_json(metrics.to_json()) == metrics
+    assert AnswerMetrics.from_json({}) is None
