@@ -5,13 +5,14 @@ To add a provider, write a class with `name` and `stream` and register it in `re
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from chatplay.params import Params
 
 Role = Literal["system", "user", "assistant"]
+Sleep = Callable[[float], Awaitable[None]]  # seconds; a test passes one that does not wait
 FinishReason = str  # "stop" | "length" | "content_filter" | "tool_calls" | what else a server says
 
 

@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
-from chatplay.providers.base import Chunk, End, Request, Usage, last_user_text
-
-Sleep = Callable[[float], Awaitable[None]]
+from chatplay.providers.base import Chunk, End, Request, Sleep, Usage, last_user_text
 
 
 class EchoProvider:
