@@ -17,7 +17,9 @@ else:
     logging.getLogger("streamlit.runtime").setLevel(logging.ERROR)  # some packages touch st.* while being imported
 
     from chatplay.api import server
-    from chatplay.ui import frame
+    from chatplay.ui import frame, serving
+
+    serving.listen_as_configured(Path(__file__))
 
     # Until the first st.navigation Streamlit would run a file of pages/ by itself, past the gate.
     PagesManager.uses_pages_directory = False

@@ -192,6 +192,11 @@ def _config_error(error: ValidationError, known: Mapping[str, str]) -> ConfigErr
     return ConfigError(" ".join(problems), cure=f"Correct {names} in the environment or in .env.")
 
 
+def serving_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` with the two variables Streamlit reads its address and port from."""
+    return {**environ, "STREAMLIT_SERVER_ADDRESS": settings.host, "STREAMLIT_SERVER_PORT": str(settings.port)}
+
+
 def settings_table() -> str:
     """The README's Markdown table, one row per variable."""
     rows = [f"| `{name}` | {f'`{value}`' if value else ''} | {text} |" for name, value, text in _documented()]

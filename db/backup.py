@@ -18,9 +18,8 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from db.binaries import find_client
-from db.engine import alembic_config, make_engine, migrate, psycopg_url
+from db.engine import alembic_config, explain, make_engine, migrate, psycopg_url
 from db.errors import DatabaseError
-from db.overview import explain
 
 _LIMIT_SEC = 6 * 3600
 

@@ -13,11 +13,12 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from db.errors import MigrationError, UnsuitableServer
+from db.errors import DatabaseError, MigrationError, UnsuitableServer
 
 OLDEST_MAJOR = 14
+_LONGEST_WAIT_SEC = 300
 _LOCK_KEY = 0x63686174_706C6179  # "chatplay": one number for all processes that migrate one database
 
 
@@ -59,6 +60,16 @@ def libpq_url(url: str) -> str:
     return psycopg_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
+def explain(error: OperationalError) -> DatabaseError:
+    """Why a connection failed, in the server's own last words; they never hold the password."""
+    lines = [line.strip(" \t-.") for line in str(error.orig).splitlines()]
+    said = [line for line in lines if line and not line.startswith("Is the server")] or ["no reason was given"]
+    return DatabaseError(
+        f"The database cannot be reached: {said[-1]}.",
+        cure="Check that it runs and that DATABASE_URL is right.",
+    )
+
+
 def _check_version(connection: Any, _record: Any) -> None:
     version = connection.info.server_version
     if version < OLDEST_MAJOR * 10_000:
@@ -71,15 +82,32 @@ def _check_version(connection: Any, _record: Any) -> None:
 def migrate(engine: Engine) -> None:
     """Bring the tables to the newest revision. Safe to call from many processes at once.
 
-    Raises MigrationError when the database was already migrated by newer code, or a migration fails.
+    Raises DatabaseError when the server cannot be reached, MigrationError when the database was already migrated by
+    newer code, when a migration fails, or when another process has been migrating for minutes.
     """
-    with engine.connect() as conn:
+    try:
+        with engine.connect() as conn:
+            _lock(conn)
+            try:
+                _upgrade(conn)
+            finally:
+                _unlock(conn)
+    except OperationalError as error:
+        raise explain(error) from None
+
+
+def _lock(conn: Connection) -> None:
+    try:
+        conn.execute(text(f"SET LOCAL lock_timeout = '{_LONGEST_WAIT_SEC}s'"))
         conn.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
         conn.commit()
-        try:
-            _upgrade(conn)
-        finally:
-            _unlock(conn)
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != "55P03":  # lock_not_available
+            raise
+        raise MigrationError(
+            f"Another process has been migrating the database for {_LONGEST_WAIT_SEC} seconds.",
+            cure="Look with `make status`; stop what hangs there and start again.",
+        ) from None
 
 
 def _upgrade(conn: Connection) -> None:

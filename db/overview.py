@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from db.engine import current_revision_of
-from db.errors import DatabaseError
+from db.engine import current_revision_of, explain
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,3 @@ def _overview(conn: Connection) -> Overview:
         )
     ).one()
     return Overview(version, revision, people=row[0], chats=row[1], messages=row[2], size_bytes=row[3])
-
-
-def explain(error: OperationalError) -> DatabaseError:
-    """Why a connection failed, in the server's own last words; they never hold the password."""
-    lines = [line.strip(" \t-.") for line in str(error.orig).splitlines()]
-    said = [line for line in lines if line and not line.startswith("Is the server")] or ["no reason was given"]
-    return DatabaseError(
-        f"The database cannot be reached: {said[-1]}.",
-        cure="Check that it runs and that DATABASE_URL is right.",
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -13,22 +14,30 @@ from typing import Any
 
 from anyio import to_thread
 from starlette.middleware import Middleware
-from starlette.requests import HTTPConnection
-from starlette.routing import BaseRoute
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Route
 
 from chatplay import runtime
 from chatplay.api.auth_routes import auth_mount
 from chatplay.api.middleware import HiddenPaths, SecurityHeaders, policy_for
 from chatplay.auth.client import came_by_tls
-from chatplay.auth.setup import make_link
+from chatplay.auth.setup import base_url, make_link
 from chatplay.errors import ChatplayError, ConfigError, Conflict
+from chatplay.logs import configure_logging
+from chatplay.presence import Presence
 
 _HIDDEN = ("/_stcore/metrics", "/_stcore/agent")
 
 
 def routes() -> list[BaseRoute]:
     """Every path that is not one of Streamlit's."""
-    return [auth_mount(runtime.get_runtime)]
+    return [auth_mount(runtime.get_runtime), Route("/welcome", _to_welcome, methods=["GET"])]
+
+
+async def _to_welcome(_request: Request) -> RedirectResponse:
+    """The page of this name is the first one, and Streamlit gives that one only the address /."""
+    return RedirectResponse("/", status_code=307)
 
 
 def middleware(index_html: Path) -> list[Middleware]:
@@ -43,16 +52,23 @@ def middleware(index_html: Path) -> list[Middleware]:
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Start the services before the first request, stop them after the last."""
     _hang_up_ends_like_terminate()
-    await to_thread.run_sync(_start)
+    goodbye = contextlib.ExitStack()
+    await to_thread.run_sync(_start, goodbye)
     try:
         yield {}
     finally:
-        await to_thread.run_sync(runtime.stop)
+        await to_thread.run_sync(goodbye.close)
 
 
-def _start() -> None:
+def _start(goodbye: contextlib.ExitStack) -> None:
     """A database that is away is reported and tried again by the first visitor; wrong settings end the start."""
     try:
+        settings = runtime.get_settings()
+        configure_logging(settings)
+        presence = Presence(settings)
+        presence.enter()
+        goodbye.callback(presence.leave)
+        goodbye.callback(runtime.stop)
         services = runtime.get_runtime()
     except ConfigError as error:
         print(f"\n{error.message}\n{error.cure}\n", file=sys.stderr, flush=True)
@@ -63,6 +79,7 @@ def _start() -> None:
         return
     for warning in services.settings.warnings():
         print(f"Note: {warning}", flush=True)
+    print(f"\nChat Playground: {base_url(services.settings)}", flush=True)
     _print_set_up_link(services)
 
 

@@ -1,0 +1,1 @@
+"""The commands of `python -m chatplay`, one module for each group."""

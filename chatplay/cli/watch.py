@@ -1,0 +1,107 @@
+"""Look from outside: what runs, what is stored, what the logs say."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+from chatplay.cli.probes import ask_model_server, get
+from chatplay.logs import log_dir
+from chatplay.presence import list_running
+from chatplay.settings import Settings
+from db.embedded import EmbeddedPostgres
+from db.engine import make_engine, newest_revision
+from db.errors import DatabaseError
+from db.overview import Overview, get_overview
+
+
+def status(settings: Settings) -> int:
+    """One line for each part. 0 when app and database both answer, else 1."""
+    app_up = _show_apps(settings)
+    database_up = _show_database(settings)
+    if settings.use_openai:
+        print(f"Models     {ask_model_server(settings).text}")
+    print(f"Data       {settings.data_dir}")
+    return 0 if app_up and database_up else 1
+
+
+def _show_apps(settings: Settings) -> bool:
+    apps = list_running(settings.data_dir)
+    for app in apps:
+        answer = get(f"{app.url}/_stcore/health")
+        hours = (time.time() - app.started_at) / 3600
+        state = "answers" if answer.status == 200 else f"does not answer ({answer.problem})"
+        print(f"App        {app.url} {state}, process {app.pid}, up {hours:.1f} h")
+    if not apps:
+        print("App        not running; `make run` starts it")
+    return bool(apps)
+
+
+def _show_database(settings: Settings) -> bool:
+    url = settings.database_url or _embedded(settings).url()
+    if url is None:
+        print("Database   embedded, not running; `make run` starts it")
+        return False
+    engine = make_engine(url, pool_size=1, application_name="chatplay-cli")
+    try:
+        seen = get_overview(engine)
+    except DatabaseError as error:
+        print(f"Database   {error}")
+        return False
+    finally:
+        engine.dispose()
+    print(f"Database   {'your own' if settings.database_url else 'embedded'}, PostgreSQL {seen.server_version}")
+    print(f"Revision   {_revision(seen)}")
+    if seen.chats is not None:
+        size_mb = (seen.size_bytes or 0) / 1e6
+        print(f"Stored     {seen.chats:,} chats, {seen.messages:,} messages, {seen.people:,} people, {size_mb:,.0f} MB")
+    return True
+
+
+def _revision(seen: Overview) -> str:
+    newest = newest_revision()
+    if seen.revision == newest:
+        return f"{seen.revision} (newest)"
+    return f"{seen.revision or 'none yet'}; the next start brings it to {newest}"
+
+
+def _embedded(settings: Settings) -> EmbeddedPostgres:
+    return EmbeddedPostgres(settings.data_dir, bin_dir=settings.pg_bin_dir)
+
+
+def logs(settings: Settings, *, lines: int, follow: bool) -> int:
+    """The end of every log, and what is added to it until Ctrl-C; files that appear or rotate meanwhile are found."""
+    files = log_files(settings)
+    for file in files:
+        print(f"==> {file}")
+        with file.open(errors="replace") as stream:
+            print("".join(deque(stream, maxlen=lines)), end="", flush=True)
+    if not files:
+        print("There are no logs yet; `make run` starts the app.")
+    places = {file: file.stat().st_size for file in files}
+    while follow:
+        time.sleep(0.5)
+        for file in log_files(settings):
+            places[file] = _print_new(file, places.get(file, 0))
+    return 0
+
+
+def log_files(settings: Settings) -> list[Path]:
+    """The newest log of the database, then those of the apps."""
+    try:
+        database = _embedded(settings).log_files()[-1:] if settings.database_url is None else []
+    except PermissionError:
+        print("The database's log belongs to another user.", file=sys.stderr)
+        database = []
+    return database + sorted(log_dir(settings).glob("app-*.log"))
+
+
+def _print_new(file: Path, place: int) -> int:
+    size = file.stat().st_size
+    with file.open(errors="replace") as stream:
+        stream.seek(place if size >= place else 0)
+        sys.stdout.write(stream.read())
+        sys.stdout.flush()
+        return stream.tell()

@@ -1,0 +1,73 @@
+"""The app's own log: a rotated file in the data folder, one per port, beside what the terminal shows."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from chatplay.errors import ConfigError
+from chatplay.settings import Settings
+
+_LOG_BYTES, _LOG_FILES = 10_000_000, 5
+# They warn when a package touches st.* while it is imported.
+_CHATTER = (
+    "streamlit.runtime.caching.cache_data_api",
+    "streamlit.runtime.scriptrunner_utils.script_run_context",
+)
+
+
+def log_dir(settings: Settings) -> Path:
+    """Where the app's own logs are."""
+    return settings.data_dir / "logs"
+
+
+def configure_logging(settings: Settings) -> Path:
+    """Let everything that is logged go to a rotated file too, one per port; returns it. Safe to call again.
+
+    Raises ConfigError when the folder cannot be written.
+    """
+    path = log_dir(settings) / f"app-{settings.port}.log"
+    root = logging.getLogger()
+    if any(getattr(handler, "baseFilename", None) == str(path) for handler in root.handlers):
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8")
+        os.chmod(path, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"The log {path} cannot be written ({error.strerror}).",
+            cure="Give this user the folder, or set CHATPLAY_DATA_DIR to another.",
+        ) from None
+    handler.setFormatter(_utc_formatter())
+    root.addHandler(handler)
+    root.setLevel(settings.log_level)
+    _show_troubles_in_the_terminal()
+    _let_the_server_in()
+    return path
+
+
+def _show_troubles_in_the_terminal() -> None:
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
+    terminal.setFormatter(_utc_formatter())
+    for name in ("chatplay", "db"):
+        logging.getLogger(name).addHandler(terminal)
+
+
+def _let_the_server_in() -> None:
+    # Streamlit's loggers print to the terminal and pass nothing on: a page's traceback would be in no file.
+    for name in logging.root.manager.loggerDict:
+        if name.split(".")[0] in ("streamlit", "uvicorn"):
+            logging.getLogger(name).propagate = True
+    for name in _CHATTER:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _utc_formatter() -> logging.Formatter:
+    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    return formatter

@@ -1,0 +1,48 @@
+"""Makes plain `streamlit run app.py` listen where HOST and PORT say.
+
+Streamlit takes its port before it imports app.py, and does not know HOST, PORT or `.env`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from streamlit import config
+
+from chatplay.errors import ConfigError
+from chatplay.settings import Settings, load_settings, serving_environment
+
+Exec = Callable[[str, list[str], dict[str, str]], Any]
+
+
+def listen_as_configured(
+    app_file: Path,
+    *,
+    read_settings: Callable[[], Settings] = load_settings,
+    environ: Mapping[str, str] = os.environ,
+    execute: Exec = os.execve,
+) -> None:
+    """Call while app.py is imported as the server: starts the process over when it listens elsewhere than asked.
+
+    Streamlit's own flags and STREAMLIT_SERVER_* variables win over HOST and PORT, and nothing is started over.
+    """
+    if _chosen_for_streamlit("server.port") or _chosen_for_streamlit("server.address"):
+        return
+    try:
+        settings = read_settings()
+    except ConfigError:  # said, with its cure, when the services start
+        return
+    if (config.get_option("server.address"), config.get_option("server.port")) == (settings.host, settings.port):
+        return
+    # Python opens sockets close-on-exec, so the port taken first is free again.
+    command = [sys.executable, "-m", "streamlit", "run", str(app_file)]
+    execute(sys.executable, command, serving_environment(settings, environ))
+
+
+def _chosen_for_streamlit(option: str) -> bool:
+    where = config.get_where_defined(option)
+    return "environment variable" in where or "command-line" in where
