@@ -9,20 +9,24 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 import streamlit_authenticator as stauth
+from streamlit.delta_generator import DeltaGenerator
 
 from chatplay.auth.client import client_address
 from chatplay.auth.handover import go_html
 from chatplay.auth.person import Person
 from chatplay.auth.tokens import BROWSER_COOKIE, SESSION_COOKIE
-from chatplay.errors import ChatplayError, ConfigError, SignInRefused, StoreError
+from chatplay.errors import ChatplayError, ConfigError, NotSignedIn, SignInRefused, StoreError
 from chatplay.runtime import Runtime, get_runtime
+from chatplay.ui.people import plain
 
 PULSE_SEC = 5.0
 _OWN_PARAMS = ("setup", "sign_in")
+_PERSON = "gate_person"
 
 
 def require_person() -> Person:
     """The signed-in person; anybody else gets the sign-in screen, and the script run ends here."""
+    st.session_state.pop(_PERSON, None)
     try:
         runtime = get_runtime()
         person = runtime.sessions.find_person(session_token())
@@ -35,7 +39,16 @@ def require_person() -> Person:
     except (StoreError, ConfigError) as error:
         _draw_unavailable(error)
         st.stop()
+    st.session_state[_PERSON] = person
     return person
+
+
+def person() -> Person:
+    """For pages: the person `require_person` let in during this run. Raises NotSignedIn outside of the frame."""
+    found: Person | None = st.session_state.get(_PERSON)
+    if found is None:
+        raise NotSignedIn("Nobody is signed in.", cure="Open the app at / and sign in.")
+    return found
 
 
 def still_signed_in() -> bool:
@@ -155,7 +168,7 @@ def _draw_new_password(runtime: Runtime, person: Person) -> None:
     with _narrow():
         st.title("Choose your password", anchor=False)
         st.markdown(
-            f"Welcome, {_plain(person.display_name)}. The temporary password works only until you chose your own."
+            f"Welcome, {plain(person.display_name)}. The temporary password works only until you chose your own."
         )
         if draw_password_form(runtime, person, current_label="Temporary password"):
             st.rerun()
@@ -193,14 +206,9 @@ def _draw_unavailable(error: ChatplayError) -> None:
         st.button("Try again", type="primary")
 
 
-def _narrow() -> st.delta_generator.DeltaGenerator:
+def _narrow() -> DeltaGenerator:
     """A column of reading width in the middle of the page, the whole page on a phone."""
-    return st.container(key="gate", width=420)
-
-
-def _plain(text: str) -> str:
-    """`text` with nothing in it that Markdown reads."""
-    return "".join(f"\\{char}" if char in r"\`*_{}[]<>()#+-.!|$:~" else char for char in text)
+    return st.container(horizontal_alignment="center").container(width=420)
 
 
 # ---- hand-over ---------------------------------------------------------------------------------

@@ -45,13 +45,25 @@ def pages_for(person: Person) -> dict[str, list[st.Page]]:
     """The navigation this person sees, section by section; a section without pages is left out."""
     sections = {
         section: [
-            st.Page(_PAGES / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "welcome")
+            _page(name, title, icon, is_shown=person.is_administrator or not administrators_only)
             for name, title, icon, administrators_only in entries
-            if (_PAGES / f"{name}.py").exists() and (person.is_administrator or not administrators_only)
+            if (_PAGES / f"{name}.py").exists()
         ]
         for section, entries in _SECTIONS.items()
     }
     return {section: pages for section, pages in sections.items() if pages}
+
+
+def _page(name: str, title: str, icon: str, *, is_shown: bool) -> st.Page:
+    """A hidden page still answers at its address, to say who may see it."""
+    return st.Page(
+        _PAGES / f"{name}.py",
+        title=title,
+        icon=icon,
+        url_path=name,
+        default=name == "welcome",
+        visibility="visible" if is_shown else "hidden",
+    )
 
 
 def _draw_sign_out(person: Person) -> None:

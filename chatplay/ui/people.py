@@ -1,0 +1,48 @@
+"""How people and their browsers are shown: times in the viewer's zone, a browser by a name one recognises."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from chatplay.auth.person import Person
+from chatplay.ui import format as fmt
+
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+
+
+def viewer_zone(person: Person) -> ZoneInfo:
+    """The zone this person chose, else their browser's, else UTC."""
+    return fmt.zone(person.preferences.time_zone or st.context.timezone)
+
+
+def when(moment: datetime | None, person: Person) -> str:
+    """`moment` as this person reads it, `never` for none."""
+    return "never" if moment is None else fmt.ago(moment, now=datetime.now(UTC), tz=viewer_zone(person))
+
+
+def browser_name(user_agent: str | None) -> str:
+    """`Firefox on Linux`; what it is not known by is left out."""
+    agent = user_agent or ""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    if not browser:
+        browser = re.sub(r"[^\w. /-]", "", agent.split(" ")[0])[:40] or "Unknown browser"
+    return f"{browser} on {system}" if system else browser
+
+
+def plain(text: str) -> str:
+    """`text` for Markdown, with nothing in it that Markdown reads."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+.!|$:~-])", r"\\\1", text)

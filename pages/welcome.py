@@ -1,0 +1,72 @@
+"""What this is, the way into the chat, and three things to try without a key."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from chatplay.auth import gate
+from chatplay.runtime import get_runtime
+from chatplay.ui.people import plain
+
+BUILT_IN = ("demo", "echo")
+TO_TRY = (
+    (
+        ":material/send: Send a first message",
+        "Ask the Demo model anything. The answer streams in, with its speed, its time to the first token and its "
+        "tokens below it. It needs no key and no network.",
+    ),
+    (
+        ":material/thermostat: Raise the temperature",
+        "Set the temperature from 0.2 to 1.0 and press Regenerate. The earlier answer stays: the arrows 1/2 under "
+        "it lead back.",
+    ),
+    (
+        ":material/compare: Compare 0.2 with 1.0",
+        "Send the same prompt at both temperatures, each in a chat of its own, and see how much more the answers "
+        "differ at 1.0. A seed makes either of them repeatable.",
+    ),
+)
+
+
+def draw() -> None:
+    person = gate.person()
+    st.title("Chat Playground", anchor=False)
+    st.markdown(
+        f"Welcome, {plain(person.display_name)}. Here you try prompts and settings on the models your team runs, "
+        "and see each answer arrive token by token with its speed, length and cost. Every chat and every "
+        "measurement is kept, so that settings are compared by numbers and not by memory."
+    )
+    if st.button("Chat Playground", type="primary", icon=":material/chat:", key="open_chat"):
+        st.switch_page("pages/chat.py")
+    models = get_runtime().catalog.list_running(person.role)
+    if all(model.provider in BUILT_IN for model in models):
+        draw_connect(is_administrator=person.is_administrator)
+    st.subheader("Three things to try", anchor=False)
+    for column, (title, text) in zip(st.columns(3), TO_TRY, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{title}**")
+            st.markdown(text)
+
+
+def draw_connect(*, is_administrator: bool) -> None:
+    """How a real model comes in, while there is none."""
+    with st.container(border=True):
+        st.markdown(
+            ":material/cable: **Only the built-in Demo and Echo models are here.** Any server that speaks OpenAI's "
+            "protocol can join them: OpenAI itself, vLLM, llama.cpp, Ollama and others."
+        )
+        if not is_administrator:
+            st.markdown("An administrator can connect one.")
+            return
+        with st.expander("Connect a real model"):
+            st.markdown("Put this into `.env` beside `app.py`, with your address and key, then start the app again:")
+            st.code(
+                "USE_OPENAI=true\n"
+                "OPENAI_BASE_URL=http://127.0.0.1:8000/v1\n"
+                "OPENAI_API_KEY=the server's key, if it wants one\n"
+                "OPENAI_CHAT_MODEL=the model to begin with",
+                language="ini",
+            )
+
+
+draw()
