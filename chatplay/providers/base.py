@@ -64,7 +64,10 @@ class End:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of text, or the end (text is then empty). `size_bytes`: bytes read from the upstream."""
+    """A piece of text, or the end (text is then empty). `size_bytes`: bytes read from the upstream.
+
+    With neither it is a sign of life: the model reasons or prepares. It is no delta and is not timed.
+    """
 
     text: str = ""
     end: End | None = None

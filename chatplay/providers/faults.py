@@ -227,7 +227,7 @@ def _word(code: object) -> str:
 
 def _status_in(body: Mapping[str, Any]) -> int | None:
     code = str(body.get("code") or body.get("status") or "")
-    return int(code) if code.isdigit() and 400 <= int(code) < 600 else None
+    return int(code) if code.isascii() and code.isdigit() and len(code) == 3 and 400 <= int(code) < 600 else None
 
 
 def _validation_refusal(items: list[Any], status: int | None) -> Refusal:

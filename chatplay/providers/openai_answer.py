@@ -10,7 +10,7 @@ from typing import Any
 from chatplay.providers.base import Usage
 from chatplay.providers.faults import Refusal, read_refusal
 
-Piece = str
+_MAX_REASON_CHARS = 40
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
@@ -56,7 +56,7 @@ class AnswerReader:
         text = self._text(delta) if isinstance(delta, dict) else ""
         reason = choice.get("finish_reason")
         if reason:
-            self.finish_reason = str(reason)
+            self.finish_reason = storable(str(reason))[:_MAX_REASON_CHARS]
         if reason or self.model is None or "usage" in body:
             self._note(body)
         alive = bool(text or reason) or (isinstance(delta, dict) and _works(delta))
@@ -140,6 +140,10 @@ def _name(value: object) -> str | None:
 def storable(text: str) -> str:
     """`text` with what PostgreSQL text or UTF-8 cannot hold (NUL, half surrogate pairs) replaced by U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", text)
+
+
+def is_storable(text: str) -> bool:
+    return _UNSTORABLE.search(text) is None
 
 
 def _works(delta: Mapping[str, Any]) -> bool:

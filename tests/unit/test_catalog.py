@@ -137,3 +137,32 @@ def test_openai_list_is_cut_to_chat_models(upstream, monkeypatch):
     monkeypatch.setattr("chatplay.catalog.detect_engine", lambda base_url, models: "openai")
     assert names(from_server(upstream))[0] == "gpt-4o"
     assert not {"tts-1", "text-embedding-3-small"} & set(names(from_server(upstream)))
+
+
+def test_server_that_comes_back_is_found_by_the_next_poll(upstream):
+    async def run():
+        catalog = build_catalog(upstreams_from(use_openai=True, openai_base_url=upstream.base_url), LIMITS)
+        problems = []
+
+        async def sleep(sec):
+            problems.append(catalog.problem("openai"))
+            upstream.routes.clear()
+            if len(problems) == 2:
+                raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            await catalog.poll_forever(15, sleep)
+        await catalog.aclose()
+        return problems, catalog
+
+    upstream.routes["GET /v1/models"] = mock.SCRIPTS["server-error"]
+    (before, after), catalog = asyncio.run(run())
+    assert before
+    assert after is None
+    assert catalog.default(ROLE).name == mock.MODEL
+
+
+def test_model_names_that_cannot_be_stored_are_left_out(upstream):
+    upstream.models = [{"id": "fine"}, {"id": "nul\0"}, {"id": "x" * 500}, {"id": 7}, "no row"]
+    assert names(from_server(upstream))[:1] == ["fine"]
+    assert len(names(from_server(upstream))) == 4

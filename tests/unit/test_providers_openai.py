@@ -125,6 +125,11 @@ def test_fault_becomes_its_error_and_arrived_text_is_kept(upstream, script, kind
     assert "<html" not in str(error)
 
 
+def test_every_provider_error_has_a_fault_that_raises_it():
+    shown = {kind for _, kind, _ in FAULTS} | {errors.ProviderUnreachable}
+    assert shown == set(errors.ProviderError.__subclasses__())
+
+
 def test_rate_limit_carries_the_wait(upstream):
     _, _, error = ask(upstream, request("rate-limited"))
     assert error.retry_after_sec == 7
@@ -158,6 +163,18 @@ def test_reasoning_keeps_the_stream_alive_and_is_no_text(upstream):
     end = mock.Body(mock.event(mock.delta("Yes", finish="stop")) + mock.DONE)
     upstream.script(mock.steps(mock.Head(), *pauses, end))
     assert ask(upstream, limits=QUICK)[0] == "Yes"
+
+
+def test_reasoning_shows_as_signs_of_life_for_whoever_watches(upstream):
+    async def run():
+        provider = OpenAIProvider(base_url=upstream.base_url)
+        chunks = [chunk async for chunk in provider.stream(request())]
+        await provider.aclose()
+        return [(chunk.text, chunk.end is None) for chunk in chunks]
+
+    thought = mock.event(mock.delta(reasoning_content="hm"))
+    upstream.script(mock.raw(thought, mock.event(mock.delta("Yes", finish="stop")), mock.DONE, before=()))
+    assert asyncio.run(run()) == [("", True), ("Yes", True), ("", False)]
 
 
 def test_comments_alone_do_not_keep_a_silent_stream_alive(upstream):

@@ -1,0 +1,167 @@
+"""Reads one response of a chat completion, streamed or whole, within the time limits of each of its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from chatplay.errors import ProviderError
+from chatplay.providers import faults
+from chatplay.providers.base import Chunk, End
+from chatplay.providers.faults import Caller
+from chatplay.providers.openai_answer import AnswerReader, NotTheProtocol, read_whole
+from chatplay.providers.sse import EventTooLong, SseDecoder
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+_TAIL_SEC = 5.0  # after finish_reason, usage and [DONE] get at most this long
+_DRAIN_SEC = 0.02  # the bytes after [DONE] decide only whether the connection can be used again
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long each part of a call may take.
+
+    The first-token limit runs from sending to the first piece of answer or reasoning; the silence limit
+    is between events after it; the whole limit is for answers that are not streamed.
+    """
+
+    connect_sec: float = 5.0
+    first_token_sec: float = 60.0
+    silence_sec: float = 30.0
+    whole_sec: float = 300.0
+
+
+class Patience:
+    """How long we go on waiting for the next sign of life. Time in which nobody waits does not count, so a
+    slow reader is never taken for a silent server.
+    """
+
+    def __init__(self, limit_sec: float) -> None:
+        self.restart(limit_sec)
+
+    def restart(self, limit_sec: float) -> None:
+        self.limit_sec = self._left_sec = limit_sec
+
+    async def wait(self, awaitable: Awaitable[Answer]) -> Answer:
+        """The result; TimeoutError when patience ends first."""
+        now = asyncio.get_running_loop().time
+        started_sec = now()
+        async with asyncio.timeout(self._left_sec):
+            result = await awaitable
+        self._left_sec -= now() - started_sec
+        return result
+
+
+class Call:
+    """One response being read."""
+
+    def __init__(
+        self, caller: Caller, response: Any, limits: Limits, patience: Patience, sent: dict[str, object]
+    ) -> None:
+        self._caller = caller
+        self._limits = limits
+        self._patience = patience
+        self._bytes: AsyncIterator[bytes] = response.iter_bytes()
+        self._reader = AnswerReader()
+        self._sent = sent
+        self._request_id: str | None = response.headers.get("x-request-id")
+        self._unreported_bytes = 0
+
+    async def events(self) -> AsyncGenerator[Chunk, None]:
+        """The chunks of a server-sent event stream, ending with the End."""
+        decoder, reader = SseDecoder(), self._reader
+        while not reader.done:
+            received = await self._read()
+            for data in self._decode(decoder, received):
+                text, alive = self._understand(data)
+                if text or (alive and reader.finish_reason is None):
+                    yield self._chunk(text)
+            if received is None:
+                break
+        if not reader.done and reader.finish_reason is None:
+            raise self._broken()
+        yield self._end()
+        await self._drain()
+
+    async def whole(self) -> AsyncGenerator[Chunk, None]:
+        """The one chunk and the End of an answer that is not streamed."""
+        body = bytearray()
+        while (received := await self._read()) is not None:
+            body += received
+            if len(body) > MAX_BODY_BYTES:
+                raise faults.not_the_protocol(self._caller, "more than can be an answer")
+        try:
+            text = read_whole(self._reader, bytes(body))
+        except NotTheProtocol as error:
+            raise faults.not_the_protocol(self._caller, str(error)) from None
+        if self._reader.refusal is not None:
+            raise faults.from_answer(self._reader.refusal, self._caller)
+        if text:
+            yield self._chunk(text)
+        yield self._end()
+
+    async def _read(self) -> bytes | None:
+        """The next bytes, None at the end."""
+        try:
+            received = await self._patience.wait(anext(self._bytes, None))
+        except TimeoutError:
+            if self._reader.finish_reason is not None:
+                return None
+            begun = self._reader.begun
+            raise faults.silent(self._caller, self._patience.limit_sec, begun=begun) from None
+        except Exception as error:
+            if self._reader.finish_reason is not None:
+                return None
+            raise faults.cut(self._caller) from error
+        self._unreported_bytes += len(received or b"")
+        return received
+
+    def _decode(self, decoder: SseDecoder, received: bytes | None) -> list[bytes]:
+        try:
+            return decoder.feed(received) if received is not None else decoder.flush()
+        except EventTooLong:
+            raise faults.not_the_protocol(self._caller, "an event of more than 8 MB") from None
+
+    def _understand(self, data: bytes) -> tuple[str, bool]:
+        """The text of an event and whether it shows a model at work."""
+        reader = self._reader
+        try:
+            text, alive = reader.read(data)
+        except NotTheProtocol as error:
+            if reader.finish_reason is not None:
+                return "", False
+            raise faults.not_the_protocol(self._caller, str(error)) from None
+        if reader.refusal is not None:
+            raise faults.from_answer(reader.refusal, self._caller, begun=reader.begun)
+        if alive:
+            finished = reader.finish_reason is not None
+            self._patience.restart(min(_TAIL_SEC, self._limits.silence_sec) if finished else self._limits.silence_sec)
+        return text, alive
+
+    def _chunk(self, text: str) -> Chunk:
+        size_bytes, self._unreported_bytes = self._unreported_bytes, 0
+        return Chunk(text, None, size_bytes)
+
+    def _end(self) -> Chunk:
+        reader = self._reader
+        end = End(
+            reader.finish_reason, reader.usage, reader.model, self._request_id, reader.system_fingerprint, self._sent
+        )
+        size_bytes, self._unreported_bytes = self._unreported_bytes, 0
+        return Chunk("", end, size_bytes)
+
+    def _broken(self) -> ProviderError:
+        if self._reader.begun or self._reader.events:
+            return faults.cut(self._caller)
+        return faults.not_the_protocol(self._caller, "an empty stream")
+
+    async def _drain(self) -> None:
+        """Read to the end so that the connection goes back to the pool."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_DRAIN_SEC):
+                while await anext(self._bytes, None) is not None:
+                    pass
