@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import openai
 
@@ -52,7 +52,8 @@ class OpenAIProvider:
     ) -> None:
         self._name = name
         self._limits = limits or Limits()
-        self._base_url = base_url.rstrip("/")
+        # A user and password in the address would stand in the HTTP library's log.
+        self._base_url, self._login = _without_login(base_url.rstrip("/"))
         self._key = (api_key or "").strip()
         self._place = _place(self._base_url)
         self._client = self._make_client()
@@ -137,7 +138,8 @@ class OpenAIProvider:
                 raise faults.from_sdk(error, caller) from error
 
     def _caller(self, model: str) -> Caller:
-        return Caller(self._name, model, self._place, (self._key,) if self._key else ())
+        secrets = (self._key, *(self._login or ()))
+        return Caller(self._name, model, self._place, tuple(secret for secret in secrets if len(secret) > 3))
 
     def _check_key(self, caller: Caller) -> None:
         if not self._key and self._base_url.startswith("https://api.openai.com"):
@@ -152,6 +154,8 @@ class OpenAIProvider:
             follow_redirects=False,
             trust_env=not _is_loopback(self._base_url),  # a company proxy cannot reach this machine's own servers
             timeout=openai.Timeout(None, connect=limits.connect_sec, write=limits.first_token_sec),
+            headers={"accept-encoding": "identity"},  # compression on the way holds back small pieces
+            auth=self._login,
         )
         return openai.AsyncOpenAI(
             base_url=self._base_url, api_key=sendable or NO_KEY, max_retries=0, http_client=http_client
@@ -217,6 +221,15 @@ def _place(base_url: str) -> str:
             cure="Set it like http://127.0.0.1:8080/v1.",
         )
     return f"{parts.hostname}:{port}" if port else parts.hostname
+
+
+def _without_login(base_url: str) -> tuple[str, tuple[str, str] | None]:
+    """The address without its `user:password@`, and the two of them."""
+    scheme, _, rest = base_url.partition("://")
+    netloc, slash, path = rest.partition("/")
+    login, at, host = netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    return (f"{scheme}://{host}{slash}{path}", (unquote(user), unquote(password))) if at else (base_url, None)
 
 
 def _is_loopback(base_url: str) -> bool:

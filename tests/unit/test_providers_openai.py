@@ -289,6 +289,22 @@ def test_base_url_credentials_are_not_shown():
     assert "hunter2" not in str(error)
 
 
+def test_login_in_the_base_url_is_sent_and_not_logged(upstream, caplog):
+    caplog.set_level("DEBUG")
+    ask(
+        upstream, request("usage-missing"), base_url=upstream.base_url.replace("//", "//me:hunter2@"), key="sk-planted1"
+    )
+    assert upstream.wait_for_request().headers["authorization"].startswith("Basic ")
+    assert "hunter2" not in caplog.text
+    assert "sk-planted1" not in caplog.text
+
+
+def test_stream_is_asked_for_uncompressed(upstream):
+    ask(upstream, request("usage-missing"), key="sk-planted1")
+    headers = upstream.wait_for_request().headers
+    assert (headers["accept-encoding"], headers["authorization"]) == ("identity", "Bearer sk-planted1")
+
+
 def unused_port():
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
