@@ -12,11 +12,12 @@ from chatplay.auth.person import Person
 from chatplay.auth.sessions import Device
 from chatplay.errors import ChatplayError
 from chatplay.runtime import get_runtime
+from chatplay.ui import state
 from chatplay.ui.people import browser_name, viewer_zone, when
 
 
 def draw() -> None:
-    person = gate.person()
+    person = state.person()
     st.title("Account", anchor=False)
     st.caption(f"Signed in as {person.username}, {person.role}, organisation {person.organisation}.")
     with st.container(width=640):

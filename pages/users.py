@@ -5,15 +5,15 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.auth.person import ROLES, Person
 from chatplay.errors import ChatplayError
 from chatplay.runtime import get_runtime
+from chatplay.ui import state
 from chatplay.ui.people import plain, viewer_zone
 
 
 def draw() -> None:
-    person = gate.person()
+    person = state.person()
     st.title("Users", anchor=False)
     if not person.is_administrator:
         st.info("Only administrators see who uses the playground. Ask one of them for what you need.")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.runtime import get_runtime
+from chatplay.ui import state
 from chatplay.ui.people import plain
 
 BUILT_IN = ("demo", "echo")
@@ -29,7 +29,7 @@ TO_TRY = (
 
 
 def draw() -> None:
-    person = gate.person()
+    person = state.person()
     st.title("Chat Playground", anchor=False)
     st.markdown(
         f"Welcome, {plain(person.display_name)}. Here you try prompts and settings on the models your team runs, "

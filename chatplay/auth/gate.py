@@ -15,18 +15,16 @@ from chatplay.auth.client import client_address
 from chatplay.auth.handover import go_html
 from chatplay.auth.person import Person
 from chatplay.auth.tokens import BROWSER_COOKIE, SESSION_COOKIE
-from chatplay.errors import ChatplayError, ConfigError, NotSignedIn, SignInRefused, StoreError
+from chatplay.errors import ChatplayError, ConfigError, SignInRefused, StoreError
 from chatplay.runtime import Runtime, get_runtime
 from chatplay.ui.people import plain
 
 PULSE_SEC = 5.0
 _OWN_PARAMS = ("setup", "sign_in")
-_PERSON = "gate_person"
 
 
 def require_person() -> Person:
     """The signed-in person; anybody else gets the sign-in screen, and the script run ends here."""
-    st.session_state.pop(_PERSON, None)
     try:
         runtime = get_runtime()
         person = runtime.sessions.find_person(session_token())
@@ -39,16 +37,17 @@ def require_person() -> Person:
     except (StoreError, ConfigError) as error:
         _draw_unavailable(error)
         st.stop()
-    st.session_state[_PERSON] = person
     return person
 
 
-def person() -> Person:
-    """For pages: the person `require_person` let in during this run. Raises NotSignedIn outside of the frame."""
-    found: Person | None = st.session_state.get(_PERSON)
-    if found is None:
-        raise NotSignedIn("Nobody is signed in.", cure="Open the app at / and sign in.")
-    return found
+def recheck() -> Person:
+    """For fragments, whose runs do not pass `require_person`: the person, or the whole page starts over without one.
+
+    While the database cannot say, StoreUnavailable.
+    """
+    if (person := get_runtime().sessions.find_person(session_token())) is None:
+        st.rerun()
+    return person
 
 
 def still_signed_in() -> bool:

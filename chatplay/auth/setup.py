@@ -13,7 +13,7 @@ from chatplay.settings import Settings
 from chatplay.store import Store
 from db import accounts, sign_ins
 
-DEFAULT_ORGANISATION = "Main"
+DEFAULT_ORGANISATION = "Default"  # the first migration makes it
 _LINK_LIFETIME = timedelta(days=7)
 
 

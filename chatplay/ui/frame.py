@@ -8,9 +8,11 @@ import streamlit as st
 
 from chatplay.auth import gate
 from chatplay.auth.person import Person
+from chatplay.ui import state
 
 _PAGES = Path(__file__).resolve().parents[2] / "pages"
 _ICON = str(Path(__file__).with_name("favicon.png"))  # a :material/ icon would be fetched from another site
+_STYLE = Path(__file__).with_name("style.css")
 # section -> (file, title, icon, for administrators only); a page appears once its file exists
 _SECTIONS = {
     "Platform": (
@@ -35,6 +37,8 @@ def draw() -> None:
     """One run of the app for one person."""
     st.set_page_config(page_title="Chat Playground", page_icon=_ICON, layout="wide")
     person = gate.require_person()
+    state.set_person(person)
+    st.html(_STYLE)
     page = st.navigation(pages_for(person))
     _draw_sign_out(person)
     gate.watch()
