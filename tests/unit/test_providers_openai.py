@@ -17,7 +17,7 @@ PLAIN = Params(temperature=None, max_tokens=None, top_p=None, presence_penalty=N
 
 @pytest.fixture
 def upstream():
-    with mock.Upstream() as server:
+    with mock.Upstream(default=mock.answer("Hello")) as server:
         yield server
 
 

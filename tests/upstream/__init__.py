@@ -22,10 +22,10 @@ maps other paths ("GET /props") to scripts. Stamps (`time.monotonic()`) are reco
 Alone: `python -m tests.upstream --port 8099 --script answer --tokens 500 --delay-ms 10`.
 """
 
+from tests.upstream.pieces import Body, Cut, Finish, Gate, Hang, Head, Recorded, Reset, Script, Step, Wait
 from tests.upstream.protocol import DONE, MODEL, delta, event, usage, usage_chunk, whole
 from tests.upstream.scripts import SCRIPTS, answer, cut, html, json_body, payload, raw, refuse, steps, words
 from tests.upstream.server import Upstream
-from tests.upstream.steps import Body, Cut, Finish, Gate, Hang, Head, Recorded, Reset, Script, Step, Wait
 
 __all__ = [
     "DONE",

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tests.upstream.pieces import Body, Cut, Hang, Head, Recorded, Reset, Script, Step, Wait
 from tests.upstream.protocol import DONE, delta, event, usage, usage_chunk, whole
-from tests.upstream.steps import Body, Cut, Hang, Head, Recorded, Reset, Script, Step, Wait
 
 
 def answer(

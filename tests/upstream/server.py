@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from tests.upstream.pieces import Body, Cut, Finish, Gate, Hang, Head, Recorded, Reset, Script, Step, Wait
 from tests.upstream.protocol import MODEL
 from tests.upstream.scripts import SCRIPTS, error_object, payload, refuse
-from tests.upstream.steps import Body, Cut, Finish, Gate, Hang, Head, Recorded, Reset, Script, Step, Wait
 
 
 class Upstream:
