@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection
-
 from chatplay import params as parameters
 from chatplay.catalog import ModelCatalog, ModelInfo
 from chatplay.conversation import (
@@ -28,7 +26,7 @@ from chatplay.generation.hub import Hub
 from chatplay.generation.remote import Listener, follow_stored
 from chatplay.generation.values import Update
 from chatplay.params import Params
-from chatplay.store import Store
+from chatplay.store import Connection, Store
 from chatplay.tokens import estimate_tokens
 from chatplay.turns import Prompt, Turns, not_found, own_chat
 from db import chats, generations

@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chatplay.errors import StoreError, StoreFull, StoreUnavailable
 
+__all__ = ["Connection", "Store", "translate"]  # services name the connection they pass on to `db`
 _DISK_FULL = "53100"  # SQLSTATE class 53, insufficient resources: disk_full
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection
-
 from chatplay import params as parameters
 from chatplay.catalog import ModelCatalog, ModelInfo
 from chatplay.conversation import Turn, check_text, message_record, prompt_messages, title_from
@@ -15,7 +13,7 @@ from chatplay.generation.hub import Hub
 from chatplay.generation.values import Job
 from chatplay.params import Params
 from chatplay.providers.base import Request
-from chatplay.store import Store
+from chatplay.store import Connection, Store
 from db import chats, generations
 from db.chats import ChatRow, MessageRow
 

@@ -6,13 +6,11 @@ import logging
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from chatplay.errors import ChatplayError, ProviderError, StoreError
 from chatplay.generation.values import AnswerMetrics, GenerationEnd, Job, Status
 from chatplay.prices import cost_usd
 from chatplay.providers.base import End, Usage
-from chatplay.store import Store
+from chatplay.store import Connection, Store
 from chatplay.timing import Timings, summarise
 from chatplay.tokens import estimate_usage
 from db import chats, generations

@@ -1,0 +1,196 @@
+"""Composition root: builds the services of one process, starts what they stand on, and stops it in order."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from chatplay.auth.accounts import AccountService
+from chatplay.auth.attempts import Attempts
+from chatplay.auth.passwords import Hasher, Passwords, bcrypt_hasher
+from chatplay.auth.sessions import Sessions
+from chatplay.auth.setup import SetUp
+from chatplay.auth.sign_in import SignIn
+from chatplay.auth.tickets import Tickets
+from chatplay.catalog import ModelCatalog, build_catalog
+from chatplay.chat import ChatService
+from chatplay.errors import StoreUnavailable
+from chatplay.generation.assembly import Generations, assemble
+from chatplay.generation.hub import Limits
+from chatplay.providers.openai import Limits as ProviderLimits
+from chatplay.providers.registry import Upstream, upstreams_from
+from chatplay.settings import Settings, load_settings
+from chatplay.store import Store
+from db.embedded import EmbeddedPostgres
+from db.engine import make_engine, migrate
+from db.errors import DatabaseError
+
+log = logging.getLogger(__name__)
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The services of this process; pages and routes reach everything through one of these."""
+
+    settings: Settings
+    store: Store
+    accounts: AccountService
+    sessions: Sessions
+    sign_in: SignIn
+    tickets: Tickets
+    set_up: SetUp
+    catalog: ModelCatalog
+    generations: Generations
+    chats: ChatService
+    embedded: EmbeddedPostgres | None = None
+
+    def close(self) -> None:
+        """Stop in order, the newest first; what fails to stop does not keep the rest from it."""
+        with contextlib.ExitStack() as stack:
+            if self.embedded is not None:
+                stack.callback(self.embedded.stop)
+            stack.callback(self.store.engine.dispose)
+            stack.callback(self.generations.close)
+
+
+def build(
+    settings: Settings,
+    *,
+    embedded: EmbeddedPostgres | None = None,
+    clock: Clock = utc_now,
+    hasher: Hasher | None = None,
+) -> Runtime:
+    """Services on the database at `settings.database_url`. Connects to nothing yet."""
+    assert settings.database_url is not None, "start() fills it in for the embedded server"
+    store = Store(make_engine(settings.database_url, pool_size=settings.database_pool_size))
+    passwords = Passwords(hasher or bcrypt_hasher())
+    attempts = Attempts(store=store, settings=settings, clock=clock)
+    catalog = build_catalog(
+        upstreams_of(settings),
+        ProviderLimits(
+            connect_sec=settings.connect_timeout_sec,
+            first_token_sec=settings.first_token_timeout_sec,
+            silence_sec=settings.silence_timeout_sec,
+            whole_sec=settings.generation_timeout_sec,
+        ),
+    )
+    generations = assemble(
+        store=store,
+        limits=Limits(
+            first_token_sec=settings.first_token_timeout_sec,
+            silence_sec=settings.silence_timeout_sec,
+            total_sec=settings.generation_timeout_sec,
+        ),
+        heartbeat_sec=settings.heartbeat_sec,
+        reap_after_sec=settings.reap_after_sec,
+        at_close=catalog.aclose,
+    )
+    return Runtime(
+        settings=settings,
+        store=store,
+        accounts=AccountService(store=store, passwords=passwords, attempts=attempts),
+        sessions=Sessions(store=store, settings=settings, clock=clock),
+        sign_in=SignIn(store=store, passwords=passwords, attempts=attempts),
+        tickets=Tickets(store=store, clock=clock),
+        set_up=SetUp(store=store, passwords=passwords, clock=clock),
+        catalog=catalog,
+        generations=generations,
+        chats=ChatService(
+            store=store,
+            hub=generations.hub,
+            listener=generations.listener,
+            catalog=catalog,
+            max_prompt_chars=settings.max_prompt_chars,
+        ),
+        embedded=embedded,
+    )
+
+
+def start(settings: Settings, *, progress: Callable[[str], None] = print) -> Runtime:
+    """The embedded server when there is no other, the newest tables, and the services on them.
+
+    Raises StoreUnavailable with the cure when the database cannot be had.
+    """
+    with _translated(), contextlib.ExitStack() as undo:
+        embedded = None
+        if settings.database_url is None:
+            embedded = EmbeddedPostgres(settings.data_dir, bin_dir=settings.pg_bin_dir, progress=progress)
+            settings = settings.model_copy(update={"database_url": embedded.start()})
+            undo.callback(embedded.stop)
+            embedded.keep_alive()
+        runtime = build(settings, embedded=embedded)
+        undo.callback(runtime.store.engine.dispose)
+        with runtime.store.reading():  # a server that cannot be reached is said so before it is migrated
+            pass
+        migrate(runtime.store.engine)
+        runtime.sessions.clean_up()
+        runtime.generations.start()
+        # On the loop that also talks to the model servers: they share connections.
+        runtime.generations.hub.submit(runtime.catalog.poll_forever(settings.health_poll_sec))
+        undo.pop_all()
+    return runtime
+
+
+def upstreams_of(settings: Settings) -> tuple[Upstream, ...]:
+    """The model servers the environment names, the default one first."""
+    key = settings.openai_api_key
+    return upstreams_from(
+        use_openai=settings.use_openai,
+        openai_chat_model=settings.openai_chat_model,
+        openai_api_key=key.get_secret_value() if key else None,
+        openai_base_url=settings.openai_base_url,
+        openai_allowed_models=settings.openai_allowed_models,
+    )
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:
+        raise StoreUnavailable(error.message, cure=error.cure) from error
+
+
+# ---- the process's one -------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_runtime: Runtime | None = None
+
+
+@functools.cache
+def get_settings() -> Settings:
+    """This process's settings, read once. Raises ConfigError."""
+    return load_settings()
+
+
+def get_runtime() -> Runtime:
+    """The process's services; the first call starts them, and a start that failed is tried again by the next.
+
+    Raises ConfigError or StoreUnavailable, each with its cure.
+    """
+    global _runtime
+    if (running := _runtime) is not None:
+        return running
+    with _lock:
+        if _runtime is None:
+            _runtime = start(get_settings())
+        return _runtime
+
+
+def stop() -> None:
+    """End the process's services; a later `get_runtime` starts them anew."""
+    global _runtime
+    with _lock:
+        runtime, _runtime = _runtime, None
+    if runtime is not None:
+        runtime.close()
