@@ -42,6 +42,11 @@ class BlockCutter:
         self._tried = 0
         return finished
 
+    def take(self) -> str:
+        """The live part, at the end of the text."""
+        rest, self.live = self.live, ""
+        return rest
+
     @property
     def pause_sec(self) -> float:
         """How long to wait before the live part is drawn again: the longer it is, the more calmly."""

@@ -279,8 +279,30 @@ def _decided_length(line: str) -> int:
     return trail.start() if trail else len(line)
 
 
-_HALF_LINK = re.compile(r"!?\[(?:[^\[\]\\`\n]|\\.|`[^`\n]*`)*(?:`[^`\n]*)?(?:\](?:\([^()\n]*(?:\([^()\n]*\)?[^()\n]*)*)?)?\Z")
+_HALF_LINK = re.compile(
+    r"!?\[(?:[^\[\]\\`\n]|\\.|`[^`\n]*`)*(?:`[^`\n]*)?(?:\](?:\([^()\n]*(?:\([^()\n]*\)?[^()\n]*)*)?)?\Z"
+)
 
 
 def _may_become_link(line: str, at: int) -> bool:
     return line.startswith(("[", "!["), at) and _HALF_LINK.match(line, at) is not None
+
+
+# ---- a person's own words ----------------------------------------------------------------------
+
+
+def plain_markdown(text: str) -> str:
+    """`text` as Markdown that shows every character as typed; for labels and for prompts folded among answers."""
+    lines = ("".join(map(_plain_char, line)) for line in text.replace("\r\n", "\n").split("\n"))
+    return "  \n".join(line.replace("  ", "\u00a0 ") for line in lines)
+
+
+def _plain_char(char: str) -> str:
+    if char == ":":
+        return _PARTED % ":"
+    return "\\" + char if char in _PUNCTUATION else char
+
+
+def quoted(markdown: str) -> str:
+    """A block quote around `markdown`: whatever is left open in it ends there."""
+    return "\n".join(f"> {line}" for line in markdown.split("\n"))

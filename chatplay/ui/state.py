@@ -41,6 +41,7 @@ class ChatState:
     """What one browser tab knows of its chat page between two runs."""
 
     chat_id: UUID | None = None
+    address: str | None = None  # the ?chat= last acted on
     view: ChatView | None = None
     turns: list[Turn] = field(default_factory=list)  # begun since the page was last drawn as a whole
     answers: dict[int, MessageRecord] = field(default_factory=dict)  # finished ones of `turns`, by message id
@@ -51,9 +52,10 @@ class ChatState:
     editing: int | None = None
     dialog: tuple[str, Any] | None = None
     copy: str | None = None
+    focus: bool = False
     notice: Notice | None = None
     give_back: str | None = None
-    params_of: UUID | None = None
+    params_of: tuple[UUID, str, str] | None = None
 
     def open(self, chat_id: UUID | None) -> None:
         """Turns to another chat; what belonged to the one before is forgotten."""

@@ -1,0 +1,105 @@
+"""The dialogs of the chat page. What cannot be undone asks first; each says what stays and what goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import streamlit as st
+
+from chatplay.catalog import ModelInfo
+from chatplay.conversation import MessageRecord
+from chatplay.ui import actions, state
+from chatplay.ui.markdown import plain_markdown
+
+_SHORTCUTS = (
+    ("Send the message", "Enter"),
+    ("New line", "Shift + Enter"),
+    ("Stop the answer", "Esc"),
+    ("New chat", "Ctrl + Shift + K (Cmd on a Mac)"),
+    ("Go to the input", "Ctrl + Shift + I (Cmd on a Mac)"),
+)
+
+
+def draw(models: tuple[ModelInfo, ...]) -> bool:
+    """The dialog that was asked for, if any; True when one is open now."""
+    page = state.chat()
+    if page.dialog is None:
+        return False
+    (name, about), page.dialog = page.dialog, None
+    if name == "other_model":
+        _other_model(models, about)
+    else:
+        _DIALOGS[name](about)
+    return True
+
+
+def _confirm(text: str, verb: str, act: Callable[..., None], *args: Any) -> None:
+    st.markdown(text)
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        st.button("Cancel", key="chat_dialog_cancel", on_click=actions.close_dialog)
+        st.button(verb, key="chat_dialog_yes", type="primary", on_click=act, args=args)
+
+
+@st.dialog("Clear this chat", on_dismiss="rerun")
+def _clear_chat(_about: object) -> None:
+    _confirm("A fresh chat begins. This one ends and stays in your history.", "Clear chat", actions.clear_chat)
+
+
+@st.dialog("Delete all chats", on_dismiss="rerun")
+def _clear_all(_about: object) -> None:
+    _confirm(
+        "All your chats are deleted with their messages and figures. This cannot be undone.",
+        "Delete all chats",
+        actions.delete_all,
+    )
+
+
+@st.dialog("Delete this chat", on_dismiss="rerun")
+def _delete(about: tuple[UUID, str]) -> None:
+    _confirm(
+        f"**{plain_markdown(about[1])}** is deleted with its messages and figures. This cannot be undone.",
+        "Delete chat",
+        actions.delete,
+        about[0],
+    )
+
+
+@st.dialog("Rename this chat", on_dismiss="rerun")
+def _rename(about: tuple[UUID, str]) -> None:
+    key = f"chat_title_{about[0]}"
+    st.text_input("Title", about[1], key=key, max_chars=200)
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        st.button("Cancel", key="chat_dialog_cancel", on_click=actions.close_dialog)
+        st.button("Rename", key="chat_dialog_yes", type="primary", on_click=actions.rename, args=(about[0], key))
+
+
+@st.dialog("Continue with another model", on_dismiss="rerun")
+def _other_model(models: tuple[ModelInfo, ...], failed: MessageRecord | None) -> None:
+    st.markdown("The messages are copied into a new chat. This chat stays as it is.")
+    key = "chat_other_model_choice"
+    st.selectbox("Model", [actions.model_id(model) for model in models], key=key, on_change="ignore")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        st.button("Cancel", key="chat_dialog_cancel", on_click=actions.close_dialog)
+        st.button(
+            "Continue in a new chat",
+            key="chat_dialog_yes",
+            type="primary",
+            on_click=actions.continue_with,
+            args=(key, models, failed),
+        )
+
+
+@st.dialog("Keyboard shortcuts", on_dismiss="rerun")
+def _shortcuts(_about: object) -> None:
+    st.markdown("| | |\n|---|---|\n" + "\n".join(f"| {what} | `{keys}` |" for what, keys in _SHORTCUTS))
+
+
+_DIALOGS: dict[str, Callable[[Any], None]] = {
+    "clear_chat": _clear_chat,
+    "clear_all": _clear_all,
+    "delete": _delete,
+    "rename": _rename,
+    "shortcuts": _shortcuts,
+}

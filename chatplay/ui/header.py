@@ -1,0 +1,87 @@
+"""The top of the chat: which model answers, how fast it is, and with which settings."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from chatplay.catalog import ModelInfo
+from chatplay.conversation import ChatView, MessageRecord
+from chatplay.ui import actions, format, params_panel, state
+from chatplay.ui.markdown import plain_markdown
+
+Place = st.delta_generator.DeltaGenerator
+_LOCK_REASON = (
+    "A chat stays with the model it began with: another one has another context window, another tokenizer and "
+    "other capabilities, so the figures and the context would no longer fit together."
+)
+
+
+def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> Place:
+    """Selector, performance line and parameters; returns the place of the performance line."""
+    ranges = model.ranges if model else {}
+    params_panel.fill(view.chat, ranges)
+    with st.container(key="chat_header", gap="xsmall"):
+        wide, *narrow = st.columns([2, 1, 1], gap="medium", vertical_alignment="bottom")
+        with wide:
+            _draw_selector(view, models, model)
+        for column, spec in zip(narrow, params_panel.BASIC, strict=True):
+            with column:
+                params_panel.draw(spec, ranges)
+        performance = st.empty()
+    if view.chat.locked_at is not None:
+        _draw_lock(view)
+    params_panel.draw_advanced(ranges, model)
+    return performance
+
+
+def draw_performance(place: Place, tokens_per_second: float | None, ttft_ms: float | None) -> None:
+    """The line `Performance: 32.5 tok/s | TTFT: 145ms`."""
+    place.text(format.performance(tokens_per_second, ttft_ms))
+
+
+def _draw_selector(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> None:
+    ids = [actions.model_id(info) for info in models]
+    chosen = actions.model_id(model) if model else f"{view.chat.model_name} · {view.chat.upstream}"
+    if chosen not in ids:
+        ids.insert(0, chosen)
+    state.set_widget_value(state.MODEL, chosen)
+    st.selectbox(
+        "Model Selector",
+        ids,
+        key=state.MODEL,
+        disabled=view.chat.locked_at is not None,
+        help=_LOCK_REASON,
+        on_change=actions.choose_model,
+        args=(models,),
+    )
+
+
+def _draw_lock(view: ChatView) -> None:
+    with st.container(key="chat_lock", horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(
+            f":material/lock: Model locked: this chat stays with **{plain_markdown(view.chat.model_name)}**.",
+            help=_LOCK_REASON,
+            width="content",
+        )
+        st.button(
+            "Continue in a new chat with another model",
+            key="chat_other_model",
+            type="tertiary",
+            on_click=actions.ask,
+            args=("other_model",),
+        )
+
+
+def draw_no_models() -> None:
+    """Nothing to talk to: says so, and where to go."""
+    st.subheader("No models running", anchor=False)
+    st.markdown("Start one from the Models page. A model that was just started shows up here within 15 to 30 seconds.")
+    with st.container(horizontal=True):
+        st.button("Look again", type="primary", key="chat_look_again")
+        st.link_button("Open the Models page", "/models", icon=":material/dns:")
+
+
+def last_figures(messages: tuple[MessageRecord, ...]) -> tuple[float | None, float | None]:
+    """Speed and ttft of the last answer with figures."""
+    metrics = next((message.metrics for message in reversed(messages) if message.metrics), None)
+    return (metrics.tokens_per_second, metrics.ttft_ms) if metrics else (None, None)

@@ -1,0 +1,149 @@
+"""The turns begun since the page was last drawn as a whole: each a fragment of its own.
+
+Sending draws one of them and nothing else. Only clicks outside a fragment can interrupt a running one, so the
+input, Stop and the history stand outside.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from chatplay.auth import gate
+from chatplay.catalog import ModelInfo
+from chatplay.conversation import ChatView, MessageRecord, Turn
+from chatplay.errors import ChatplayError
+from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
+from chatplay.runtime import get_runtime
+from chatplay.ui import composer, header, state, transcript
+from chatplay.ui.actions import TURN_SLOTS, turn_key
+from chatplay.ui.live import write_answer
+
+_FIGURES_SEC = 0.5
+_LOOK_SEC = 1.0
+# Read out politely by screen readers; the stylesheet shows Stop while there is a .chat-live on the page.
+_WAITING = (
+    '<div class="chat-live" role="status"><span class="chat-dots"><i></i><i></i><i></i></span>'
+    '<span class="chat-unseen">Waiting for the first token</span></div>'
+)
+_COMING = '<div class="chat-live chat-quiet" role="status"><span class="chat-unseen">The answer is coming</span></div>'
+_DONE = '<div class="chat-quiet" role="status"><span class="chat-unseen">The answer is complete</span></div>'
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the page shows what changes while an answer comes."""
+
+    performance: header.Place
+    context: header.Place
+    view: ChatView
+    model: ModelInfo | None
+
+    def draw(self) -> None:
+        """Both lines with the figures of the last answer that is over."""
+        header.draw_performance(self.performance, *header.last_figures(_answers(self.view)))
+        composer.draw_context(self.context, self.view, self.model)
+
+
+def _answers(view: ChatView) -> tuple[MessageRecord, ...]:
+    return (*view.messages, *state.chat().answers.values())
+
+
+def running_turn(view: ChatView) -> Turn | None:
+    """The turn whose answer is still coming, when the chat is opened meanwhile."""
+    if view.running is None or len(view.messages) < 2:
+        return None
+    prompt, answer = view.messages[-2:]
+    return Turn(prompt, answer, view.running)
+
+
+def draw_slots(places: Places, *, follow: bool) -> None:
+    """All slots, most of them empty. `follow=False` draws what there is and does not wait for more."""
+    for slot in range(TURN_SLOTS):
+        st.fragment(_draw_slot, key=turn_key(slot))(slot, places, follow)
+
+
+def _draw_slot(slot: int, places: Places, follow: bool) -> None:
+    page = state.chat()
+    # A fragment may later write only where it wrote in the run of the whole page.
+    places.draw()
+    if slot >= len(page.turns):
+        return
+    turn = page.turns[slot]
+    answer = page.answers.get(turn.assistant_message.id)
+    with transcript.bubble("user"):
+        transcript.draw_prompt(turn.user_message)
+    with transcript.bubble("assistant"):
+        if answer is not None:
+            transcript.draw_answer(answer, turn.user_message)
+        else:
+            _draw_coming(turn, places, follow=follow)
+
+
+def _draw_coming(turn: Turn, places: Places, *, follow: bool) -> None:
+    marker = st.empty()
+    marker.html(_WAITING)
+    try:
+        updates = get_runtime().chats.follow(user_id=state.person().id, generation_id=turn.generation_id)
+        end = write_answer(_watched(updates, follow=follow), on_news=_Figures(marker, places.performance))
+    except ChatplayError as error:
+        marker.empty()
+        st.error(f"{error.message} {error.cure}")
+        return
+    if end is None:
+        if follow:
+            st.rerun()
+        return
+    marker.html(_DONE)
+    _finish(turn, end, places)
+
+
+def _finish(turn: Turn, end: GenerationEnd, places: Places) -> None:
+    answer = finished(turn.assistant_message, end)
+    page = state.chat()
+    page.answers[answer.id] = answer
+    transcript.draw_outcome(answer, turn.user_message)
+    places.draw()
+
+
+def finished(message: MessageRecord, end: GenerationEnd) -> MessageRecord:
+    """The message as it is now stored."""
+    return replace(message, content=end.content, status=end.status, metrics=end.metrics)
+
+
+class _Figures:
+    """Shows the running figures, twice a second; the first token puts the waiting sign away."""
+
+    def __init__(self, marker: header.Place, place: header.Place) -> None:
+        self._marker = marker
+        self._place = place
+        self._drawn_sec = 0.0
+        self._waiting = True
+
+    def __call__(self, live: LiveMetrics) -> None:
+        if live.ttft_ms is None:
+            return
+        now = time.monotonic()
+        if self._waiting:
+            self._marker.html(_COMING)
+            self._waiting, self._drawn_sec = False, now
+        elif now - self._drawn_sec >= _FIGURES_SEC:
+            header.draw_performance(self._place, live.tokens_per_second, live.ttft_ms)
+            self._drawn_sec = now
+
+
+def _watched(updates: Iterator[Update], *, follow: bool) -> Iterator[Update]:
+    """`updates`, as long as the person is signed in; with `follow=False` only what is there already."""
+    looked_sec = time.monotonic()
+    for update in updates:
+        yield update
+        if not follow:
+            return
+        now = time.monotonic()
+        if now - looked_sec >= _LOOK_SEC:
+            looked_sec = now
+            if not gate.still_signed_in():
+                st.rerun()
