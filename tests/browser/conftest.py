@@ -1,0 +1,161 @@
+"""One Chromium, one scripted upstream and one app for the browser tests; a person of their own for each test.
+
+A module that needs an app of its own overrides the fixture `app`.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+from chatplay.auth.tokens import SESSION_COOKIE
+from tests.browser.app_process import PLANTED_KEY, ROOT, App, ignored
+from tests.browser.chat_screen import Chat
+from tests.ensure_chromium import ensure_chromium
+from tests.upstream import Upstream
+
+_FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage"]
+_RESULTS = ROOT / "test-results"
+MODELS = ("mock-model", "mock-other")
+
+
+def pytest_configure():
+    expect.set_options(timeout=20_000)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Remember whether the test failed, and show what the app wrote."""
+    report = yield
+    if report.failed:
+        item.failed_browser_test = True
+        app = getattr(item, "funcargs", {}).get("app")
+        if isinstance(app, App):
+            with ignored():
+                report.sections.append(("the app's terminal and logs", app.logs()[-8000:]))
+    return report
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A missing browser is a failure: `ensure_chromium` finds or installs one, or ends the run with the cure."""
+    path = ensure_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def _upstream():
+    models = [{"id": name, "object": "model", "owned_by": "vllm", "max_model_len": 32_768} for name in MODELS]
+    with Upstream(models=models) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def upstream(_upstream):
+    """The scripted server, with nothing queued and nothing recorded."""
+    _upstream._queue.clear()
+    _upstream.requests.clear()
+    return _upstream
+
+
+@pytest.fixture
+def gate():
+    """Holds an answer back until the test sets it; always set in the end."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def environment_for(upstream: Upstream, **more: str) -> dict[str, str]:
+    """Settings of an app that asks the scripted upstream."""
+    return {
+        "USE_OPENAI": "true",
+        "OPENAI_CHAT_MODEL": MODELS[0],
+        "OPENAI_API_KEY": PLANTED_KEY,
+        "OPENAI_BASE_URL": upstream.base_url,
+        "LOG_LEVEL": "DEBUG",
+        "HEALTH_POLL_SEC": "3",
+        **more,
+    }
+
+
+@pytest.fixture(scope="session")
+def shared_app(_upstream):
+    with App(**environment_for(_upstream, SIGN_IN_MAX_FAILURES="2", MAX_PROMPT_CHARS="5000")) as app:
+        app.add_person("administrator")
+        yield app
+
+
+@pytest.fixture
+def app(shared_app):
+    return shared_app
+
+
+class Visitors:
+    """Opens browser contexts for one test; what went wrong in them is kept."""
+
+    def __init__(self, browser, app) -> None:
+        self._browser = browser
+        self._app = app
+        self.contexts: list[BrowserContext] = []
+        self.refused: list[str] = []
+
+    def visit(self, username: str | None = None, **options) -> Page:
+        """A page in a new context, signed in as `username`; nothing is open in it yet."""
+        options = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **options}
+        context = self._browser.new_context(**options)
+        context.set_default_timeout(20_000)
+        context.on("console", self._note)
+        self.contexts.append(context)
+        if username is not None:
+            token = self._app.sign_in(username)
+            context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": self._app.url}])
+        return context.new_page()
+
+    def _note(self, message) -> None:
+        if re.search("content security policy|refused to", message.text, re.IGNORECASE):
+            self.refused.append(message.text)
+
+    def close(self, failed_name: str | None) -> None:
+        for number, context in enumerate(self.contexts):
+            for tab, page in enumerate(context.pages):
+                if failed_name is not None:
+                    with ignored():
+                        page.screenshot(path=_RESULTS / f"{failed_name}-{number}-{tab}.png")
+            with ignored():
+                context.close()
+
+
+@pytest.fixture
+def visitors(browser, app, request):
+    visitors = Visitors(browser, app)
+    yield visitors
+    failed = getattr(request.node, "failed_browser_test", False)
+    name = re.sub(r"[^\w-]+", "-", f"{Path(request.node.fspath).stem}-{request.node.name}")
+    visitors.close(name if failed else None)
+    assert not visitors.refused, "the content security policy refused something"
+
+
+@pytest.fixture
+def person(app):
+    """The username of somebody who has just joined."""
+    return app.add_person()
+
+
+@pytest.fixture
+def page(visitors, person):
+    """A page of `person`, signed in, not opened yet."""
+    return visitors.visit(person)
+
+
+@pytest.fixture
+def chat(app, upstream, page):
+    """An empty chat, open."""
+    return Chat(page, app.url).open()
