@@ -40,6 +40,7 @@ def auth_mount(get_runtime: Callable[[], Runtime]) -> Mount:
         ],
         exception_handlers={ChatplayError: _refuse, HTTPException: _http_error},
     )
+    app.router.redirect_slashes = False
     return Mount("/auth", app=app)
 
 

@@ -1,0 +1,63 @@
+"""The page tier: Streamlit's AppTest on the services of one fresh database of the embedded server per test."""
+
+import pytest
+from streamlit.runtime.context import ContextProxy
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import app_test
+
+from chatplay import runtime
+from chatplay.auth.tokens import BROWSER_COOKIE, SESSION_COOKIE
+from chatplay.settings import Settings
+from tests.databases import database_url, embedded_url  # noqa: F401  (fixtures)
+from tests.sign_in_rig import Clock, CountingHasher
+
+
+@pytest.fixture
+def server_url(embedded_url):  # noqa: F811
+    return embedded_url
+
+
+class _PagesManager(PagesManager):
+    """Takes AppTest's reset, so that Streamlit's own class keeps what app.py sets in a server."""
+
+
+@pytest.fixture(autouse=True)
+def _pages_only_through_the_frame(monkeypatch):
+    """As app.py does it: otherwise each run but the first would execute a file of pages/ by itself."""
+    monkeypatch.setattr(PagesManager, "uses_pages_directory", False)
+    monkeypatch.setattr(app_test, "PagesManager", _PagesManager)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def services(database_url, clock, monkeypatch):  # noqa: F811
+    """This process's Runtime, on the test's database."""
+    settings = Settings(database_url=database_url, database_pool_size=5)
+    built = runtime.build(settings, clock=clock, hasher=CountingHasher())
+    built.generations.start()
+    monkeypatch.setattr(runtime, "_runtime", built)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def cookies(monkeypatch):
+    """What the browser sends; AppTest has no cookies of its own."""
+    sent = {BROWSER_COOKIE: "my browser"}
+    monkeypatch.setattr(ContextProxy, "cookies", property(lambda _self: sent))
+    return sent
+
+
+@pytest.fixture
+def sign_in_as(services, cookies):
+    """Makes the browser send the cookie of a new sign-in of `person`; gives the token."""
+
+    def sign_in(user_id):
+        cookies[SESSION_COOKIE] = services.sessions.open(user_id=user_id, address=None, user_agent="Firefox")
+        return cookies[SESSION_COOKIE]
+
+    return sign_in
