@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatplay.auth.handover import GO_SCRIPT_HASH
 from chatplay.auth.tokens import BROWSER_COOKIE, new_token
+from chatplay.ui.scripts import script_hashes
 
 _BROWSER_COOKIE_SEC = 366 * 86_400
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -50,7 +51,8 @@ def inline_script_hashes(page: str) -> list[str]:
 
 def policy_for(index_html: Path) -> str:
     """The policy for Streamlit's page as installed, read once at start."""
-    return content_security_policy([GO_SCRIPT_HASH, *inline_script_hashes(index_html.read_text(encoding="utf-8"))])
+    ours = [GO_SCRIPT_HASH, *script_hashes()]
+    return content_security_policy([*ours, *inline_script_hashes(index_html.read_text(encoding="utf-8"))])
 
 
 class SecurityHeaders:
