@@ -101,10 +101,11 @@ def opened(browser: Browser, program: Program, visitor: Visitor) -> Iterator[Pag
         context.close()
 
 
-def take_turn(page: Page, program: Program, upstream_url: str, *, count: int, gap_ms: float) -> Turn:
-    """Send one prompt for `count` tokens `gap_ms` apart and measure it to its end."""
+def take_turn(page: Page, program: Program, upstream_url: str, *, count: int, gap_ms: float, wait_ms: int = 0) -> Turn:
+    """Send one prompt for `count` tokens `gap_ms` apart, the first after `wait_ms` (0: one gap); measure to its end."""
     answer_id = f"{time.monotonic_ns() // 1000 % 0xFFFFF:05x}"
-    page.get_by_test_id("stChatInputTextArea").fill(f"Tell me about rivers, n={count} gap={gap_ms} id={answer_id}")
+    order = f"n={count} gap={gap_ms} id={answer_id}" + (f" wait={wait_ms}" if wait_ms else "")
+    page.get_by_test_id("stChatInputTextArea").fill(f"Tell me about rivers, {order}")
     page.wait_for_timeout(SETTLE_MS / 2)
     metrics = page.context.new_cdp_session(page)
     metrics.send("Performance.enable")

@@ -32,12 +32,12 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
 
 
-def measure(scenarios: list[Scenario], apps: list[str], runs: int) -> Results:
+def measure(scenarios: list[Scenario], apps: list[str], runs: int, wait_ms: int = 0) -> Results:
     """Samples by row key and program name."""
     results: Results = {}
     with contextlib.ExitStack() as stack:
         upstream_url = stack.enter_context(upstream())
-        stage = Stage(stack.enter_context(chromium()), upstream_url)
+        stage = Stage(stack.enter_context(chromium()), upstream_url, wait_ms)
         programs = [stack.enter_context(started(APPS[name], upstream_url)) for name in apps]
         for program in programs:
             warm_up(stage, program)
@@ -106,10 +106,11 @@ def main() -> None:
     parser.add_argument("--scenarios", type=_names(SCENARIOS), default=list(SCENARIOS), help=", ".join(SCENARIOS))
     parser.add_argument("--apps", type=_names(APPS), default=list(APPS), help=", ".join(APPS))
     parser.add_argument("--runs", type=int, default=DEFAULT_RUNS)
+    parser.add_argument("--wait-ms", type=int, default=0, help="the upstream's time to first token in the browser")
     parser.add_argument("--json", type=Path, help="write every sample to this file")
     args = parser.parse_args()
     scenarios = [SCENARIOS[name] for name in args.scenarios]
-    results = measure(scenarios, args.apps, args.runs)
+    results = measure(scenarios, args.apps, args.runs, args.wait_ms)
     print(f"{_machine()}, {args.runs} runs, p50 unless the line says otherwise\n")
     print(table([row for scenario in scenarios for row in scenario.rows], args.apps, results))
     if args.json:

@@ -56,7 +56,7 @@ class Person:
     def __init__(self, job: Job, visitor: Visitor, answer_id: str) -> None:
         self.job, self.visitor, self.answer_id = job, visitor, answer_id
         self.chat_input: tuple[str, str] | None = None
-        self.page_hash = ""
+        self.page_hash, self.query = "", visitor.query
         self.runs, self.ticks = 0, 0
         self.changed = asyncio.Event()
         self.marks: dict[str, int] = {}
@@ -85,7 +85,7 @@ class Person:
         """Ask for a run of the page or of one fragment, as the page does; `text` submits the chat input."""
         message = BackMsg()
         state = message.rerun_script
-        state.query_string, state.page_script_hash, state.fragment_id = self.visitor.query, self.page_hash, fragment_id
+        state.query_string, state.page_script_hash, state.fragment_id = self.query, self.page_hash, fragment_id
         state.page_name = "" if self.page_hash else self.visitor.path
         state.is_auto_rerun = auto
         if text:
@@ -131,6 +131,8 @@ class Person:
             self.page_hash = message.new_session.page_script_hash
             if not message.metadata.run.fragment_ids:
                 self._stop_timers()
+        elif kind == "page_info_changed":
+            self.query = message.page_info_changed.query_string
         elif kind == "auto_rerun":
             self._start_timer(message.auto_rerun.fragment_id, message.auto_rerun.interval)
         elif kind == "stop_auto_rerun":

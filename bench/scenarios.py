@@ -31,10 +31,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Stage:
-    """What the scenarios share: the browser and the mock upstream's address."""
+    """What the scenarios share: the browser, the mock upstream's address, and how long it waits (0: one gap)."""
 
     browser: Browser
     upstream_url: str
+    wait_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Scenario:
 
 def _turn(stage: Stage, program: Program, *, count: int, gap_ms: float, history: int = 0) -> Turn:
     with opened(stage.browser, program, program.visitors(1, history)[0]) as page:
-        return take_turn(page, program, stage.upstream_url, count=count, gap_ms=gap_ms)
+        return take_turn(page, program, stage.upstream_url, count=count, gap_ms=gap_ms, wait_ms=stage.wait_ms)
 
 
 def _people(stage: Stage, program: Program, *, people: int, history: int = 0, **job: float) -> dict:

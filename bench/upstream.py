@@ -1,6 +1,7 @@
 """A mock OpenAI-compatible upstream: streams a known answer on an absolute schedule and stamps every chunk.
 
-The last user message orders the answer: `n=500 gap=10 id=a3f1` is 500 tokens, 10 ms apart. GET /stamps gives,
+The last user message orders the answer: `n=500 gap=10 id=a3f1` is 500 tokens, 10 ms apart,
+the first one gap after the request or, with `wait=300`, after that many ms. GET /stamps gives,
 by id, the wall-clock nanoseconds at which the request was received and its chunks were sent.
 """
 
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 
 from bench.text import tokens
 
-ORDER = re.compile(r"\bn=(\d+) gap=(\d+(?:\.\d+)?) id=(\w+)")
+ORDER = re.compile(r"\bn=(\d+) gap=(\d+(?:\.\d+)?) id=(\w+)(?: wait=(\d+))?")
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Upstream:
         await writer.drain()
 
     async def _complete(self, request: dict, received_ns: int, writer: asyncio.StreamWriter) -> None:
-        count, gap_sec, answer_id = _order(request)
+        count, gap_sec, wait_sec, answer_id = _order(request)
         stamps = self.stamps[answer_id] = Stamps(received_ns)
         parts = tokens(count, answer_id)
         usage = {"prompt_tokens": 20, "completion_tokens": count, "total_tokens": count + 20}
@@ -72,11 +73,11 @@ class Upstream:
             return
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         events = [_event(_envelope("chat.completion.chunk", delta={"content": part})) for part in parts]
-        start = time.perf_counter() + gap_sec
+        start = time.perf_counter() + wait_sec
         for index, event in enumerate(events):
-            wait_sec = start + index * gap_sec - time.perf_counter()
-            if wait_sec > 0 or index % 64 == 63:
-                await asyncio.sleep(max(wait_sec, 0))
+            early_sec = start + index * gap_sec - time.perf_counter()
+            if early_sec > 0 or index % 64 == 63:
+                await asyncio.sleep(max(early_sec, 0))
             if writer.transport.is_closing():
                 stamps.cut = True
                 return
@@ -88,14 +89,15 @@ class Upstream:
         writer.write(_frame(b"data: [DONE]\n\n") + b"0\r\n\r\n")
 
 
-def _order(request: dict) -> tuple[int, float, str]:
+def _order(request: dict) -> tuple[int, float, float, str]:
     for message in reversed(request.get("messages", [])):
         content = message.get("content")
         text = content if isinstance(content, str) else json.dumps(content)
         found = ORDER.search(text)
         if message.get("role") == "user" and found:
-            return max(int(found[1]), 2), float(found[2]) / 1000, found[3]
-    return 2, 0.0, "none"
+            gap_ms = float(found[2])
+            return max(int(found[1]), 2), gap_ms / 1000, float(found[4] or gap_ms) / 1000, found[3]
+    return 2, 0.0, 0.0, "none"
 
 
 def _envelope(kind: str, *, delta=None, message=None, finish=None, usage=None) -> dict:
