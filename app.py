@@ -8,18 +8,19 @@ if __name__ == "__main__":
     frame.draw()
 else:
     import gc
-    import logging
     from pathlib import Path
 
     import streamlit as st
     from streamlit.runtime.pages_manager import PagesManager
 
-    logging.getLogger("streamlit.runtime").setLevel(logging.ERROR)  # some packages touch st.* while being imported
+    from chatplay.logs import hush_import_chatter
+    from chatplay.ui.serving import listen_as_configured
+
+    listen_as_configured(Path(__file__))
+    hush_import_chatter()
 
     from chatplay.api import server
-    from chatplay.ui import frame, serving
-
-    serving.listen_as_configured(Path(__file__))
+    from chatplay.ui import frame
 
     # Until the first st.navigation Streamlit would run a file of pages/ by itself, past the gate.
     PagesManager.uses_pages_directory = False

@@ -12,7 +12,6 @@ from chatplay.errors import ConfigError
 from chatplay.settings import Settings
 
 _LOG_BYTES, _LOG_FILES = 10_000_000, 5
-# They warn when a package touches st.* while it is imported.
 _CHATTER = (
     "streamlit.runtime.caching.cache_data_api",
     "streamlit.runtime.scriptrunner_utils.script_run_context",
@@ -46,7 +45,7 @@ def configure_logging(settings: Settings) -> Path:
     root.addHandler(handler)
     root.setLevel(settings.log_level)
     _show_troubles_in_the_terminal()
-    _let_the_server_in()
+    _let_the_server_in(handler)
     return path
 
 
@@ -58,11 +57,17 @@ def _show_troubles_in_the_terminal() -> None:
         logging.getLogger(name).addHandler(terminal)
 
 
-def _let_the_server_in() -> None:
+def _let_the_server_in(file: logging.Handler) -> None:
     # Streamlit's loggers print to the terminal and pass nothing on: a page's traceback would be in no file.
     for name in logging.root.manager.loggerDict:
-        if name.split(".")[0] in ("streamlit", "uvicorn"):
+        if name.split(".")[0] == "streamlit":
             logging.getLogger(name).propagate = True
+    # Not uvicorn's access log: addresses may hold one-time tickets.
+    logging.getLogger("uvicorn.error").addHandler(file)
+
+
+def hush_import_chatter() -> None:
+    """Call after importing Streamlit and before packages that touch st.* while they are imported."""
     for name in _CHATTER:
         logging.getLogger(name).setLevel(logging.ERROR)
 
