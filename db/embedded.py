@@ -164,7 +164,7 @@ class EmbeddedPostgres:
             if any(self.cluster.iterdir()):
                 raise EmbeddedError(f"{self.cluster} is not a database folder.", cure="Move it away and start again.")
             self.cluster.rmdir()
-        self._progress("Initialising the database (once)")
+        self._progress(f"Initialising the database in {self.cluster} (once)")
         for leftover in self.data_dir.glob("postgres.new-*"):
             shutil.rmtree(leftover)
         fresh = self.data_dir / f"postgres.new-{os.getpid()}"

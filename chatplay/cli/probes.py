@@ -35,8 +35,8 @@ class ModelServer:
 
 def get(url: str, headers: Mapping[str, str] | None = None) -> Answer:
     """One GET. Every failure comes back as an Answer."""
-    request = urllib.request.Request(url, headers=dict(headers or {}))
     try:
+        request = urllib.request.Request(url, headers=dict(headers or {}))
         with urllib.request.urlopen(request, timeout=_LIMIT_SEC) as answer:
             return Answer(answer.status, headers=dict(answer.headers), body=answer.read(1_000_000))
     except urllib.error.HTTPError as error:

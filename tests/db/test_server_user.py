@@ -1,0 +1,52 @@
+"""As root the server runs as somebody else, whose way to programs and data must be open."""
+
+import pytest
+
+from db import server_user
+from db.binaries import Binaries, find_binaries, find_client, reachable_copy
+from db.errors import EmbeddedError
+from db.server_user import ServerUser, can_enter, pick_data_dir
+
+STRANGER = ServerUser("stranger", uid=54_321, gid=54_321)
+
+
+@pytest.fixture
+def closed(tmp_path):
+    (tmp_path / "home").mkdir(mode=0o700)
+    return tmp_path / "home"
+
+
+def test_can_enter_closed_home_is_false_for_a_stranger_only(closed):
+    assert not can_enter(closed / "project", STRANGER)
+    assert can_enter(closed / "project", None)
+
+
+def test_data_dir_in_a_closed_home_moves_for_root_and_stays_for_others(closed, monkeypatch):
+    monkeypatch.setattr(server_user, "find_server_user", lambda: STRANGER)
+    moved = pick_data_dir(closed / "project" / "data")
+    assert moved.parent == server_user.FALLBACK_PARENT
+    assert moved == pick_data_dir(closed / "project" / "data") != pick_data_dir(closed / "other" / "data")
+    monkeypatch.setattr(server_user, "find_server_user", lambda: None)
+    assert pick_data_dir(closed / "project" / "data") == closed / "project" / "data"
+
+
+def test_programs_in_a_closed_home_are_copied_once_and_run(closed, tmp_path):
+    for part in ("bin", "lib", "share"):
+        (closed / part).mkdir()
+    (closed / "bin" / "postgres").write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 18.4'\n")
+    (closed / "bin" / "postgres").chmod(0o755)
+    found = find_binaries(closed / "bin")
+    copy = reachable_copy(found, STRANGER, tmp_path)
+    assert copy == Binaries(tmp_path / "postgresql-18.4" / "bin", "18.4")
+    assert find_binaries(copy.folder).major == 18
+    assert reachable_copy(found, STRANGER, tmp_path) == copy
+
+
+def test_programs_missing_are_named_with_the_cure(tmp_path):
+    with pytest.raises(EmbeddedError, match="DATABASE_URL"):
+        find_binaries(tmp_path)
+
+
+def test_client_of_a_version_nobody_has_is_none():
+    assert find_client("pg_dump", at_least=99) is None
+    assert find_client("pg_dump", at_least=14) is not None
