@@ -5,6 +5,7 @@ streamlit-authenticator draws the form here; its cookie, its counters and its cr
 
 from __future__ import annotations
 
+from typing import cast
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
@@ -21,21 +22,34 @@ from chatplay.ui.people import plain
 
 PULSE_SEC = 5.0
 _OWN_PARAMS = ("setup", "sign_in")
+_LET_IN = "gate_let_in"
 
 
 def require_person() -> Person:
-    """The signed-in person; anybody else gets the sign-in screen, and the script run ends here."""
+    """The signed-in person; anybody else gets the sign-in screen, and the script run ends here.
+
+    A page already open stays as it is while the database is away: what was typed in it is not lost, and nothing
+    can be read or sent anyway.
+    """
     try:
-        runtime = get_runtime()
-        person = runtime.sessions.find_person(session_token())
-        if person is None:
-            _draw_signed_out(runtime)
-            st.stop()
-        if person.must_change_password:
-            _draw_new_password(runtime, person)
-            st.stop()
+        person = _let_in(get_runtime())
     except (StoreError, ConfigError) as error:
-        _draw_unavailable(error)
+        if (known := st.session_state.get(_LET_IN)) is None:
+            _draw_unavailable(error)
+            st.stop()
+        return cast(Person, known)
+    st.session_state[_LET_IN] = person
+    return person
+
+
+def _let_in(runtime: Runtime) -> Person:
+    person = runtime.sessions.find_person(session_token())
+    if person is None:
+        st.session_state.pop(_LET_IN, None)
+        _draw_signed_out(runtime)
+        st.stop()
+    if person.must_change_password:
+        _draw_new_password(runtime, person)
         st.stop()
     return person
 
@@ -170,7 +184,7 @@ def _draw_new_password(runtime: Runtime, person: Person) -> None:
             f"Welcome, {plain(person.display_name)}. The temporary password works only until you chose your own."
         )
         if draw_password_form(runtime, person, current_label="Temporary password"):
-            st.rerun()
+            _go(_here())  # and not st.rerun: before the first st.navigation every address counts as the first page
         if st.button("Sign out", type="tertiary"):
             sign_out()
 
@@ -202,7 +216,8 @@ def draw_password_form(runtime: Runtime, person: Person, *, current_label: str =
 def _draw_unavailable(error: ChatplayError) -> None:
     with st.container(width=420):  # maybe below half a screen that was being drawn
         st.error(f"**{error.message}**  \n{error.cure}")
-        st.button("Try again", type="primary")
+        if st.button("Try again", type="primary"):
+            _go(_here())
 
 
 def _narrow() -> DeltaGenerator:

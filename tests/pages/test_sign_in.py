@@ -218,6 +218,23 @@ def test_unreachable_database_signs_nobody_out(services, ada, sign_in_as, monkey
     assert gate.still_signed_in()
 
 
+def test_open_page_stays_while_the_database_is_away_and_leaves_when_it_says_so(services, ada, sign_in_as, monkeypatch):
+    token = sign_in_as(ada.id)
+    app = opened()
+    real, away = services.sessions.find_person, StoreUnavailable("away")
+
+    def gone(_token):
+        raise away
+
+    monkeypatch.setattr(services.sessions, "find_person", gone)
+    assert titles(app.run()) == ["Chat Playground"]
+    monkeypatch.setattr(services.sessions, "find_person", real)
+    services.sessions.end(token)
+    assert labels(app.run()) == ["Username", "Password"]
+    monkeypatch.setattr(services.sessions, "find_person", gone)
+    assert "away" in said(app.run())
+
+
 def test_sign_out_button_ends_the_sign_in(services, ada, sign_in_as):
     token = sign_in_as(ada.id)
     app = opened()
@@ -226,15 +243,15 @@ def test_sign_out_button_ends_the_sign_in(services, ada, sign_in_as):
     assert address_left_for(app) == "/auth/sign-out"
 
 
-def test_temporary_password_must_be_changed_before_anything_else(services, ada, cookies, sign_in_as):
+def test_temporary_password_must_be_changed_before_anything_else(services, ada, sign_in_as):
     temporary = services.accounts.add_person(actor=ada, username="bob", display_name="Bob", role="analyst")
     bob = services.sign_in.check(username="bob", password=temporary, address=None)
     sign_in_as(bob)
-    app = opened()
+    app = opened(chat="7")
     assert titles(app) == ["Choose your password"]
     app = fill(app, "Change password", temporary=temporary, new=PASSWORD, the_new=PASSWORD)
-    assert titles(app) == ["Chat Playground"]
-    assert services.sessions.find_person(cookies[SESSION_COOKIE]).must_change_password is False
+    assert address_left_for(app) == "/?chat=7"
+    assert titles(opened()) == ["Chat Playground"]
 
 
 # ---- account ----
