@@ -94,15 +94,23 @@ def reachable_copy(binaries: Binaries, user: ServerUser | None, into: Path) -> B
     """`binaries` where `user` can run them: themselves, or a copy below `into` when they lie in a closed home."""
     if can_enter(binaries.folder, user):
         return binaries
+    installation = binaries.folder.parent
     home = into / f"postgresql-{binaries.version}"
     if not home.is_dir():
         half_done = into / f"{home.name}.new"
         shutil.rmtree(half_done, ignore_errors=True)
         for part in ("bin", "lib", "share"):
-            if (binaries.folder.parent / part).is_dir():
-                shutil.copytree(binaries.folder.parent / part, half_done / part, symlinks=True)
+            if (installation / part).is_dir():
+                shutil.copytree(installation / part, half_done / _tail(installation) / part, symlinks=True)
+        for libraries in installation.parent.parent.glob(f"{installation.parent.name}.libs"):
+            # A wheel keeps shared libraries beside its package; the programs look for them by relative path.
+            shutil.copytree(libraries, half_done / libraries.name, symlinks=True)
         half_done.rename(home)
-    return Binaries(home / "bin", binaries.version)
+    return Binaries(home / _tail(installation) / "bin", binaries.version)
+
+
+def _tail(installation: Path) -> Path:
+    return Path(installation.parent.name, installation.name)
 
 
 def run_as(user: ServerUser | None, command: list[str], *, cwd: Path, timeout_sec: float, output: Path) -> int:

@@ -1,9 +1,12 @@
 """As root the server runs as somebody else, whose way to programs and data must be open."""
 
+import shutil
+import subprocess
+
 import pytest
 
 from db import server_user
-from db.binaries import Binaries, find_binaries, find_client, reachable_copy
+from db.binaries import bundled_folder, find_binaries, find_client, reachable_copy
 from db.errors import EmbeddedError
 from db.server_user import ServerUser, can_enter, pick_data_dir
 
@@ -31,15 +34,16 @@ def test_data_dir_in_a_closed_home_moves_for_root_and_stays_for_others(closed, m
 
 
 def test_programs_in_a_closed_home_are_copied_once_and_run(closed, tmp_path):
-    for part in ("bin", "lib", "share"):
-        (closed / part).mkdir()
-    (closed / "bin" / "postgres").write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 18.4'\n")
-    (closed / "bin" / "postgres").chmod(0o755)
-    found = find_binaries(closed / "bin")
-    copy = reachable_copy(found, STRANGER, tmp_path)
-    assert copy == Binaries(tmp_path / "postgresql-18.4" / "bin", "18.4")
-    assert find_binaries(copy.folder).major == 18
-    assert reachable_copy(found, STRANGER, tmp_path) == copy
+    package = bundled_folder().parent.parent
+    for libraries in package.parent.glob(f"{package.name}.libs"):
+        shutil.copytree(libraries, closed / libraries.name)
+    shutil.copytree(package / "pginstall18", closed / package.name / "pginstall18")
+    found = find_binaries(closed / package.name / "pginstall18" / "bin")
+    copy = reachable_copy(found, STRANGER, tmp_path / "data")
+    assert subprocess.run([copy.program("initdb"), "--version"], timeout=20).returncode == 0
+    assert copy.version == found.version
+    assert tmp_path / "data" in copy.folder.parents
+    assert reachable_copy(found, STRANGER, tmp_path / "data") == copy
 
 
 def test_programs_missing_are_named_with_the_cure(tmp_path):
