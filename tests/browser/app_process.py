@@ -1,4 +1,4 @@
-"""The real app in a process of its own, on a free port and a data folder of its own; it may be killed and started again."""
+"""The real app in a process, with a port and a data folder of its own; it may be killed and started again."""
 
 from __future__ import annotations
 
@@ -166,6 +166,11 @@ class App:
         files = [self.terminal, *self.data.glob("logs/*"), *self.data.glob("postgres/log/*")]
         return "\n".join(file.read_text(errors="replace") for file in files if file.is_file())
 
+    def log_tail(self, lines: int = 60) -> str:
+        """The last lines that are worth a look after a failure."""
+        kept = [line for line in self.logs().splitlines() if " DEBUG " not in line and " httpx2: " not in line]
+        return "\n".join(kept[-lines:])
+
     def set_up_link(self) -> str:
         found = re.findall(r"http://\S+/auth/setup\?token=\S+", self.output())
         assert found, f"no set-up link was printed:\n{self.output()[-2000:]}"
@@ -216,6 +221,11 @@ class App:
                 user_agent="test",
             )
         return token
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """False for a zombie too: where nobody collects orphans, they stay listed."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 @cache

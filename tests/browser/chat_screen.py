@@ -53,11 +53,15 @@ class Chat:
 
     @property
     def stop_button(self) -> Locator:
-        return self.button("Stop")
+        return self.page.get_by_role("button", name=re.compile(r"^Stop\b"))
 
     @property
     def history(self) -> Locator:
         return self.page.locator(".st-key-chat_history")
+
+    @property
+    def new_chat_button(self) -> Locator:
+        return self.page.get_by_role("button", name=re.compile(r"^\+ New Chat\b"))
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)

@@ -36,7 +36,7 @@ def pytest_runtest_makereport(item, call):
         app = getattr(item, "funcargs", {}).get("app")
         if isinstance(app, App):
             with ignored():
-                report.sections.append(("the app's terminal and logs", app.logs()[-8000:]))
+                report.sections.append(("the app's terminal and logs", app.log_tail()))
     return report
 
 
@@ -88,7 +88,7 @@ def environment_for(upstream: Upstream, **more: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def shared_app(_upstream):
-    with App(**environment_for(_upstream, SIGN_IN_MAX_FAILURES="2", MAX_PROMPT_CHARS="5000")) as app:
+    with App(**environment_for(_upstream, SIGN_IN_MAX_FAILURES="2", MAX_PROMPT_CHARS="100000")) as app:
         app.add_person("administrator")
         yield app
 

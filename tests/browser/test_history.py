@@ -1,0 +1,66 @@
+"""The chats on the left: found again, named, cleared and deleted."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.upstream import answer
+
+
+@pytest.fixture
+def two(chat, upstream):
+    """Two chats, the second one open."""
+    upstream.script(answer("About bread."), answer("About ships."))
+    chat.ask("Baking bread", "About bread.")
+    chat.new_chat_button.click()
+    expect(chat.messages).to_have_count(0)
+    return chat.ask("Building ships", "About ships.")
+
+
+def test_chats_are_listed_and_open_again(two):
+    expect(two.history).to_contain_text("Today")
+    two.history.get_by_role("button", name="Baking bread").click()
+    expect(two.answer).to_contain_text("About bread.")
+
+
+def test_search_finds_a_chat_by_its_title(two):
+    two.page.get_by_placeholder("Search").fill("bread")
+    expect(two.history.get_by_role("button", name="Building ships")).to_have_count(0)
+    expect(two.history.get_by_role("button", name="Baking bread")).to_be_visible()
+
+
+def test_a_chat_is_renamed(two):
+    two.choose_in_history("Baking bread", "Rename")
+    two.page.get_by_role("textbox", name="Title").fill("Sourdough")
+    two.button("Rename").click()
+    expect(two.history.get_by_role("button", name="Sourdough")).to_be_visible()
+    expect(two.history.get_by_role("button", name="Baking bread")).to_have_count(0)
+
+
+def test_delete_asks_first_and_removes_one_chat(two):
+    two.choose_in_history("Building ships", "Delete")
+    two.button("Cancel").click()
+    expect(two.answer).to_contain_text("About ships.")
+    two.choose_in_history("Building ships", "Delete")
+    two.button("Delete chat").click()
+    expect(two.history.get_by_role("button", name="Building ships")).to_have_count(0)
+    expect(two.history.get_by_role("button", name="Baking bread")).to_be_visible()
+    expect(two.messages).to_have_count(0)
+
+
+def test_clear_chat_asks_first_and_keeps_the_chat_in_the_history(two):
+    two.button("Clear chat").click()
+    two.dialog("Clear this chat").get_by_role("button", name="Cancel").click()
+    expect(two.answer).to_contain_text("About ships.")
+    two.button("Clear chat").click()
+    two.dialog("Clear this chat").get_by_role("button", name="Clear chat").click()
+    expect(two.messages).to_have_count(0)
+    two.history.get_by_role("button", name="Building ships").click()
+    expect(two.answer).to_contain_text("About ships.")
+
+
+def test_clear_all_asks_first_and_leaves_an_empty_history(two):
+    two.button("Clear All").click()
+    expect(two.dialog("Delete all chats")).to_be_visible()
+    two.button("Delete all chats").click()
+    expect(two.history).to_contain_text("Your chats will be listed here.")
+    expect(two.messages).to_have_count(0)

@@ -1,0 +1,99 @@
+"""Narrow screens, hands on the keyboard, and the headers that confine a page."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.app_process import PASSWORD
+from tests.browser.chat_screen import Chat
+from tests.upstream import SCRIPTS, answer
+
+WIDE = f"A word: {'x' * 300}\n\n```\n{'y' * 300}\n```\n\n| a | b |\n|---|---|\n| {'z ' * 90} | {'v' * 90} |"
+TOO_WIDE = """() => [document.documentElement,
+                 ...document.querySelectorAll('[data-testid=stMain], [data-testid=stBottom]')]
+  .filter(box => box.scrollWidth > box.clientWidth + 1).map(box => `${box.dataset.testid}: ${box.scrollWidth}`)"""
+PHONE = {"width": 380, "height": 800}
+
+
+@pytest.mark.parametrize("path", ["/", "/chat", "/account", "/users"])
+def test_a_page_fits_a_screen_of_380_pixels(app, visitors, path):
+    page = visitors.visit(app.add_person("administrator"), viewport=PHONE)
+    page.goto(app.url + path)
+    expect(page.get_by_test_id("stMain").locator("h1, h2, h3").first).to_be_visible()
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    assert page.evaluate(TOO_WIDE) == []
+
+
+def test_a_chat_with_wide_content_fits_a_screen_of_380_pixels(app, upstream, person, visitors):
+    chat = Chat(visitors.visit(person, viewport=PHONE), app.url).open()
+    upstream.script(answer(WIDE, "\n\nDone."), SCRIPTS["unauthorized"])
+    chat.ask("w" * 300, "Done.").send("And now an error").done()
+    assert chat.page.evaluate(TOO_WIDE) == []
+
+
+def test_the_sign_in_form_fits_a_screen_of_380_pixels(app, visitors):
+    page = visitors.visit(viewport=PHONE)
+    page.goto(app.url)
+    expect(page.get_by_role("textbox", name="Username")).to_be_visible()
+    assert page.evaluate(TOO_WIDE) == []
+
+
+def test_one_can_sign_in_send_and_stop_by_keyboard_alone(app, person, upstream, visitors):
+    page, keys = visitors.visit(), None
+    page.goto(f"{app.url}/chat")
+    expect(page.get_by_role("textbox", name="Username")).to_be_visible()
+    keys = page.keyboard
+    _tab_to(page, page.get_by_role("textbox", name="Username"))
+    keys.type(person)
+    _tab_to(page, page.get_by_role("textbox", name="Password"))
+    keys.type(PASSWORD)
+    keys.press("Enter")
+    chat = Chat(page, app.url).ready()
+    _tab_to(page, chat.input)
+    upstream.script(SCRIPTS["slow"], answer("Second."))
+    keys.type("Hello")
+    keys.press("Enter")
+    expect(chat.answer).to_contain_text("w2")
+    _tab_to(page, chat.stop_button)
+    keys.press("Enter")
+    expect(chat.answer).to_contain_text("You stopped this answer.")
+    chat.done()
+    keys.press("Control+Shift+I")
+    expect(chat.input).to_be_focused()
+    keys.type("Again")
+    keys.press("Enter")
+    expect(chat.answer).to_contain_text("Second.")
+
+
+def test_a_new_chat_is_a_keystroke_away(chat, upstream):
+    upstream.script(answer("Old."))
+    chat.ask("Hi", "Old.")
+    chat.page.keyboard.press("Control+Shift+K")
+    expect(chat.messages).to_have_count(0)
+    expect(chat.input).to_be_focused()
+
+
+def test_every_page_is_confined_and_nothing_of_ours_is_refused(app, upstream, visitors):
+    page, errors = visitors.visit(app.add_person("administrator")), []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    for path in ("/", "/account", "/users", "/chat"):
+        policy = page.goto(app.url + path).header_value("content-security-policy")
+        assert "default-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+        expect(page.get_by_test_id("stMain").locator("h1, h2, h3").first).to_be_visible()
+    chat = Chat(page, app.url).ready()
+    upstream.script(answer("```python\nx = 1\n```\n\n| a |\n|---|\n| 1 |\n\nDone."))
+    chat.ask("Show", "Done.")
+    chat.choose(chat.answer, "Copy")
+    chat.button("Clear chat").click()
+    expect(chat.dialog("Clear this chat")).to_be_visible()
+    assert errors == []
+
+
+def _tab_to(page, target):
+    """As a person without a mouse gets there."""
+    for _ in range(60):
+        if target.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{target} is not reached by the Tab key")

@@ -1,0 +1,58 @@
+"""Coming in, being kept out, and leaving."""
+
+from playwright.sync_api import expect
+
+from tests.browser.app_process import PASSWORD
+from tests.browser.chat_screen import Chat
+from tests.browser.scripts import held
+from tests.browser.sign_in_form import sign_in
+from tests.upstream import answer
+
+
+def test_sign_in_lands_on_the_deep_link_with_its_query(app, upstream, chat, person, visitors):
+    upstream.script(answer("The linked answer."))
+    chat.ask("Link me", "The linked answer.")
+    page = visitors.visit()
+    page.goto(f"{app.url}/chat?chat={chat.id}")
+    sign_in(page, person)
+    expect(page.get_by_text("The linked answer.")).to_be_visible()
+    assert Chat(page, app.url).id == chat.id
+
+
+def test_a_wrong_password_is_refused_and_then_locks_the_account(app, person, visitors):
+    page = visitors.visit()
+    page.goto(app.url)
+    for _ in range(2):
+        sign_in(page, person, "a wrong password")
+        expect(page.get_by_role("alert")).to_contain_text("password")
+        expect(page.get_by_role("alert")).not_to_contain_text("Too many")
+        page.reload()
+    sign_in(page, person, PASSWORD)
+    expect(page.get_by_role("alert")).to_contain_text("Too many sign-in attempts failed. Wait 15 minutes")
+
+
+def test_signing_out_in_one_tab_ends_the_other_in_mid_answer(app, chat, upstream, gate):
+    upstream.script(held(gate, "Still coming"))
+    chat.send("Go on")
+    expect(chat.answer).to_contain_text("Still coming")
+    other = chat.page.context.new_page()
+    other.goto(app.url)
+    other.get_by_role("button", name="Sign out").click()
+    for page in (other, chat.page):
+        expect(page.get_by_role("textbox", name="Username")).to_be_visible()
+    expect(chat.messages).to_have_count(0)
+
+
+def test_welcome_leads_to_the_playground(app, page):
+    page.goto(app.url)
+    page.get_by_role("button", name="Chat Playground").click()
+    Chat(page, app.url).ready()
+    assert page.url.startswith(f"{app.url}/chat")
+
+
+def test_every_page_asks_for_a_sign_in_first(app, visitors):
+    page = visitors.visit()
+    for path in ("/", "/chat", "/account", "/users"):
+        page.goto(app.url + path)
+        expect(page.get_by_role("textbox", name="Username")).to_be_visible()
+        expect(page.get_by_test_id("stSidebar")).to_have_count(0)

@@ -1,0 +1,55 @@
+"""Other answers and other wordings; nothing that was said is lost."""
+
+from playwright.sync_api import expect
+
+from tests.upstream import answer
+
+
+def test_regenerate_keeps_the_earlier_answer_behind_arrows(chat, upstream):
+    upstream.script(answer("First one."), answer("Other one."))
+    chat.ask("Say", "First one.").choose(chat.answer, "Regenerate")
+    expect(chat.answer).to_contain_text("Other one.")
+    expect(chat.answer).to_contain_text("2/2")
+    chat.answer.get_by_role("button", name="Earlier version").click()
+    expect(chat.answer).to_contain_text("First one.")
+    expect(chat.answer).to_contain_text("1/2")
+    chat.answer.get_by_role("button", name="Later version").click()
+    expect(chat.answer).to_contain_text("Other one.")
+
+
+def test_an_edited_prompt_is_sent_again_and_the_earlier_wording_stays(chat, upstream):
+    upstream.script(answer("About cats."), answer("About dogs."))
+    chat.ask("Cats?", "About cats.").choose(chat.messages.first, "Edit and resend")
+    chat.page.get_by_role("textbox", name="Your message, worded anew").fill("Dogs?")
+    chat.messages.first.get_by_role("button", name="Send", exact=True).click()
+    expect(chat.answer).to_contain_text("About dogs.")
+    expect(chat.messages.first).to_contain_text("Dogs?")
+    assert [message["content"] for message in upstream.wait_for_request(2).body["messages"]] == ["Dogs?"]
+    chat.messages.first.get_by_role("button", name="Earlier version").click()
+    expect(chat.answer).to_contain_text("About cats.")
+
+
+def test_the_model_is_locked_and_another_one_continues_in_a_new_chat(chat, upstream):
+    upstream.script(answer("From the first model."), answer("From the second."))
+    chat.ask("Who are you?", "From the first model.")
+    first, page = chat.id, chat.page
+    expect(page.get_by_text("Model locked to mock-model since the first message.")).to_be_visible()
+    expect(page.get_by_role("combobox", name="Model Selector")).to_be_disabled()
+    chat.button("Continue in a new chat with another model").click()
+    page.get_by_role("dialog").get_by_role("combobox").click()
+    page.get_by_role("option", name="mock-other").click()
+    chat.button("Continue in a new chat").click()
+    expect(page.get_by_text("Model locked to mock-other since the first message.")).to_be_visible()
+    assert chat.id != first
+    chat.ask("And you?", "From the second.")
+    body = upstream.wait_for_request(2).body
+    assert body["model"] == "mock-other"
+    sent = [message["content"] for message in body["messages"]]
+    assert sent == ["Who are you?", "From the first model.", "And you?"]
+
+
+def test_a_chat_without_messages_takes_another_model(chat, upstream):
+    chat.page.get_by_role("combobox", name="Model Selector").click()
+    chat.page.get_by_role("option", name="mock-other").click()
+    chat.ask("Hi", "w19")
+    assert upstream.wait_for_request().body["model"] == "mock-other"
