@@ -11,8 +11,21 @@ from pathlib import Path
 
 from db.errors import EmbeddedError
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(fd: int, *, shared: bool) -> None:
+        # Windows has no shared kind here, and shuts readers out of what is locked: take a byte far behind the text.
+        os.lseek(fd, 1 << 30, os.SEEK_SET)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            raise BlockingIOError from None
+else:
     import fcntl
+
+    def _lock(fd: int, *, shared: bool) -> None:
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
 
 class FileLock:
@@ -30,7 +43,7 @@ class FileLock:
         """Take the lock, or change it from shared to exclusive, when that is possible at once."""
         fd = self._fd if self._fd is not None else os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            _lock(fd, shared=shared)
         except BlockingIOError:
             # A failed change from shared to exclusive may have lost the shared lock: hold nothing.
             os.close(fd)

@@ -1,0 +1,133 @@
+"""The commands at a terminal: start, look, stop, back up; and how the app takes each signal."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+
+from chatplay.settings import ROOT
+from db.embedded import EmbeddedPostgres
+from tests.databases import reachable_folder
+
+
+@pytest.fixture
+def environment():
+    """A data folder and a free port of its own."""
+    with reachable_folder("my data") as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        ours = {"CHATPLAY_DATA_DIR": str(folder), "PORT": str(port), "HOST": "127.0.0.1", "DATABASE_URL": ""}
+        yield {name: value for name, value in os.environ.items() if not name.startswith("STREAMLIT_")} | ours
+        EmbeddedPostgres(folder).stop()
+
+
+def command(environment, *words):
+    line = [sys.executable, "-m", "chatplay", *map(str, words)]
+    return subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=90)
+
+
+@contextmanager
+def running(environment, *line):
+    """The app, once it answers; `line` is how it is started. Gives the process."""
+    line = line or (sys.executable, "-m", "chatplay", "run")
+    with open(environment["CHATPLAY_DATA_DIR"] + ".log", "w") as log:
+        process = subprocess.Popen(line, env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+        try:
+            wait_until_it_answers(process, environment)
+            yield process
+        finally:
+            process.kill()
+            process.wait(timeout=30)
+
+
+def wait_until_it_answers(process, environment):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{environment['PORT']}/_stcore/health", timeout=5).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail("the app did not come up:\n" + said(environment))
+
+
+def said(environment):
+    with open(environment["CHATPLAY_DATA_DIR"] + ".log") as log:
+        return log.read()
+
+
+def server_runs(environment):
+    return os.path.exists(environment["CHATPLAY_DATA_DIR"] + "/postgres/postmaster.pid")
+
+
+def test_run_prints_the_links_and_nothing_of_streamlits_own(environment):
+    with running(environment):
+        text = said(environment)
+    assert f"Chat Playground: http://127.0.0.1:{environment['PORT']}\n" in text
+    assert re.search(rf"http://127.0.0.1:{environment['PORT']}/auth/setup\?token=\S{{20,}}", text)
+    assert "ScriptRunContext" not in text
+    assert "view your Streamlit app" not in text
+
+
+def test_status_and_validate_see_the_running_app_and_down_stops_all(environment):
+    with running(environment) as process:
+        status, checks = command(environment, "status"), command(environment, "validate")
+        assert (status.returncode, checks.returncode) == (0, 0), status.stdout + checks.stdout
+        assert f"process {process.pid}" in status.stdout
+        assert re.search(r"^ok +database +PostgreSQL", checks.stdout, re.MULTILINE)
+        assert command(environment, "run").returncode == 1
+        assert command(environment, "down").returncode == 0
+        assert process.wait(timeout=30) is not None
+    assert not server_runs(environment)
+    assert "not running" in command(environment, "status").stdout
+
+
+def test_backup_while_running_and_restore_when_stopped(environment, tmp_path):
+    with running(environment):
+        assert command(environment, "backup", tmp_path / "my b.dump").returncode == 0
+        assert "make down" in command(environment, "restore", tmp_path / "my b.dump", "--replace").stderr
+        command(environment, "down")
+    assert "--replace" in command(environment, "restore", tmp_path / "my b.dump").stderr
+    done = command(environment, "restore", tmp_path / "my b.dump", "--replace")
+    assert done.returncode == 0, done.stderr
+    assert not server_runs(environment)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signal_stops_the_app_and_then_the_database(environment, name):
+    with running(environment) as process:
+        os.killpg(process.pid, getattr(signal, name))
+        process.wait(timeout=30)
+    assert not server_runs(environment)
+
+
+def test_plain_streamlit_run_after_a_kill_listens_at_port_and_heals(environment):
+    plain = (sys.executable, "-m", "streamlit", "run", "app.py")
+    with running(environment, *plain) as process:
+        process.kill()
+        process.wait(timeout=30)
+    assert server_runs(environment)
+    with running(environment, *plain) as process:
+        process.terminate()
+        process.wait(timeout=30)
+    assert not server_runs(environment)
+
+
+def test_bad_setting_is_told_with_the_cure_and_no_traceback(environment):
+    refused = command(environment | {"PORT": "eighty"}, "run")
+    assert refused.returncode == 1
+    assert "Correct PORT" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_setup_link_before_the_first_start_works(environment):
+    assert "/auth/setup?token=" in command(environment, "setup-link").stdout
