@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from chatplay.auth import gate
 from chatplay.auth.person import ROLES, Person
 from chatplay.errors import ChatplayError
 from chatplay.runtime import get_runtime
@@ -24,7 +25,7 @@ def draw() -> None:
         st.error(str(error))
         return
     if st.button("Add a person", type="primary", icon=":material/person_add:"):
-        draw_add(person)
+        draw_add()
     search = st.text_input("Search", placeholder="Name or username", icon=":material/search:", width=320)
     found = [one for one in people if search.lower() in f"{one.display_name} {one.username}".lower()]
     if not found:
@@ -69,17 +70,18 @@ def draw_actions(actor: Person, chosen: Person) -> None:
             st.caption("This is you. Your name and password are changed on the Account page.")
         with st.container(horizontal=True):
             if st.button("Change role", icon=":material/shield_person:"):
-                draw_role(actor, chosen)
+                draw_role(chosen)
             if st.button("Reset password", icon=":material/lock_reset:", disabled=chosen.id == actor.id):
-                draw_reset(actor, chosen)
+                draw_reset(chosen)
             if chosen.is_active and st.button("Deactivate", icon=":material/person_off:"):
-                draw_active(actor, chosen)
+                draw_active(chosen)
             if not chosen.is_active and st.button("Activate", icon=":material/how_to_reg:"):
-                draw_active(actor, chosen)
+                draw_active(chosen)
 
 
 @st.dialog("Add a person", on_dismiss="rerun")
-def draw_add(actor: Person) -> None:
+def draw_add() -> None:
+    actor = gate.recheck()
     accounts = get_runtime().accounts
     with st.form("add_person", border=False):
         username = st.text_input("Username", max_chars=64, autocomplete="off")
@@ -101,7 +103,8 @@ def draw_add(actor: Person) -> None:
 
 
 @st.dialog("Reset password", on_dismiss="rerun")
-def draw_reset(actor: Person, chosen: Person) -> None:
+def draw_reset(chosen: Person) -> None:
+    actor = gate.recheck()
     st.markdown(
         f"{plain(chosen.display_name)} gets a temporary password and is signed out everywhere at once. "
         "A lock after too many attempts is lifted."
@@ -116,7 +119,8 @@ def draw_reset(actor: Person, chosen: Person) -> None:
 
 
 @st.dialog("Change role")
-def draw_role(actor: Person, chosen: Person) -> None:
+def draw_role(chosen: Person) -> None:
+    actor = gate.recheck()
     other = next(role for role in ROLES if role != chosen.role)
     rights = "may do everything, this page included" if other == "administrator" else "may chat, compare and measure"
     st.markdown(
@@ -132,7 +136,8 @@ def draw_role(actor: Person, chosen: Person) -> None:
 
 
 @st.dialog("Access")
-def draw_active(actor: Person, chosen: Person) -> None:
+def draw_active(chosen: Person) -> None:
+    actor = gate.recheck()
     name = plain(chosen.display_name)
     if chosen.is_active:
         st.markdown(f"{name} is signed out at once and cannot sign in until activated again. Chats and numbers stay.")

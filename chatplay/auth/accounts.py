@@ -32,11 +32,13 @@ class AccountService:
         """Everybody, the active first, then by name. Raises NotAllowed."""
         _require_administrator(actor)
         with self._store.reading() as conn:
+            _still_administrator(accounts.find_user(conn, user_id=actor.id))
             return [person_of(record) for record in accounts.list_users(conn)]
 
     def list_organisations(self, *, actor: Person) -> list[str]:
         _require_administrator(actor)
         with self._store.reading() as conn:
+            _still_administrator(accounts.find_user(conn, user_id=actor.id))
             return accounts.list_organisations(conn)
 
     def add_person(self, *, actor: Person, username: str, display_name: str, role: str, organisation: str = "") -> str:
@@ -48,6 +50,7 @@ class AccountService:
         password = temporary_password()
         password_hash = self._passwords.hash(password)
         with self._store.transaction() as conn:
+            _still_administrator(accounts.find_user(conn, user_id=actor.id))
             added = accounts.find_or_add_user(
                 conn,
                 organisation_id=accounts.get_or_add_organisation(conn, name=organisation),
@@ -71,6 +74,7 @@ class AccountService:
         password = temporary_password()
         password_hash = self._passwords.hash(password)
         with self._store.transaction() as conn:
+            _still_administrator(accounts.find_user(conn, user_id=actor.id))
             person = _person(accounts.find_user(conn, user_id=user_id))
             accounts.set_password(conn, user_id=user_id, password_hash=password_hash, must_change_password=True)
             sign_ins.end_sign_ins(conn, user_id=user_id)
@@ -81,7 +85,9 @@ class AccountService:
         """Raises Conflict for the last active administrator."""
         _require_administrator(actor)
         with self._store.transaction() as conn:
-            _keep_an_administrator(accounts.lock_active_administrators(conn), user_id, stays=role == "administrator")
+            administrators = accounts.lock_active_administrators(conn)
+            _still_administrator(accounts.find_user(conn, user_id=actor.id))
+            _keep_an_administrator(administrators, user_id, stays=role == "administrator")
             person = _person(accounts.find_user(conn, user_id=user_id))
             if person.role != _check_role(role):
                 accounts.set_role(conn, user_id=user_id, role=role)
@@ -91,7 +97,9 @@ class AccountService:
         """Let a person in again, or keep them out: their chats stay. Raises Conflict for the last administrator."""
         _require_administrator(actor)
         with self._store.transaction() as conn:
-            _keep_an_administrator(accounts.lock_active_administrators(conn), user_id, stays=is_active)
+            administrators = accounts.lock_active_administrators(conn)
+            _still_administrator(accounts.find_user(conn, user_id=actor.id))
+            _keep_an_administrator(administrators, user_id, stays=is_active)
             _person(accounts.find_user(conn, user_id=user_id))
             accounts.set_active(conn, user_id=user_id, is_active=is_active)
             sign_ins.end_sign_ins(conn, user_id=user_id)
@@ -138,7 +146,17 @@ def temporary_password() -> str:
 
 def _require_administrator(actor: Person) -> None:
     if not actor.is_administrator:
-        raise NotAllowed("Only administrators can do this.", cure="Ask one of them.")
+        raise _not_allowed()
+
+
+def _still_administrator(found: accounts.UserRecord | None) -> None:
+    """A page or dialog may have been open since before the role was taken away."""
+    if found is None or not found.is_active or found.role != "administrator":
+        raise _not_allowed()
+
+
+def _not_allowed() -> NotAllowed:
+    return NotAllowed("Only administrators can do this.", cure="Ask one of them.")
 
 
 def _keep_an_administrator(active: list[int], user_id: int, *, stays: bool) -> None:

@@ -55,11 +55,16 @@ def _let_in(runtime: Runtime) -> Person:
 
 
 def recheck() -> Person:
-    """For fragments, whose runs do not pass `require_person`: the person, or the whole page starts over without one.
+    """For fragments and dialogs, whose runs do not pass `require_person`: the person, if still signed in.
 
-    While the database cannot say, StoreUnavailable.
+    Otherwise the whole page starts over; while the database cannot say, its message is shown and the run ends.
     """
-    if (person := get_runtime().sessions.find_person(session_token())) is None:
+    try:
+        person = get_runtime().sessions.find_person(session_token())
+    except StoreError as error:
+        st.error(str(error))
+        st.stop()
+    if person is None:
         st.rerun()
     return person
 
@@ -214,7 +219,7 @@ def draw_password_form(runtime: Runtime, person: Person, *, current_label: str =
 
 
 def _draw_unavailable(error: ChatplayError) -> None:
-    with st.container(width=420):  # maybe below half a screen that was being drawn
+    with _narrow():  # maybe below half a screen that was being drawn
         st.error(f"**{error.message}**  \n{error.cure}")
         if st.button("Try again", type="primary"):
             _go(_here())
