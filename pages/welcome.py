@@ -69,4 +69,5 @@ def draw_connect(*, is_administrator: bool) -> None:
             )
 
 
-draw()
+with st.container(width=1100):
+    draw()
