@@ -77,7 +77,7 @@ clean:
 	@touch $@
 
 .venv/.python:
-	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+	@for python in $(if $(PYTHON),"$(PYTHON)") python3.13 python3.12 python3.11 python3 python; do \
 	    if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
 	        echo "Making .venv with $$("$$python" --version)"; \
 	        rm -rf .venv; \

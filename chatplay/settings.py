@@ -83,7 +83,11 @@ class Settings(BaseModel):
     trusted_proxies: Networks = Field(
         (), description="Comma-separated addresses or networks whose `X-Forwarded-*` headers are believed."
     )
-    data_dir: Path = Field(Path("data"), description="Folder of the database, logs and locks.")
+    data_dir: Path = Field(
+        Path("data"),
+        description="Folder of the database, logs and locks; not set, root in a closed home gets one in "
+        "`/var/lib/chatplay`.",
+    )
     database_url: Annotated[str, AfterValidator(_postgres_url)] | None = Field(
         None, repr=False, description="Your own PostgreSQL 14 or newer; empty starts the embedded one."
     )

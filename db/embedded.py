@@ -136,11 +136,14 @@ class EmbeddedPostgres:
             self._use.release()
 
     def _halt(self) -> None:
-        user = find_server_user(self.cluster)
+        user, info = find_server_user(self.cluster), self._pid_file()
         pg_ctl = reachable_copy(self.binaries(), user, self.data_dir).program("pg_ctl")
         command = [pg_ctl, "stop", "-D", str(self.cluster), "-m", "fast", "-w", "-t", "60"]
         if self._run(user, command, limit_sec=90) != 0 and self._live_postmaster() is not None:
             raise EmbeddedError("The database server does not stop.", cure=f"Its log is in {self.cluster / 'log'}.")
+        if info and info.socket_dir:
+            with contextlib.suppress(OSError):
+                os.rmdir(info.socket_dir)  # nothing of ours stays behind in the temp folder
 
     def _prepare_folder(self) -> ServerUser | None:
         if sys.platform == "win32":
