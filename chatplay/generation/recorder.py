@@ -129,6 +129,7 @@ def _metrics(outcome: Outcome, usage: Usage | None, timings: Timings) -> AnswerM
         error_cure=error.cure if error else None,
         retry_after_sec=error.retry_after_sec if isinstance(error, ProviderError) else None,
         params=job.request.params,
+        ignored_params=end.ignored_params if end else (),
     )
 
 

@@ -40,7 +40,10 @@ class LiveMetrics:
 
 @dataclass(frozen=True)
 class AnswerMetrics:
-    """All that is known of one answer; None is unknown. Kept as JSON beside the message."""
+    """All that is known of one answer; None is unknown. Kept as JSON beside the message.
+
+    `ignored_params` were set but had no effect: the server takes none of them for this model.
+    """
 
     provider: str
     model: str
@@ -63,10 +66,13 @@ class AnswerMetrics:
     error_cure: str | None = None
     retry_after_sec: float | None = None
     params: Params | None = None
+    ignored_params: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready, unknown figures left out; the inverse of `from_json`."""
-        values = {name: value for name, value in asdict(self).items() if value is not None and name != "params"}
+        values = {name: value for name, value in asdict(self).items() if value not in (None, ()) and name != "params"}
+        if self.ignored_params:
+            values["ignored_params"] = list(self.ignored_params)
         if self.params is not None:
             values["params"] = parameters.to_json(self.params)
         return values
@@ -76,10 +82,13 @@ class AnswerMetrics:
         """Metrics of a stored answer; None where there are none. Names of other versions are passed over."""
         if "provider" not in values:
             return None
-        known = {field.name for field in fields(cls)} - {"params"}
+        known = {field.name for field in fields(cls)} - {"params", "ignored_params"}
         stored = values.get("params")
+        ignored = tuple(values.get("ignored_params", ()))
         settings = Params(**{**stored, "stop": tuple(stored.get("stop", ()))}) if stored else None
-        return cls(**{name: value for name, value in values.items() if name in known}, params=settings)
+        return cls(
+            **{name: value for name, value in values.items() if name in known}, params=settings, ignored_params=ignored
+        )
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ class End:
     """How an answer ended. Every field is None where the server did not say.
 
     `sent` is the request body as the upstream received it, without messages and without the key.
+    `ignored_params` were set but not sent, because the server takes none of them for this model.
     """
 
     finish_reason: FinishReason | None = None
@@ -60,6 +61,7 @@ class End:
     request_id: str | None = None
     system_fingerprint: str | None = None
     sent: dict[str, object] = field(default_factory=dict)
+    ignored_params: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from chatplay.errors import (
     StreamCut,
     StreamingUnsupported,
 )
+from chatplay.providers.safety import AddressRefused
 
 _OVERFLOW = re.compile(
     r"context_length_exceeded|exceed_context_size|maximum context length|context (length|window|size)[^.]*(exceed|only)"
@@ -247,7 +248,14 @@ def unreachable(caller: Caller, causes: tuple[BaseException, ...] = ()) -> Provi
     )
 
 
+def why_unreachable(error: ProviderError) -> str:
+    """The reason alone, for a sentence "it cannot be reached: ..."."""
+    return _why(tuple(_causes(error)))
+
+
 def _why(causes: tuple[BaseException, ...]) -> str:
+    if (refused := next((cause for cause in causes if isinstance(cause, AddressRefused)), None)) is not None:
+        return str(refused)
     names = " ".join(type(cause).__name__ for cause in causes)
     words = " ".join(str(cause) for cause in causes)
     if any(isinstance(cause, socket.gaierror) for cause in causes) or "Name or service not known" in words:

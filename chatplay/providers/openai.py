@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,25 +17,30 @@ import openai
 from chatplay.errors import ConfigError, ProviderError
 from chatplay.providers import faults
 from chatplay.providers.base import Chunk, Request
-from chatplay.providers.faults import Caller, Refusal
-from chatplay.providers.openai_answer import is_storable, storable
+from chatplay.providers.faults import Caller
+from chatplay.providers.openai_answer import is_storable
+from chatplay.providers.openai_body import Dialect, dialect_of, messages_of
 from chatplay.providers.openai_call import Call, Limits, Patience
+from chatplay.providers.safety import AddressPolicy, guard
 
-__all__ = ["OPENAI_URL", "Limits", "ListedModel", "OpenAIProvider"]
+__all__ = ["OPENAI_URL", "Learned", "Limits", "ListedModel", "OpenAIProvider"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 _MAX_NAME_CHARS = 200
 NO_KEY = "no-key"  # the SDK insists on a key; servers without keys ignore it
-_WANTS_COMPLETION_TOKENS = re.compile(r"^(?:openai/)?(?:o\d|gpt-[5-9])")
+Learned = Callable[[str, str, str], None]  # base URL, model, parameter it does not take
 
 
 @dataclass(frozen=True)
 class ListedModel:
-    """One row of a server's model list. `context_tokens` only where the server says it."""
+    """One row of a server's model list. `context_tokens` is the window it runs with, `max_context_tokens` the
+    one it was made for; each only where the server says it.
+    """
 
     name: str
     owned_by: str
     context_tokens: int | None
+    max_context_tokens: int | None = None
 
 
 class OpenAIProvider:
@@ -49,8 +53,12 @@ class OpenAIProvider:
         base_url: str = OPENAI_URL,
         api_key: str | None = None,
         limits: Limits | None = None,
+        policy: AddressPolicy | None = None,
+        on_learned: Learned | None = None,
     ) -> None:
         self._name = name
+        self._policy = policy or AddressPolicy()
+        self._on_learned = on_learned or (lambda base_url, model, param: None)
         self._limits = limits or Limits()
         # A user and password in the address would stand in the HTTP library's log.
         self._base_url, self._login = _without_login(base_url.rstrip("/"))
@@ -59,7 +67,7 @@ class OpenAIProvider:
         self._client = self._make_client()
         # The SDK imports this part on first use, which takes too long inside the event loop.
         self._create = self._client.chat.completions.with_streaming_response.create
-        self._dialects: dict[str, _Dialect] = {}
+        self._dialects: dict[str, Dialect] = {}
 
     @property
     def name(self) -> str:
@@ -83,57 +91,81 @@ class OpenAIProvider:
             chunks = call.whole() if kind.endswith("json") or not request.stream else call.events()
             async with contextlib.aclosing(chunks):
                 async for chunk in chunks:
-                    yield chunk
+                    yield self._with_ignored(chunk, request)
+
+    def know_refused(self, model: str, params: Iterable[str]) -> None:
+        """Not to send these for `model`: another process has learned that the server takes none."""
+        known = self._dialects.get(model) or dialect_of(model)
+        self._dialects[model] = replace(known, refused=dialect_of(model, params).refused)
+
+    def _with_ignored(self, chunk: Chunk, request: Request) -> Chunk:
+        dialect = self._dialects.get(request.model)
+        if chunk.end is None or dialect is None or not (ignored := dialect.ignored(request)):
+            return chunk
+        return replace(chunk, end=replace(chunk.end, ignored_params=ignored))
 
     async def list_models(self) -> tuple[ListedModel, ...]:
         """What GET {base}/models lists. Raises ProviderError."""
-        body = await self._get("/models")
+        body = await self._ask("GET", "/models", None)
         rows = body.get("data") if isinstance(body, Mapping) else None
+        if rows is None and isinstance(body, Mapping) and body.get("object") == "list":
+            rows = []  # Ollama's list without a model
         if not isinstance(rows, list):
             raise faults.not_the_protocol(self._caller("models"), "something other than a model list")
         return tuple(_listed(row) for row in rows if isinstance(row, Mapping) and _is_name(row.get("id")))
 
-    async def find_props(self) -> Mapping[str, Any]:
-        """llama-server's GET /props; empty where there is none."""
-        root = self._base_url.removesuffix("/v1")
+    async def check_page(self, path: str) -> None:
+        """GET `path` of the server's root must succeed. Raises ProviderError."""
+        await self._ask("GET", f"{self._root}/{path.lstrip('/')}", None)
+
+    async def find_object(self, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """The JSON object at `path` of the server's root, asked by POST when there is a `body`; empty without one."""
         try:
-            body = await self._get(f"{root}/props")
+            found = await self._ask("GET" if body is None else "POST", f"{self._root}/{path}", body)
         except ProviderError:
             return {}
-        return body if isinstance(body, Mapping) else {}
+        return found if isinstance(found, Mapping) else {}
 
     async def aclose(self) -> None:
         await self._client.close()
 
-    async def _get(self, path: str) -> Any:
+    async def _ask(self, method: str, url: str, body: Mapping[str, Any] | None) -> Any:
         caller = self._caller("models")
         self._check_key(caller)
         try:
             async with asyncio.timeout(self._limits.connect_sec * 2):
-                return await self._client.get(path, cast_to=object)
+                if method == "POST":
+                    return await self._client.post(url, cast_to=object, body=body)
+                return await self._client.get(url, cast_to=object)
         except TimeoutError:
             raise faults.silent(caller, self._limits.connect_sec * 2, begun=False) from None
         except Exception as error:
             raise faults.from_sdk(error, caller) from error
+
+    @property
+    def _root(self) -> str:
+        return self._base_url.removesuffix("/v1")
 
     async def _open(
         self, request: Request, caller: Caller, stack: contextlib.AsyncExitStack, patience: Patience
     ) -> tuple[Any, dict[str, object]]:
         """The response, its headers read, with the body that was sent; at most one try for each dialect."""
         while True:
-            dialect = self._dialects.get(request.model) or _dialect_of(request.model)
-            body = _body(request, dialect)
+            dialect = self._dialects.get(request.model) or dialect_of(request.model)
+            body = dialect.body(request)
             try:
-                context = self._create(messages=_messages(request), **body)
+                context = self._create(messages=messages_of(request), **body)
                 response = await patience.wait(stack.enter_async_context(context))
                 return response, body
             except TimeoutError:
                 raise faults.silent(caller, patience.limit_sec, begun=False) from None
             except openai.APIStatusError as error:
-                learned = dialect.learn(faults.read_refusal(error.body, error.status_code))
+                learned = dialect.learn(faults.read_refusal(error.body, error.status_code), body)
                 if learned is None:
                     raise faults.from_sdk(error, caller) from None
                 self._dialects[request.model] = learned
+                for param in learned.refused - dialect.refused:
+                    self._on_learned(self._base_url, request.model, param)
             except Exception as error:
                 raise faults.from_sdk(error, caller) from error
 
@@ -157,55 +189,10 @@ class OpenAIProvider:
             headers={"accept-encoding": "identity"},  # compression on the way holds back small pieces
             auth=self._login,
         )
+        guard(http_client, self._policy)
         return openai.AsyncOpenAI(
             base_url=self._base_url, api_key=sendable or NO_KEY, max_retries=0, http_client=http_client
         )
-
-
-@dataclass(frozen=True)
-class _Dialect:
-    """What this server's body looks like for one model."""
-
-    limit_name: str = "max_tokens"
-    asks_usage: bool = True
-
-    def learn(self, refusal: Refusal) -> _Dialect | None:
-        """The dialect to try next after a refusal that names one of the two; None when it names neither."""
-        words = f"{refusal.param} {refusal.message}"
-        other = "max_tokens" if self.limit_name == "max_completion_tokens" else "max_completion_tokens"
-        if refusal.status not in (400, 422):
-            return None
-        if self.asks_usage and "stream_options" in words:
-            return _Dialect(self.limit_name, asks_usage=False)
-        if self.limit_name == "max_tokens" and re.search(rf"\b{other}\b.*instead|instead.*\b{other}\b", words):
-            return _Dialect(other, self.asks_usage)
-        return None
-
-
-def _dialect_of(model: str) -> _Dialect:
-    return _Dialect("max_completion_tokens") if _WANTS_COMPLETION_TOKENS.match(model) else _Dialect()
-
-
-def _messages(request: Request) -> Any:
-    return [{"role": message.role, "content": storable(message.content)} for message in request.messages]
-
-
-def _body(request: Request, dialect: _Dialect) -> dict[str, Any]:
-    """The request body without messages; what is None or a penalty of 0 is left out."""
-    params = request.params
-    body: dict[str, Any] = {
-        "model": request.model,
-        "temperature": params.temperature,
-        "top_p": params.top_p,
-        dialect.limit_name: params.max_tokens,
-        "seed": params.seed,
-        "stop": list(params.stop) or None,
-        "presence_penalty": params.presence_penalty or None,
-        "frequency_penalty": params.frequency_penalty or None,
-        "stream": request.stream,
-        "stream_options": {"include_usage": True} if request.stream and dialect.asks_usage else None,
-    }
-    return {key: value for key, value in body.items() if value is not None}
 
 
 def _place(base_url: str) -> str:
@@ -245,8 +232,14 @@ def _is_name(value: object) -> bool:
 
 def _listed(row: Mapping[str, Any]) -> ListedModel:
     meta = row.get("meta")
-    numbers = [row.get("max_model_len"), row.get("context_length"), row.get("max_context_length")]
-    if isinstance(meta, Mapping):
-        numbers += [meta.get("n_ctx"), meta.get("n_ctx_train")]
-    context = next((number for number in numbers if isinstance(number, int) and number > 0), None)
-    return ListedModel(row["id"], str(row.get("owned_by") or ""), context)
+    meta = meta if isinstance(meta, Mapping) else {}
+    running = _first_size(row.get("max_model_len"), row.get("loaded_context_length"), row.get("context_length"))
+    made_for = _first_size(row.get("max_context_length"), meta.get("n_ctx_train"))
+    return ListedModel(
+        row["id"], str(row.get("owned_by") or "")[:_MAX_NAME_CHARS], running or _first_size(meta.get("n_ctx")), made_for
+    )
+
+
+def _first_size(*numbers: object) -> int | None:
+    sizes = (number for number in numbers if isinstance(number, int) and not isinstance(number, bool))
+    return next((size for size in sizes if size > 0), None)

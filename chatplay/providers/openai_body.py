@@ -1,0 +1,88 @@
+"""What a request looks like on the wire, and what each server has taught us about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chatplay.providers import faults
+from chatplay.providers.base import Request
+from chatplay.providers.faults import Refusal
+from chatplay.providers.openai_answer import storable
+
+_WANTS_COMPLETION_TOKENS = re.compile(r"^(?:openai/)?(?:o\d|gpt-[5-9])")
+# max_tokens is not among them: an answer without a limit is not what was asked for.
+DROPPABLE = ("temperature", "top_p", "seed", "stop", "presence_penalty", "frequency_penalty")
+_TAKES_NONE = re.compile(
+    r"unsupported|(not|n't) (support|accept|permit|allow|available)|unrecogni[sz]ed|unknown|unexpected|only the default"
+    r"|fixed at|extra (inputs|fields)",
+    re.IGNORECASE,
+)
+_OUT_OF_BOUNDS = re.compile(r"less than|greater than|at most|at least|between|maximum|minimum|range|above|below", re.I)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What this server's body looks like for one model. `refused`: parameters it takes none of."""
+
+    limit_name: str = "max_tokens"
+    asks_usage: bool = True
+    refused: frozenset[str] = frozenset()
+
+    def learn(self, refusal: Refusal, body: dict[str, Any]) -> Dialect | None:
+        """The dialect to try next after a refusal of `body`; None when another try can't help."""
+        words = f"{refusal.param} {refusal.message}"
+        other = "max_tokens" if self.limit_name == "max_completion_tokens" else "max_completion_tokens"
+        if refusal.status not in (400, 422):
+            return None
+        if self.asks_usage and "stream_options" in words:
+            return replace(self, asks_usage=False)
+        if self.limit_name == "max_tokens" and re.search(rf"\b{other}\b.*instead|instead.*\b{other}\b", words):
+            return replace(self, limit_name=other)
+        param = faults.parameter_named(refusal)
+        if param in DROPPABLE and param in body and _takes_none(refusal):
+            return replace(self, refused=self.refused | {param})
+        return None
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """The request body without messages; what is None, a penalty of 0, or refused is left out."""
+        return {name: value for name, value in self._whole(request).items() if name not in self.refused}
+
+    def ignored(self, request: Request) -> tuple[str, ...]:
+        """The parameters that were set and not sent, in the table's order."""
+        return tuple(name for name in self._whole(request) if name in self.refused)
+
+    def _whole(self, request: Request) -> dict[str, Any]:
+        params = request.params
+        body: dict[str, Any] = {
+            "model": request.model,
+            "temperature": params.temperature,
+            "top_p": params.top_p,
+            self.limit_name: params.max_tokens,
+            "seed": params.seed,
+            "stop": list(params.stop) or None,
+            "presence_penalty": params.presence_penalty or None,
+            "frequency_penalty": params.frequency_penalty or None,
+            "stream": request.stream,
+            "stream_options": {"include_usage": True} if request.stream and self.asks_usage else None,
+        }
+        return {key: value for key, value in body.items() if value is not None}
+
+
+def dialect_of(model: str, refused: Iterable[str] = ()) -> Dialect:
+    """What is known of a model before it was asked."""
+    limit_name = "max_completion_tokens" if _WANTS_COMPLETION_TOKENS.match(model) else "max_tokens"
+    return Dialect(limit_name, refused=frozenset(refused) & frozenset(DROPPABLE))
+
+
+def messages_of(request: Request) -> Any:
+    return [{"role": message.role, "content": storable(message.content)} for message in request.messages]
+
+
+def _takes_none(refusal: Refusal) -> bool:
+    """True when the parameter itself is not taken, not just this value of it."""
+    if refusal.code in ("unsupported_parameter", "unsupported_value"):
+        return True
+    return _TAKES_NONE.search(refusal.message) is not None and _OUT_OF_BOUNDS.search(refusal.message) is None
