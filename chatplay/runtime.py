@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,15 +17,16 @@ from chatplay.auth.sessions import Sessions
 from chatplay.auth.setup import SetUp
 from chatplay.auth.sign_in import SignIn
 from chatplay.auth.tickets import Tickets
-from chatplay.catalog import ModelCatalog, build_catalog
+from chatplay.catalog import ModelCatalog
 from chatplay.chat import ChatService
 from chatplay.errors import StoreUnavailable
 from chatplay.generation.assembly import Generations, assemble
 from chatplay.generation.hub import Limits
-from chatplay.providers.openai import Limits as ProviderLimits
-from chatplay.providers.registry import Upstream, upstreams_from
-from chatplay.settings import Settings, load_settings
+from chatplay.models import assemble_models
+from chatplay.polling import HealthPoller
+from chatplay.settings import Settings, load_settings, read_environment
 from chatplay.store import Store
+from chatplay.upstreams import UpstreamService
 from db.embedded import EmbeddedPostgres
 from db.engine import make_engine, migrate
 from db.errors import DatabaseError
@@ -50,6 +51,8 @@ class Runtime:
     tickets: Tickets
     set_up: SetUp
     catalog: ModelCatalog
+    health: HealthPoller
+    upstreams: UpstreamService
     generations: Generations
     chats: ChatService
     embedded: EmbeddedPostgres | None = None
@@ -60,6 +63,7 @@ class Runtime:
             if self.embedded is not None:
                 stack.callback(self.embedded.stop)
             stack.callback(self.store.engine.dispose)
+            stack.callback(self.health.release)
             stack.callback(self.generations.close)
 
 
@@ -69,21 +73,17 @@ def build(
     embedded: EmbeddedPostgres | None = None,
     clock: Clock = utc_now,
     hasher: Hasher | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> Runtime:
-    """Services on the database at `settings.database_url`. Connects to nothing yet."""
+    """Services on the database at `settings.database_url`. Connects to nothing yet.
+
+    `environ` has the keys that models.toml names; the process's own and `.env` when None.
+    """
     assert settings.database_url is not None, "start() fills it in for the embedded server"
     store = Store(make_engine(settings.database_url, pool_size=settings.database_pool_size))
     passwords = Passwords(hasher or bcrypt_hasher())
     attempts = Attempts(store=store, settings=settings, clock=clock)
-    catalog = build_catalog(
-        upstreams_of(settings),
-        ProviderLimits(
-            connect_sec=settings.connect_timeout_sec,
-            first_token_sec=settings.first_token_timeout_sec,
-            silence_sec=settings.silence_timeout_sec,
-            whole_sec=settings.generation_timeout_sec,
-        ),
-    )
+    models = assemble_models(settings, store, environ=read_environment() if environ is None else environ)
     generations = assemble(
         store=store,
         limits=Limits(
@@ -93,7 +93,8 @@ def build(
         ),
         heartbeat_sec=settings.heartbeat_sec,
         reap_after_sec=settings.reap_after_sec,
-        at_close=catalog.aclose,
+        at_close=models.catalog.aclose,
+        on_call=models.health.note_call,
     )
     return Runtime(
         settings=settings,
@@ -103,13 +104,15 @@ def build(
         sign_in=SignIn(store=store, passwords=passwords, attempts=attempts),
         tickets=Tickets(store=store, clock=clock),
         set_up=SetUp(store=store, passwords=passwords, clock=clock),
-        catalog=catalog,
+        catalog=models.catalog,
+        health=models.health,
+        upstreams=models.service(generations.hub.submit),
         generations=generations,
         chats=ChatService(
             store=store,
             hub=generations.hub,
             listener=generations.listener,
-            catalog=catalog,
+            catalog=models.catalog,
             max_prompt_chars=settings.max_prompt_chars,
         ),
         embedded=embedded,
@@ -136,21 +139,9 @@ def start(settings: Settings, *, progress: Callable[[str], None] = print) -> Run
         runtime.sessions.clean_up()
         runtime.generations.start()
         # On the loop that also talks to the model servers: they share connections.
-        runtime.generations.hub.submit(runtime.catalog.poll_forever(settings.health_poll_sec))
+        runtime.generations.hub.submit(runtime.health.run_forever())
         undo.pop_all()
     return runtime
-
-
-def upstreams_of(settings: Settings) -> tuple[Upstream, ...]:
-    """The model servers the environment names, the default one first."""
-    key = settings.openai_api_key
-    return upstreams_from(
-        use_openai=settings.use_openai,
-        openai_chat_model=settings.openai_chat_model,
-        openai_api_key=key.get_secret_value() if key else None,
-        openai_base_url=settings.openai_base_url,
-        openai_allowed_models=settings.openai_allowed_models,
-    )
 
 
 @contextlib.contextmanager

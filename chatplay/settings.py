@@ -28,7 +28,12 @@ from chatplay.errors import ConfigError
 from db.server_user import pick_data_dir
 
 ROOT = Path(__file__).resolve().parent.parent
-_OWN_NAMES = {"data_dir": "CHATPLAY_DATA_DIR", "dev": "CHATPLAY_DEV", "pg_bin_dir": "CHATPLAY_PG_BIN_DIR"}
+_OWN_NAMES = {
+    "data_dir": "CHATPLAY_DATA_DIR",
+    "dev": "CHATPLAY_DEV",
+    "models_file": "CHATPLAY_MODELS_FILE",
+    "pg_bin_dir": "CHATPLAY_PG_BIN_DIR",
+}
 Network = IPv4Network | IPv6Network
 
 
@@ -106,6 +111,13 @@ class Settings(BaseModel):
     openai_allowed_models: Names = Field(
         (), description="Comma-separated models people may choose; empty allows all it offers."
     )
+    models_file: Path | None = Field(
+        None, description="File that lists more model servers; empty reads `models.toml` where there is one."
+    )
+    demo_models: bool = Field(True, description="Offer the built-in Demo and Echo models, which need no server.")
+    upstream_allow_hosts: Names = Field(
+        (), description="Comma-separated link-local or metadata hosts that may be model servers all the same."
+    )
     dev: bool = Field(False, description="Development switch: allows `?provider=` in the address.")
 
     connect_timeout_sec: Seconds = Field(5, description="Longest wait for a model server to accept a connection.")
@@ -123,6 +135,13 @@ class Settings(BaseModel):
 
     health_poll_sec: Seconds = Field(15, description="How often each model server is asked whether it is well.")
     health_check_ttl_sec: Seconds = Field(20, description="How long such an answer counts; keep it above the poll.")
+    health_check_path: str | None = Field(
+        None,
+        pattern=r"^/[!-~]*$",
+        description="A path that must answer too, such as `/health`; empty asks for models.",
+    )
+    cb_failure_threshold: int = Field(3, ge=1, le=1_000, description="Failures in a row before a server is left alone.")
+    cb_cooldown_sec: Seconds = Field(30, description="How long it is left alone before the next try.")
 
     @property
     def cookie_secure(self) -> bool:
@@ -159,7 +178,7 @@ def load_settings(
 ) -> Settings:
     """Settings from `environ` over `env_file` over the defaults; an empty value counts as not set.
 
-    A relative data folder is taken from `root`. Raises ConfigError naming every bad variable and its cure.
+    Relative paths are taken from `root`. Raises ConfigError naming every bad variable and its cure.
     """
     given = {**_read(env_file), **environ}
     known = {
@@ -171,7 +190,21 @@ def load_settings(
         raise _config_error(error, known) from None
     chosen = root / settings.data_dir.expanduser()
     data_dir = chosen if "CHATPLAY_DATA_DIR" in known else pick_data_dir(chosen)
-    return settings.model_copy(update={"data_dir": data_dir})
+    return settings.model_copy(update={"data_dir": data_dir, "models_file": _models_file(settings, root)})
+
+
+def _models_file(settings: Settings, root: Path) -> Path | None:
+    """The one that is named, else models.toml where there is one."""
+    if settings.models_file is not None:
+        return root / settings.models_file.expanduser()
+    return root / "models.toml" if (root / "models.toml").is_file() else None
+
+
+def read_environment(
+    *, env_file: Path | None = ROOT / ".env", environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """All variables, `environ` over `env_file`: for keys that models.toml names by their variable."""
+    return {**_read(env_file), **environ}
 
 
 def _read(env_file: Path | None) -> dict[str, str]:

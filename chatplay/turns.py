@@ -48,7 +48,8 @@ class Turns:
         """Commits the turn, then starts its generation. The same `request_key` again gives the same turn.
 
         Raises BadInput for a text or setting that can't be used, NotFound for what is not the person's own,
-        GenerationRunning while an answer is coming in this chat.
+        GenerationRunning while an answer is coming in this chat, ProviderUnreachable while the model's server is
+        left alone after failures.
         """
         if prompt.text is not None:
             check_text(prompt.text, max_chars=self._max_prompt_chars)
@@ -68,6 +69,7 @@ class Turns:
 
     def _write(self, conn: Connection, chat: ChatRow, prompt: Prompt) -> tuple[Turn, Job]:
         info = self._catalog.get(chat.model_name, role=prompt.role, upstream=chat.upstream)
+        self._catalog.check_open(info)
         params = parameters.validate(prompt.params, overrides=info.ranges)
         generation_id = uuid4()
         prompt_id = _prompt_message(conn, chat, prompt)

@@ -48,6 +48,10 @@ class Limits:
     total_sec: float = 600.0
 
 
+# Told of each call that ended by itself: the upstream's name and what failed. On the hub's loop; must not raise.
+OnCall = Callable[[str, ChatplayError | None], None]
+
+
 @dataclass
 class _Running:
     job: Job
@@ -73,6 +77,7 @@ class Hub:
         log: EventLog,
         limits: Limits,
         at_close: Callable[[], Awaitable[None]] | None = None,
+        on_call: OnCall | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.owner: UUID = uuid4()
@@ -80,6 +85,7 @@ class Hub:
         self._event_log = log
         self._limits = limits
         self._at_close = at_close
+        self._on_call = on_call
         self._chores: set[Future[Any]] = set()
         self._clock = clock
         self._running: dict[UUID, _Running] = {}
@@ -181,6 +187,8 @@ class Hub:
     async def _run(self, running: _Running) -> None:
         status, error = await self._ask_guarded(running)
         self._event_log.drop(running.job.generation_id)
+        if self._on_call is not None and status in ("complete", "failed"):
+            self._on_call(running.job.provider.name, error)
         ending = self._recorder.describe(self._outcome(running, status, error))
         running.live.finish(ending.end)  # readers see the end now; the database has it some milliseconds later
         await self._save(ending)

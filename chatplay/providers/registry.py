@@ -5,40 +5,74 @@ To add a kind of provider, write its class and add a line to `_MAKERS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from chatplay.params import Range
 from chatplay.prices import FREE, Price
 from chatplay.providers.base import Provider
 from chatplay.providers.demo import DEMO_MODELS, DemoProvider
 from chatplay.providers.echo import EchoProvider
-from chatplay.providers.openai import OPENAI_URL, Limits, OpenAIProvider
+from chatplay.providers.openai import OPENAI_URL, Learned, Limits, OpenAIProvider
+from chatplay.providers.safety import AddressPolicy
 
 Kind = Literal["openai", "echo", "demo"]
 EngineType = Literal["openai", "vllm", "llama.cpp", "ollama", "lm-studio", "sglang", "echo", "demo", "unknown"]
+Source = Literal["built in", "environment", "models.toml", "administrator"]
+ENGINES: tuple[EngineType, ...] = ("openai", "vllm", "llama.cpp", "ollama", "lm-studio", "sglang", "unknown")
 ROLES = ("analyst", "administrator")
+RESERVED_NAMES = ("demo", "echo")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What holds for one model where it differs from its upstream; None is "as the upstream"."""
+
+    roles: tuple[str, ...] | None = None
+    price: Price | None = None
+    ranges: Mapping[str, Range] | None = None
+    request_defaults: Mapping[str, Any] | None = None
+    max_tokens_default: int | None = None
+    context_tokens: int | None = None
+    supports_streaming: bool | None = None
+    supports_system_prompt: bool | None = None
 
 
 @dataclass(frozen=True)
 class Upstream:
     """One place that answers. `allowed_models` empty: all it offers. `default_model`: the one to begin with.
 
-    `max_tokens_default`, `ranges`, `price`, `context_tokens` and `roles` hold for each of its models.
+    What follows `per_model` holds for each of its models that `per_model` does not say otherwise of. None is
+    unknown. `engine_type` None: found out by asking. `shadowed_by`: the source that has the name before this one.
     """
 
     name: str
     kind: Kind
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    api_key_env: str | None = None
     allowed_models: tuple[str, ...] = ()
     default_model: str | None = None
+    enabled: bool = True
+    engine_type: EngineType | None = None
+    per_model: Mapping[str, ModelSettings] = field(default_factory=dict)
     max_tokens_default: int = 512
     ranges: Mapping[str, Range] = field(default_factory=dict)
     roles: tuple[str, ...] = ROLES
     price: Price | None = None
     context_tokens: int | None = None
+    request_defaults: Mapping[str, Any] | None = None
+    supports_streaming: bool | None = None
+    supports_system_prompt: bool | None = None
+    source: Source = "built in"
+    id: int | None = None
+    shadowed_by: Source | None = None
+
+    @property
+    def address(self) -> str:
+        """The base URL in force; "" for those without one."""
+        return "" if self.kind != "openai" else self.base_url or OPENAI_URL
 
 
 DEMO = Upstream("demo", "demo", allowed_models=DEMO_MODELS, price=FREE, context_tokens=8192)
@@ -52,10 +86,13 @@ def upstreams_from(
     openai_api_key: str | None = None,
     openai_base_url: str | None = None,
     openai_allowed_models: tuple[str, ...] = (),
+    others: tuple[Upstream, ...] = (),
+    demo_models: bool = True,
 ) -> tuple[Upstream, ...]:
-    """The upstreams of the `OPENAI_*` variables, the default one first; Demo and Echo are always there."""
+    """The upstreams of the `OPENAI_*` variables, then the `others`, then Demo and Echo; the default one first."""
+    built_in = (DEMO, ECHO) if demo_models else ()
     if not use_openai:
-        return (DEMO, ECHO)
+        return (*others, *built_in)
     allowed = openai_allowed_models
     if allowed and openai_chat_model and openai_chat_model not in allowed:
         allowed = (openai_chat_model, *allowed)
@@ -64,25 +101,44 @@ def upstreams_from(
         "openai",
         base_url=openai_base_url or OPENAI_URL,
         api_key=openai_api_key,
+        api_key_env="OPENAI_API_KEY",
         allowed_models=allowed,
         default_model=openai_chat_model,
+        source="environment",
     )
-    return (server, DEMO, ECHO)
+    return (server, *others, *built_in)
 
 
-def make_provider(upstream: Upstream, limits: Limits) -> Provider:
+def list_effective(upstreams: Iterable[Upstream]) -> tuple[Upstream, ...]:
+    """Those to be asked: enabled and the first of their name. The order given is the precedence: the
+    environment before models.toml before administrators.
+    """
+    names: set[str] = set()
+    effective = []
+    for upstream in upstreams:
+        if upstream.enabled and upstream.name.lower() not in names:
+            effective.append(upstream)
+        names.add(upstream.name.lower())
+    return tuple(effective)
+
+
+def make_provider(
+    upstream: Upstream,
+    limits: Limits,
+    policy: AddressPolicy | None = None,
+    on_learned: Learned | None = None,
+) -> Provider:
     """The provider that asks `upstream`. Raises ConfigError when its address cannot be one."""
-    return _MAKERS[upstream.kind](upstream, limits)
+    if upstream.kind == "openai":
+        return OpenAIProvider(
+            upstream.name,
+            base_url=upstream.address,
+            api_key=upstream.api_key,
+            limits=limits,
+            policy=policy,
+            on_learned=on_learned,
+        )
+    return _MAKERS[upstream.kind]()
 
 
-def _make_openai(upstream: Upstream, limits: Limits) -> Provider:
-    return OpenAIProvider(
-        upstream.name, base_url=upstream.base_url or OPENAI_URL, api_key=upstream.api_key, limits=limits
-    )
-
-
-_MAKERS: Mapping[Kind, Callable[[Upstream, Limits], Provider]] = {
-    "openai": _make_openai,
-    "echo": lambda upstream, limits: EchoProvider(),
-    "demo": lambda upstream, limits: DemoProvider(),
-}
+_MAKERS: Mapping[Kind, Callable[[], Provider]] = {"echo": EchoProvider, "demo": DemoProvider}

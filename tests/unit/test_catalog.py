@@ -73,13 +73,32 @@ def test_llama_server_window_is_the_running_one(upstream):
     assert from_server(upstream).default(ROLE).context_tokens == 4096
 
 
-@pytest.mark.parametrize("script", ["unauthorized", "html", "hang-before-headers", "server-error"])
-def test_server_that_cannot_be_asked_keeps_its_model_and_says_why(upstream, script):
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("unauthorized", "asks for an API key"),
+        ("forbidden", "HTTP 403"),
+        ("no-model", "no model list"),
+        ("redirect", "redirects"),
+        ("html", "web page"),
+        ("hang-before-headers", "did not answer"),
+        ("server-error", "HTTP 500"),
+    ],
+)
+def test_server_that_is_not_well_is_not_offered_and_says_why(upstream, script, words):
     upstream.routes["GET /v1/models"] = mock.SCRIPTS[script]
     catalog = from_server(upstream, openai_chat_model="mine")
-    assert catalog.default(ROLE).name == "mine"
-    assert "openai" in catalog.problem("openai")
+    assert "mine" not in names(catalog)
+    assert words in catalog.problem("openai")
     assert catalog.problem("demo") is None
+    assert catalog.find_info("mine", upstream="openai").name == "mine"
+
+
+def test_configured_model_is_offered_before_the_first_check():
+    settings = {"openai_chat_model": "mine", "openai_base_url": "http://127.0.0.1:9/v1"}
+    catalog = build_catalog(upstreams_from(use_openai=True, **settings), LIMITS)
+    assert catalog.default(ROLE).name == "mine"
+    assert catalog.find_status("openai").standing == "not checked yet"
 
 
 def test_model_of_another_role_is_refused_and_unlisted():
@@ -134,31 +153,25 @@ def test_address_that_is_none_is_a_config_error():
 
 def test_openai_list_is_cut_to_chat_models(upstream, monkeypatch):
     upstream.models = [{"id": name, "owned_by": "system"} for name in ("gpt-4o", "tts-1", "text-embedding-3-small")]
-    monkeypatch.setattr("chatplay.catalog.detect_engine", lambda base_url, models: "openai")
+    monkeypatch.setattr("chatplay.providers.engines.detect_engine", lambda base_url, models: "openai")
     assert names(from_server(upstream))[0] == "gpt-4o"
     assert not {"tts-1", "text-embedding-3-small"} & set(names(from_server(upstream)))
 
 
-def test_server_that_comes_back_is_found_by_the_next_poll(upstream):
+def test_server_that_comes_back_is_offered_again(upstream):
     async def run():
         catalog = build_catalog(upstreams_from(use_openai=True, openai_base_url=upstream.base_url), LIMITS)
-        problems = []
-
-        async def sleep(sec):
-            problems.append(catalog.problem("openai"))
-            upstream.routes.clear()
-            if len(problems) == 2:
-                raise asyncio.CancelledError
-
-        with pytest.raises(asyncio.CancelledError):
-            await catalog.poll_forever(15, sleep)
+        await catalog.refresh()
+        while_away = names(catalog)
+        upstream.routes.clear()
+        await catalog.refresh()
         await catalog.aclose()
-        return problems, catalog
+        return while_away, catalog
 
     upstream.routes["GET /v1/models"] = mock.SCRIPTS["server-error"]
-    (before, after), catalog = asyncio.run(run())
-    assert before
-    assert after is None
+    while_away, catalog = asyncio.run(run())
+    assert mock.MODEL not in while_away
+    assert catalog.problem("openai") is None
     assert catalog.default(ROLE).name == mock.MODEL
 
 

@@ -1,0 +1,63 @@
+"""API keys at rest: encrypted with a key that lies beside the database, in a file only this user can read.
+
+A ciphertext names the address its key is for and opens for no other, so that whoever changes a stored address
+gets no key along with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from chatplay.errors import ConfigError
+
+
+class KeyBox:
+    """Locks and opens keys. The file is made at first use; processes that start together agree on one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fernet: Fernet | None = None
+
+    def lock(self, api_key: str, *, base_url: str) -> bytes:
+        """The ciphertext to store. Raises ConfigError when the file can't be made or read."""
+        return self._opened().encrypt(json.dumps({"for": base_url, "key": api_key}).encode())
+
+    def find_key(self, ciphertext: bytes, *, base_url: str) -> str | None:
+        """The key; None when it was locked for another address or with another file."""
+        with suppress(InvalidToken, ConfigError, ValueError, KeyError):
+            held = json.loads(self._opened().decrypt(ciphertext))
+            return str(held["key"]) if held["for"] == base_url else None
+        return None
+
+    def _opened(self) -> Fernet:
+        if self._fernet is None:
+            try:
+                self._fernet = Fernet(self._read_or_make())
+            except (OSError, ValueError):
+                raise ConfigError(
+                    f"The file {self._path.name} that unlocks stored API keys cannot be used.",
+                    cure=f"Mend the permissions of {self._path.name} in the data folder, or put it back from a backup.",
+                ) from None
+        return self._fernet
+
+    def _read_or_make(self) -> bytes:
+        with suppress(FileNotFoundError):
+            return self._path.read_bytes()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(Fernet.generate_key())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(fresh, self._path)  # whole or not at all, and never over another's
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+        return self._path.read_bytes()

@@ -1,0 +1,357 @@
+"""Keeps the catalog true: one process asks all model servers, every process sees what it found within a second.
+
+The processes of one database share a lease; whoever holds it polls, and when its holder dies the next one takes
+it. Everything here runs on the hub's event loop; the database is asked on threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from chatplay.catalog import ModelCatalog
+from chatplay.errors import (
+    ChatplayError,
+    ProviderAuthFailed,
+    ProviderBadAnswer,
+    ProviderError,
+    ProviderSilent,
+    ProviderUnreachable,
+    StoreError,
+    StreamCut,
+)
+from chatplay.health import Breaker, CheckResult, Health, Problem, check
+from chatplay.providers.openai import ListedModel
+from chatplay.providers.registry import ENGINES, Upstream
+from chatplay.store import Connection, Store
+from db import health as health_rows
+from db import upstreams as upstream_rows
+from db.health import HealthRow, State
+from db.upstreams import RefusedParam
+
+_log = logging.getLogger(__name__)
+_JITTER = 0.1
+_NOTHING_SEEN = (-1, -1)
+# Failures that say something about the server; the others are about the request.
+_SERVER_FAULTS = (ProviderUnreachable, ProviderSilent, ProviderAuthFailed, ProviderBadAnswer, StreamCut)
+T = TypeVar("T")
+Load = Callable[[Connection], tuple[Upstream, ...]]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often what happens, in seconds. A check must end before the next is due."""
+
+    poll_sec: float = 15.0
+    check_sec: float = 10.0
+    watch_sec: float = 1.0
+    lease_sec: float = 5.0
+
+
+@dataclass(frozen=True)
+class _News:
+    """What the database told in one look; None where nothing has changed."""
+
+    state: State
+    upstreams: tuple[Upstream, ...] | None
+    refused: list[RefusedParam]
+    health: list[HealthRow] | None
+
+
+class HealthPoller:
+    """See the module. `load` reads the upstreams; `breaker` has the threshold and cooldown to use."""
+
+    def __init__(
+        self,
+        *,
+        catalog: ModelCatalog,
+        store: Store,
+        load: Load,
+        pace: Pace,
+        breaker: Breaker,
+        check_path: str | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.process = uuid4()
+        self._catalog = catalog
+        self._store = store
+        self._load = load
+        self._pace = pace
+        self._breaker = breaker
+        self._check_path = check_path
+        self._sleep = sleep
+        self._draw = draw
+        self._seen = _NOTHING_SEEN  # revisions of registry and health
+        self._leads = asyncio.Event()
+        # Threads of its own: a database that hangs must not hold up the end of an answer.
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="health")
+        self._checking: set[str] = set()
+        self._chores: set[asyncio.Task[None]] = set()
+        catalog.on_learned = self._note_learned
+
+    @property
+    def leads(self) -> bool:
+        """True while this process is the one that polls."""
+        return self._leads.is_set()
+
+    # ---- life ----------------------------------------------------------------------------------
+
+    async def run_forever(self) -> None:
+        """Watch the database and poll while this process holds the lease, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_forever())
+            group.create_task(self._poll_forever())
+
+    def release(self) -> None:
+        """Gives the lease back, so that another process need not wait for it to run out."""
+        self._threads.shutdown(cancel_futures=True)
+        with suppress(StoreError), self._store.transaction() as conn:
+            health_rows.release_lease(conn, process=self.process)
+
+    async def watch_once(self) -> None:
+        """Renew or take the lease, and apply what other processes have written."""
+        try:
+            news = await self._in_thread(self._read)
+        except StoreError as error:
+            self._leads.clear()
+            self._catalog.set_polled(None, database=False)
+            _log.debug("the model servers' state waits for the database (%s)", error.code)
+            return
+        self._apply(news)
+        (self._leads.set if news.state.leads else self._leads.clear)()
+
+    async def poll_once(self) -> None:
+        """Ask every model server, all at once; ends within the check's time limit whatever they do."""
+        asked = [upstream for upstream in self._catalog.upstreams if upstream.kind == "openai"]
+        await asyncio.gather(*(self._check(upstream) for upstream in asked))
+        with suppress(StoreError):
+            await self._in_thread(self._save_polled)
+            self._catalog.set_polled(self._catalog.now(), database=True)
+
+    def note_call(self, upstream_name: str, error: ChatplayError | None) -> None:
+        """An answer has ended: what it says about its server counts too. On the hub's loop."""
+        upstream = self._find(upstream_name)
+        if upstream is None or (isinstance(error, ProviderError) and not isinstance(error, _SERVER_FAULTS)):
+            return
+        health = self._catalog.health_of(upstream_name)
+        failures = health.breaker.failed_calls + health.breaker.failed_checks
+        if error is not None or failures or not health.healthy:
+            self._start(self._count_call(upstream, well=error is None))
+
+    # ---- loops ---------------------------------------------------------------------------------
+
+    async def _watch_forever(self) -> None:
+        while True:
+            await self._guarded(self.watch_once())
+            await self._sleep(self._pace.watch_sec)
+
+    async def _poll_forever(self) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
+            await self._leads.wait()
+            started_sec = now()
+            await self._guarded(self.poll_once())
+            # Jitter keeps many playgrounds from asking one server in step.
+            period_sec = self._pace.poll_sec * (1 + _JITTER * (2 * self._draw() - 1))
+            await self._sleep(max(period_sec - (now() - started_sec), 0.0))
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """A round that fails for a reason nobody thought of must not be the last one."""
+        try:
+            await work
+        except Exception:
+            _log.exception("watching the model servers")
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._guarded(work))
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    # ---- one upstream --------------------------------------------------------------------------
+
+    async def _check(self, upstream: Upstream) -> None:
+        """Asks it and keeps the answer; a check that runs already is enough."""
+        provider = self._catalog.find_provider(upstream.name)
+        if provider is None or upstream.name in self._checking:
+            return
+        self._checking.add(upstream.name)
+        try:
+            before = self._catalog.health_of(upstream.name)
+            result = await check(
+                provider,
+                upstream,
+                limit_sec=self._pace.check_sec,
+                path=self._check_path,
+                known=before.models or (),
+            )
+            _log_change(upstream, before, result)
+            await self._keep(upstream, before, result)
+        finally:
+            self._checking.discard(upstream.name)
+
+    async def _keep(self, upstream: Upstream, before: Health, result: CheckResult) -> None:
+        try:
+            after = await self._in_thread(self._save_check, upstream, result)
+        except StoreError:
+            after = before.after_check(result, self._catalog.now())
+        self._set(upstream, after)
+
+    async def _count_call(self, upstream: Upstream, *, well: bool) -> None:
+        """Counts the call for the breaker, and looks at once whether the server is as it was thought to be."""
+        before = self._catalog.health_of(upstream.name)
+        try:
+            after = await self._in_thread(self._save_call, upstream, well)
+        except StoreError:
+            after = replace(before, breaker=before.breaker.after_call(well, self._catalog.now()))
+        self._set(upstream, after)
+        if well != after.healthy:
+            await self._check(upstream)
+
+    def _set(self, upstream: Upstream, health: Health) -> None:
+        known = self._find(upstream.name)
+        if known is not None and known.address == upstream.address:  # it may have been changed meanwhile
+            self._catalog.set_health({upstream.name: health})
+
+    def _find(self, name: str) -> Upstream | None:
+        return next((one for one in self._catalog.upstreams if one.name == name and one.kind == "openai"), None)
+
+    # ---- database, on threads ------------------------------------------------------------------
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def _read(self) -> _News:
+        with self._store.transaction() as conn:
+            state = health_rows.watch(conn, process=self.process, lease_sec=self._pace.lease_sec)
+            registry_seen, health_seen = self._seen
+            new_registry = state.registry_revision != registry_seen
+            new_health = new_registry or state.health_revision != health_seen
+            return _News(
+                state,
+                upstreams=self._load(conn) if new_registry else None,
+                refused=upstream_rows.list_refused_params(conn) if new_registry else [],
+                health=health_rows.list_health(conn) if new_health else None,
+            )
+
+    def _save_check(self, upstream: Upstream, result: CheckResult) -> Health:
+        with self._store.transaction() as conn:
+            row, now = health_rows.lock_health(conn, upstream=upstream.name, base_url=upstream.address)
+            after = self._health(row).after_check(result, now)
+            health_rows.save_health(conn, row=_row(upstream, after))
+            health_rows.add_check(conn, upstream=upstream.name, healthy=result.healthy, latency_ms=result.latency_ms)
+        return after
+
+    def _save_call(self, upstream: Upstream, well: bool) -> Health:
+        with self._store.transaction() as conn:
+            row, now = health_rows.lock_health(conn, upstream=upstream.name, base_url=upstream.address)
+            before = self._health(row)
+            after = replace(before, breaker=before.breaker.after_call(well, now))
+            health_rows.save_health(conn, row=_row(upstream, after))
+        return after
+
+    def _save_polled(self) -> None:
+        with self._store.transaction() as conn:
+            health_rows.note_polled(conn)
+
+    def _note_learned(self, base_url: str, model: str, param: str) -> None:
+        self._start(self._keep_learned(RefusedParam(base_url, model, param)))
+
+    async def _keep_learned(self, refused: RefusedParam) -> None:
+        def save() -> None:
+            with self._store.transaction() as conn:
+                upstream_rows.add_refused_params(conn, refused=[refused])
+
+        with suppress(StoreError):
+            await self._in_thread(save)
+
+    # ---- rows and values -----------------------------------------------------------------------
+
+    def _apply(self, news: _News) -> None:
+        self._catalog.set_time(news.state.now)
+        if news.upstreams is not None:
+            self._catalog.set_upstreams(news.upstreams)
+            self._catalog.set_refused(_by_model(news.refused))
+        if news.health is not None:
+            self._catalog.set_health(self._newer(news.health))
+        self._catalog.set_polled(news.state.polled_at, database=True)
+        if news.upstreams is not None and news.state.leads and self._seen != _NOTHING_SEEN:
+            self._check_new()
+        self._seen = (news.state.registry_revision, news.state.health_revision)
+
+    def _newer(self, rows: list[HealthRow]) -> dict[str, Health]:
+        """What the rows say of the upstreams as they are now, unless this process knows of a later check."""
+        addresses = {upstream.name: upstream.address for upstream in self._catalog.upstreams}
+        found = {}
+        for row in rows:
+            here = self._catalog.health_of(row.upstream).checked_at
+            late = here is not None and (row.checked_at is None or row.checked_at < here)
+            if addresses.get(row.upstream) == row.base_url and not late:
+                found[row.upstream] = self._health(row)
+        return found
+
+    def _check_new(self) -> None:
+        """An upstream that was just added or changed need not wait for the next round."""
+        for upstream in self._catalog.upstreams:
+            if upstream.kind == "openai" and self._catalog.health_of(upstream.name).checked_at is None:
+                self._start(self._check(upstream))
+
+    def _health(self, row: HealthRow) -> Health:
+        found = None if row.checked_at is None else tuple(ListedModel(**model) for model in row.models)
+        return Health(
+            checked_at=row.checked_at,
+            healthy=row.healthy,
+            engine_type=next((engine for engine in ENGINES if engine == row.engine_type), None),
+            models=found if found or row.healthy_at is not None else None,
+            latency_ms=row.latency_ms,
+            problem=Problem(row.problem_code, row.problem or "", row.cure or "") if row.problem_code else None,
+            breaker=replace(
+                self._breaker,
+                failed_checks=row.failed_checks,
+                failed_calls=row.failed_calls,
+                opened_at=row.opened_at,
+            ),
+            healthy_at=row.healthy_at,
+        )
+
+
+def _row(upstream: Upstream, health: Health) -> HealthRow:
+    problem = health.problem
+    return HealthRow(
+        upstream=upstream.name,
+        base_url=upstream.address,
+        checked_at=health.checked_at,
+        healthy=health.healthy,
+        engine_type=health.engine_type,
+        models=tuple(asdict(model) for model in health.models or ()),
+        latency_ms=health.latency_ms,
+        problem_code=problem.code if problem else None,
+        problem=problem.message if problem else None,
+        cure=problem.cure if problem else None,
+        failed_checks=health.breaker.failed_checks,
+        failed_calls=health.breaker.failed_calls,
+        opened_at=health.breaker.opened_at,
+        healthy_at=health.healthy_at,
+    )
+
+
+def _by_model(refused: list[RefusedParam]) -> Mapping[tuple[str, str], frozenset[str]]:
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for item in refused:
+        key = (item.base_url, item.model)
+        found[key] = found.get(key, frozenset()) | {item.param}
+    return found
+
+
+def _log_change(upstream: Upstream, before: Health, result: CheckResult) -> None:
+    if result.problem is not None and (before.healthy or before.checked_at is None):
+        _log.warning("model server %s is not well: %s", upstream.name, result.problem)
+    elif result.healthy and before.problem is not None:
+        _log.info("model server %s is well again", upstream.name)
