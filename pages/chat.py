@@ -6,12 +6,6 @@ from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
 from chatplay.ui import actions, composer, dialogs, header, history, opening, state, transcript, turns
 
-EXAMPLES = (
-    "Explain what the temperature setting does, in three sentences.",
-    "Write a Python function that finds the median of a list, with a test.",
-    "Compare a river and a street in a table of four rows.",
-)
-
 
 def draw() -> None:
     page = state.chat()
@@ -24,19 +18,17 @@ def draw() -> None:
         return
     model = actions.model_of(view)
 
-    history.draw(view.chat.id)
+    begun = history.draw(view.chat.id)
     column = st.container(key="chat_column")
     with column:
         if not models:
             header.draw_no_models()
         performance = header.draw(view, models, model)
         draw_history(view)
-        if models and not view.messages:
-            draw_empty()
     context = composer.draw(view, model, disabled=not models)
     is_asking = dialogs.draw(models)
     with column:  # last, because it stays as long as an answer is coming
-        turns.draw_slots(turns.Places(performance, context, view, model), follow=not is_asking)
+        turns.draw_slots(turns.Places(performance, context, begun, view, model), follow=not is_asking)
 
 
 def draw_history(view):
@@ -50,15 +42,6 @@ def draw_history(view):
     for message in view.messages[:-2] if page.turns else view.messages:
         transcript.draw_message(message, before=before)
         before = message
-
-
-def draw_empty():
-    """First visit to a chat: what to do."""
-    with st.container(key="chat_empty"):
-        st.subheader("Ask the model something", anchor=False)
-        st.markdown("The answer streams in here with its figures. Choose the model and the settings above first.")
-        for number, example in enumerate(EXAMPLES):
-            st.button(example, key=f"chat_example_{number}", on_click=actions.use_example, args=(example,))
 
 
 def draw_unreachable(error):

@@ -53,7 +53,6 @@ def send() -> None:
     if not gate.still_signed_in():
         page.give_back = text
         return
-    begins = page.view is None or page.view.chat.locked_at is None
     had_notice, page.notice = page.notice is not None, None
     try:
         turn = get_runtime().chats.send(
@@ -66,7 +65,7 @@ def send() -> None:
         return
     page.request_key = uuid4()
     page.turns.append(turn)
-    if not begins and not had_notice and len(page.turns) <= TURN_SLOTS:
+    if not had_notice and len(page.turns) <= TURN_SLOTS:
         st.rerun(turn_key(len(page.turns) - 1))
 
 

@@ -10,8 +10,8 @@ import re
 
 from chatplay.ui.markdown import block_tokens
 
-_MIN_CHARS, _MORE_CHARS = 300, 60  # pieces grow with their number: few elements even for a long answer
-_CALM_CHARS_PER_SEC, _MIN_SEC, _MAX_SEC = 20_000, 0.04, 0.5
+_MIN_CHARS, _MORE_CHARS = 150, 40  # pieces grow with their number: few elements even for a long answer
+_CALM_CHARS_PER_SEC, _MIN_SEC, _MAX_SEC = 20_000, 0.05, 0.5
 
 # The first characters of a line that may still become a list item, rule, heading, quote, table or fence.
 _UNDECIDED = re.compile(r"[\s>*+\-=#~`|_:\d.)]*\Z|[\s>]*(?:[*+\-=#~`|_]|\d)")

@@ -9,7 +9,7 @@ from chatplay.conversation import ChatView
 from chatplay.ui import actions, format, state
 from chatplay.ui.header import Place
 from chatplay.ui.markdown import plain_markdown
-from chatplay.ui.scripts import copy_html, focus_html
+from chatplay.ui.scripts import copy_html, focus_html, whole_characters_html
 
 _SYMBOLS = {"error": ":material/error:", "warning": ":material/warning:", "info": ":material/info:"}
 _FULL, _NEARLY_FULL = 1.0, 0.8
@@ -33,9 +33,19 @@ def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = Fal
     if page.give_back is not None:
         state.set_widget_value(state.COMPOSER, page.give_back)
         page.give_back = None
-    st.chat_input("Type a message...", key=state.COMPOSER, on_submit=actions.send, disabled=disabled)
+    text = st.chat_input("Type a message...", key=state.COMPOSER, on_submit=_send, disabled=disabled)
+    if text and not page.took_input:
+        actions.send()
+        st.rerun()
+    page.took_input = False
     _run_scripts()
     return context
+
+
+def _send() -> None:
+    """Not called in the first run after the app restarted or forgot an idle tab; the text arrives all the same."""
+    state.chat().took_input = True
+    actions.send()
 
 
 def draw_context(place: Place, view: ChatView, model: ModelInfo | None) -> None:
@@ -90,6 +100,7 @@ def _draw_more(view: ChatView | None) -> None:
 
 def _run_scripts() -> None:
     page = state.chat()
+    st.html(whole_characters_html(), unsafe_allow_javascript=True)
     if page.copy is not None:
         st.html(copy_html(page.copy), unsafe_allow_javascript=True)
         st.toast("Copied.", icon=":material/check:")

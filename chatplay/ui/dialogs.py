@@ -93,7 +93,8 @@ def _other_model(models: tuple[ModelInfo, ...], failed: MessageRecord | None) ->
 
 @st.dialog("Keyboard shortcuts", on_dismiss="rerun")
 def _shortcuts(_about: object) -> None:
-    st.markdown("| | |\n|---|---|\n" + "\n".join(f"| {what} | `{keys}` |" for what, keys in _SHORTCUTS))
+    items = "".join(f"<dt>{what}</dt><dd><kbd>{keys}</kbd></dd>" for what, keys in _SHORTCUTS)
+    st.html(f'<dl class="chat-details">{items}</dl>')
 
 
 _DIALOGS: dict[str, Callable[[Any], None]] = {

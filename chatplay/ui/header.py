@@ -29,7 +29,7 @@ def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None)
                 params_panel.draw(spec, ranges)
         performance = st.empty()
     if view.chat.locked_at is not None:
-        _draw_lock(view)
+        draw_lock(view)
     params_panel.draw_advanced(ranges, model)
     return performance
 
@@ -56,7 +56,8 @@ def _draw_selector(view: ChatView, models: tuple[ModelInfo, ...], model: ModelIn
     )
 
 
-def _draw_lock(view: ChatView) -> None:
+def draw_lock(view: ChatView) -> None:
+    """The banner of a chat that has begun: the model stays, and why, and the way to another one."""
     with st.container(key="chat_lock", horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
             f":material/lock: Model locked: this chat stays with **{plain_markdown(view.chat.model_name)}**.",

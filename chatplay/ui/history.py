@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from html import escape
 from itertools import groupby
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from chatplay.conversation import title_from
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
 from chatplay.ui import actions, format, state
@@ -18,8 +21,8 @@ _PAGE_CHATS = 20
 _MENU = {"rename": "Rename", "delete": "Delete"}
 
 
-def draw(current: UUID | None) -> None:
-    """Title, "+ New Chat", search, the list, "Clear All"."""
+def draw(current: UUID | None) -> DeltaGenerator:
+    """Title, "+ New Chat", search, the list, "Clear All"; returns the place of a chat that begins now."""
     with st.sidebar, st.container(key="chat_history", gap="xsmall"):
         st.markdown("**Chat History**")
         st.button(
@@ -38,10 +41,20 @@ def draw(current: UUID | None) -> None:
             label_visibility="collapsed",
             live="300ms",
         )
+        begun = st.empty()
         try:
             _draw_list(search or "", current)
         except StoreError as error:
             st.caption(f"The history cannot be read. {plain_markdown(error.message)}")
+    return begun
+
+
+def draw_begun(place: DeltaGenerator, first_message: str | None) -> None:
+    """The row of a chat whose first message was just sent; drawn in full with the next run of the page."""
+    if first_message is None:
+        place.empty()
+    else:
+        place.html(f'<div class="chat-begun">{escape(title_from(first_message))}</div>')
 
 
 def _draw_list(search: str, current: UUID | None) -> None:

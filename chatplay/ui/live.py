@@ -28,7 +28,7 @@ class AnswerFeed:
         self._on_news = on_news
         self._clock = clock
         self._cutter = BlockCutter()
-        self._shown_sec = clock()
+        self._shown_sec = float("-inf")  # the first text is drawn at once
 
     def pieces(self) -> Iterator[str]:
         """Ends with the block, or when what was yielded would now be written differently: then start over."""

@@ -17,7 +17,17 @@ _COPY = (
     "navigator.clipboard?navigator.clipboard.writeText(t).catch(old):old()})()"
 )
 _FOCUS = "setTimeout(()=>document.querySelector('[data-testid=stChatInputTextArea]')?.focus(),50)"
-SCRIPTS = (_COPY, _FOCUS)
+# Half a surrogate pair in a field would make the server drop the whole message, text and all.
+_WHOLE_CHARACTERS = (
+    "(()=>{if(window.chatplayWhole)return;window.chatplayWhole=1;"
+    "const mend=()=>{const f=document.activeElement,t=f&&f.value;"
+    "if(typeof t!=='string'||!t.isWellFormed||t.isWellFormed())return;"
+    "Object.getOwnPropertyDescriptor(Object.getPrototypeOf(f),'value').set.call(f,t.toWellFormed());"
+    "f.dispatchEvent(new Event('input',{bubbles:true}))};"
+    "document.addEventListener('keydown',e=>{if(e.key==='Enter')mend()},true);"
+    "document.addEventListener('pointerdown',mend,true)})()"
+)
+SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS)
 
 
 def script_hashes() -> list[str]:
@@ -34,6 +44,11 @@ def copy_html(text: str) -> str:
 def focus_html() -> str:
     """Likewise: moves the keyboard to the message input."""
     return _with_data("chatplay-focus", _FOCUS, "")
+
+
+def whole_characters_html() -> str:
+    """Likewise: what is sent from a text field holds no half characters; each becomes U+FFFD."""
+    return f"<script>{_WHOLE_CHARACTERS}</script>"
 
 
 def _with_data(name: str, script: str, text: str) -> str:

@@ -53,6 +53,7 @@ class ChatState:
     dialog: tuple[str, Any] | None = None
     copy: str | None = None
     focus: bool = False
+    took_input: bool = False  # the input's callback ran for the text it returns in this run
     notice: Notice | None = None
     give_back: str | None = None
     params_of: tuple[UUID, str, str] | None = None

@@ -179,16 +179,13 @@ def _draw_failure(message: MessageRecord, prompt: MessageRecord | None) -> None:
 
 def _draw_figures(message: MessageRecord, metrics: AnswerMetrics) -> None:
     """One line of figures that opens into all of them."""
-    details = st.popover(
+    with st.popover(
         _figures_line(metrics),
         type="tertiary",
         key=f"chat_figures_{message.id}",
-        on_change="rerun",
         help="Tokens were estimated: the server reported none." if metrics.tokens_estimated else None,
-    )
-    if details.open:
-        with details:
-            st.html(_details(message, metrics))
+    ):
+        st.html(_details(message, metrics))
 
 
 def _figures_line(metrics: AnswerMetrics) -> str:

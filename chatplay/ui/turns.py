@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
@@ -18,10 +18,16 @@ from chatplay.conversation import ChatView, MessageRecord, Turn
 from chatplay.errors import ChatplayError
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
 from chatplay.runtime import get_runtime
-from chatplay.ui import composer, header, state, transcript
+from chatplay.ui import actions, composer, header, history, state, transcript
 from chatplay.ui.actions import TURN_SLOTS, turn_key
 from chatplay.ui.live import write_answer
 
+_EXAMPLES = (
+    "Explain what the temperature setting does, in three sentences.",
+    "Write a Python function that finds the median of a list, with a test.",
+    "Compare a river and a street in a table of four rows.",
+)
+_UPDATE_SEC = 0.05  # what a page costs grows with its updates; twenty a second still look like a flow
 _FIGURES_SEC = 0.5
 _LOOK_SEC = 1.0
 # Read out politely by screen readers; the stylesheet shows Stop while there is a .chat-live on the page.
@@ -39,13 +45,17 @@ class Places:
 
     performance: header.Place
     context: header.Place
+    begun: header.Place
     view: ChatView
     model: ModelInfo | None
+    reserved: set[int] = field(default_factory=set)
 
     def draw(self) -> None:
-        """Both lines with the figures of the last answer that is over."""
+        """The figures of the last answer that is over, and the chat in the history once it has begun."""
         header.draw_performance(self.performance, *header.last_figures(_answers(self.view)))
         composer.draw_context(self.context, self.view, self.model)
+        turns = state.chat().turns
+        history.draw_begun(self.begun, turns[0].user_message.content if turns and not self.view.messages else None)
 
 
 def _answers(view: ChatView) -> tuple[MessageRecord, ...]:
@@ -68,16 +78,22 @@ def draw_slots(places: Places, *, follow: bool) -> None:
 
 def _draw_slot(slot: int, places: Places, follow: bool) -> None:
     page = state.chat()
-    # A fragment may later write only where it wrote in the run of the whole page.
-    places.draw()
-    if slot >= len(page.turns):
+    begins = slot == 0 and not places.view.messages
+    turn = page.turns[slot] if slot < len(page.turns) else None
+    if slot not in places.reserved:  # a fragment may later write only where it wrote in the run of the whole page
+        places.reserved.add(slot)
+        places.draw()
+    if turn is None:
+        if begins:
+            draw_empty()
         return
-    turn = page.turns[slot]
-    answer = page.answers.get(turn.assistant_message.id)
+    if begins:
+        header.draw_lock(places.view)
     with transcript.bubble("user"):
         transcript.draw_prompt(turn.user_message)
     with transcript.bubble("assistant"):
-        if answer is not None:
+        if (answer := page.answers.get(turn.assistant_message.id)) is not None:
+            places.draw()
             transcript.draw_answer(answer, turn.user_message)
         else:
             _draw_coming(turn, places, follow=follow)
@@ -87,7 +103,9 @@ def _draw_coming(turn: Turn, places: Places, *, follow: bool) -> None:
     marker = st.empty()
     marker.html(_WAITING)
     try:
-        updates = get_runtime().chats.follow(user_id=state.person().id, generation_id=turn.generation_id)
+        updates = get_runtime().chats.follow(
+            user_id=state.person().id, generation_id=turn.generation_id, interval_sec=_UPDATE_SEC
+        )
         end = write_answer(_watched(updates, follow=follow), on_news=_Figures(marker, places.performance))
     except ChatplayError as error:
         marker.empty()
@@ -112,6 +130,15 @@ def _finish(turn: Turn, end: GenerationEnd, places: Places) -> None:
 def finished(message: MessageRecord, end: GenerationEnd) -> MessageRecord:
     """The message as it is now stored."""
     return replace(message, content=end.content, status=end.status, metrics=end.metrics)
+
+
+def draw_empty() -> None:
+    """A chat without a message: what to do first."""
+    with st.container(key="chat_empty"):
+        st.subheader("Ask the model something", anchor=False)
+        st.markdown("The answer streams in here with its figures. Choose the model and the settings above first.")
+        for number, example in enumerate(_EXAMPLES):
+            st.button(example, key=f"chat_example_{number}", on_click=actions.use_example, args=(example,))
 
 
 class _Figures:
