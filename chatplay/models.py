@@ -35,6 +35,11 @@ class Models:
     limits: Limits
     store: Store
 
+    async def aclose(self) -> None:
+        """On the loop that the providers live on."""
+        await self.health.aclose()
+        await self.catalog.aclose()
+
     def service(self, submit: Callable[[Coroutine[Any, Any, Any]], Future[Any]]) -> UpstreamService:
         """For administrators; `submit` runs a coroutine on the loop that the providers live on."""
         return UpstreamService(

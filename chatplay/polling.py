@@ -93,7 +93,7 @@ class HealthPoller:
         self._leads = asyncio.Event()
         # Threads of its own: a database that hangs must not hold up the end of an answer.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="health")
-        self._checking: set[str] = set()
+        self._checking: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._chores: set[asyncio.Task[None]] = set()
         catalog.on_learned = self._note_learned
 
@@ -109,6 +109,12 @@ class HealthPoller:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch_forever())
             group.create_task(self._poll_forever())
+
+    async def aclose(self) -> None:
+        """Ends what was begun beside `run_forever`."""
+        for chore in (chores := list(self._chores)):
+            chore.cancel()
+        await asyncio.gather(*chores, return_exceptions=True)
 
     def release(self) -> None:
         """Gives the lease back, so that another process need not wait for it to run out."""
@@ -170,32 +176,31 @@ class HealthPoller:
         except Exception:
             _log.exception("watching the model servers")
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(self._guarded(work))
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+        return task
 
     # ---- one upstream --------------------------------------------------------------------------
 
     async def _check(self, upstream: Upstream) -> None:
-        """Asks it and keeps the answer; a check that runs already is enough."""
-        provider = self._catalog.find_provider(upstream.name)
-        if provider is None or upstream.name in self._checking:
+        """Asks it and keeps the answer. Who comes while it is being asked waits for the same answer."""
+        key = (upstream.name, upstream.address)
+        task = self._checking.get(key)
+        if task is None:
+            task = self._checking[key] = self._start(self._ask(upstream))
+            task.add_done_callback(lambda _: self._checking.pop(key, None))
+        await asyncio.wait([task])
+
+    async def _ask(self, upstream: Upstream) -> None:
+        provider, before = self._catalog.find_provider(upstream.name), self._catalog.health_of(upstream.name)
+        if provider is None:
             return
-        self._checking.add(upstream.name)
-        try:
-            before = self._catalog.health_of(upstream.name)
-            result = await check(
-                provider,
-                upstream,
-                limit_sec=self._pace.check_sec,
-                path=self._check_path,
-                known=before.models or (),
-            )
-            _log_change(upstream, before, result)
-            await self._keep(upstream, before, result)
-        finally:
-            self._checking.discard(upstream.name)
+        limit_sec, known = self._pace.check_sec, before.models or ()
+        result = await check(provider, upstream, limit_sec=limit_sec, path=self._check_path, known=known)
+        _log_change(upstream, before, result)
+        await self._keep(upstream, before, result)
 
     async def _keep(self, upstream: Upstream, before: Health, result: CheckResult) -> None:
         try:

@@ -93,7 +93,7 @@ def build(
         ),
         heartbeat_sec=settings.heartbeat_sec,
         reap_after_sec=settings.reap_after_sec,
-        at_close=models.catalog.aclose,
+        at_close=models.aclose,
         on_call=models.health.note_call,
     )
     return Runtime(
