@@ -47,12 +47,12 @@ def _action(act: Callable[..., None]) -> Callable[..., None]:
 # ---- sending -----------------------------------------------------------------------------------
 
 
-def send() -> None:
-    """Sends what stands in the input. Only the new turn is drawn, unless there is more to tell."""
+def send() -> str | None:
+    """Sends what stands in the input; the fragment to draw when nothing but the new turn is to be drawn."""
     page, text = state.chat(), str(state.widget_value(state.COMPOSER) or "")
     if not gate.still_signed_in():
         page.give_back = text
-        return
+        return None
     had_notice, page.notice = page.notice is not None, None
     try:
         turn = get_runtime().chats.send(
@@ -62,11 +62,12 @@ def send() -> None:
         page.notice, page.give_back = Notice.of(error), text
         if isinstance(error, NotFound):
             _leave_lost_chat(page)
-        return
+        return None
     page.request_key = uuid4()
     page.turns.append(turn)
     if not had_notice and len(page.turns) <= TURN_SLOTS:
-        st.rerun(turn_key(len(page.turns) - 1))
+        return turn_key(len(page.turns) - 1)
+    return None
 
 
 @_action

@@ -45,7 +45,8 @@ def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = Fal
 def _send() -> None:
     """Not called in the first run after the app restarted or forgot an idle tab; the text arrives all the same."""
     state.chat().took_input = True
-    actions.send()
+    if turn := actions.send():
+        st.rerun(turn)
 
 
 def draw_context(place: Place, view: ChatView, model: ModelInfo | None) -> None:
