@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from playwright.sync_api import Locator, Page, expect
@@ -74,6 +75,22 @@ class Chat:
     def send(self, text: str) -> Chat:
         self.input.fill(text)
         self.input.press("Enter")
+        return self
+
+    def paste(self, text: str) -> Chat:
+        """From the clipboard into the input."""
+        self.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        self.page.evaluate("text => navigator.clipboard.writeText(text)", text)
+        self.input.press("ControlOrMeta+V")
+        return self
+
+    def put(self, text: str) -> Chat:
+        """Into the input as a script would: also what no clipboard holds."""
+        self.input.evaluate(
+            """(input, text) => { Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value').set
+               .call(input, JSON.parse(text)); input.dispatchEvent(new Event('input', {bubbles: true})) }""",
+            json.dumps(text),
+        )
         return self
 
     def ask(self, text: str, answer: str) -> Chat:

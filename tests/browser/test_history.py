@@ -39,6 +39,7 @@ def test_a_chat_is_renamed(two):
 def test_delete_asks_first_and_removes_one_chat(two):
     two.choose_in_history("Building ships", "Delete")
     two.button("Cancel").click()
+    expect(two.page.get_by_role("dialog")).to_have_count(0)
     expect(two.answer).to_contain_text("About ships.")
     two.choose_in_history("Building ships", "Delete")
     two.button("Delete chat").click()
@@ -50,6 +51,7 @@ def test_delete_asks_first_and_removes_one_chat(two):
 def test_clear_chat_asks_first_and_keeps_the_chat_in_the_history(two):
     two.button("Clear chat").click()
     two.dialog("Clear this chat").get_by_role("button", name="Cancel").click()
+    expect(two.page.get_by_role("dialog")).to_have_count(0)
     expect(two.answer).to_contain_text("About ships.")
     two.button("Clear chat").click()
     two.dialog("Clear this chat").get_by_role("button", name="Clear chat").click()

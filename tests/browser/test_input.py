@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.app_process import wait_until
 from tests.upstream import answer
 
 
@@ -12,17 +13,19 @@ from tests.upstream import answer
     ids=["a million characters", "NUL"],
 )
 def test_a_text_that_cannot_be_sent_is_refused_and_kept(chat, upstream, text, reason):
-    chat.send(text)
+    chat.put(text).input.press("Enter")
     expect(chat.page.get_by_role("alert").filter(has_text=reason)).to_be_visible()
-    assert chat.input.input_value() == text
+    wait_until(lambda: chat.input.input_value() == text, "the text to be back in the input")
     expect(chat.messages).to_have_count(0)
     assert not upstream.chats
 
 
-def test_nothing_is_sent_when_nothing_is_typed(chat, upstream):
-    for blank in ("", "  \n "):
-        chat.send(blank)
+def test_blanks_are_not_sent(chat, upstream):
+    chat.input.press("Enter")
+    chat.send("  \n ")
+    expect(chat.page.get_by_role("alert")).to_contain_text("The message is empty.")
     chat.ask("Something", "w19")
+    expect(chat.page.get_by_role("alert")).to_have_count(0)
     expect(chat.messages).to_have_count(2)
     assert len(upstream.chats) == 1
 
@@ -34,17 +37,15 @@ def test_nothing_is_sent_when_nothing_is_typed(chat, upstream):
 )
 def test_a_strange_text_arrives_letter_by_letter(chat, upstream, text):
     upstream.script(answer("Understood."))
-    chat.ask(text, "Understood.")
+    chat.paste(text).input.press("Enter")
+    expect(chat.answer).to_contain_text("Understood.")
     assert upstream.wait_for_request().body["messages"][-1]["content"] == text
     expect(chat.messages.first).to_contain_text(text[-40:])
 
 
-def test_a_lone_surrogate_neither_breaks_the_page_nor_the_store(chat, upstream):
-    chat.input.fill("half")
-    chat.input.evaluate(
-        """input => { Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value').set
-           .call(input, 'half a pair: \\ud83d'); input.dispatchEvent(new Event('input', {bubbles: true})) }"""
-    )
-    chat.input.press("Enter")
-    chat.done()
-    expect(chat.messages.first).to_contain_text("half a pair: \ufffd")
+def test_half_a_character_is_replaced_and_the_rest_is_sent(chat, upstream):
+    upstream.script(answer("Understood."))
+    chat.put("half a pair: \ud83d, a whole one: \U0001f600").input.press("Enter")
+    expect(chat.answer).to_contain_text("Understood.")
+    sent = upstream.wait_for_request().body["messages"][-1]["content"]
+    assert sent == "half a pair: \ufffd, a whole one: \U0001f600"

@@ -14,9 +14,10 @@ def test_the_key_reaches_the_model_server_and_nobody_else(app, page, upstream):
     chat = Chat(page, app.url).open()
     told = refuse(401, {"message": f"Incorrect API key provided: {PLANTED_KEY}.", "code": "invalid_api_key"})
     strange = refuse(500, {"message": f"Could not use {PLANTED_KEY} here.", "code": None})
-    upstream.script(told, strange, answer("Fine."))
+    upstream.script(told, strange, strange, answer("Fine."))
     chat.send("One").done()
-    chat.send("Two").done()
+    chat.send("Two")
+    expect(chat.answer).to_contain_text("failed to answer")
     chat.ask("Three", "Fine.")
     expect(chat.messages).to_have_count(6)
     assert upstream.wait_for_request().headers["authorization"] == f"Bearer {PLANTED_KEY}"
