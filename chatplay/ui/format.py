@@ -60,8 +60,9 @@ def cost(value: float | None, *, currency: str = "USD") -> str:
         return f"{sign}0"
     if abs(value) >= 1:
         return f"{sign}{value:,.2f}"
-    digits = 4 if abs(value) >= 0.01 else 3 - floor(log10(abs(value)))
-    return f"{sign}{value:.{digits}f}"
+    rounded = float(f"{value:.3e}")
+    digits = 4 if abs(rounded) >= 0.01 else 3 - floor(log10(abs(rounded)))
+    return f"{sign}{rounded:.{digits}f}"
 
 
 def interval(middle: float | None, low: float | None, high: float | None) -> str:

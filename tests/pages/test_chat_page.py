@@ -1,0 +1,227 @@
+"""What the chat page shows in each of its states, on real services with the Demo model."""
+
+import threading
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from chatplay.errors import ProviderUnreachable, StoreUnavailable
+from chatplay.params import Params
+from chatplay.providers.demo import DemoProvider
+from tests.sign_in_rig import PASSWORD
+
+APP = str(Path(__file__).resolve().parents[2] / "app.py")
+
+
+@pytest.fixture
+def ada(services, sign_in_as):
+    user_id = services.set_up.create_administrator(
+        token=services.set_up.make_token(), username="ada", display_name="Ada", password=PASSWORD, repeated=PASSWORD
+    )
+    sign_in_as(user_id)
+    return user_id
+
+
+def opened(**query):
+    app = AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/chat.py")
+    for name, value in query.items():
+        app.query_params[name] = str(value)
+    return ran(app)
+
+
+def ran(app):
+    """Run, and nothing was raised on the page."""
+    app.run()
+    assert not app.exception
+    return app
+
+
+def send(app, text):
+    app.chat_input[0].set_value(text)
+    return ran(app)
+
+
+def press(app, label):
+    next(one for one in app.button if one.label == label).click()
+    return ran(app)
+
+
+def said(app):
+    kinds = (app.error, app.warning, app.info, app.markdown, app.caption, app.subheader, app.text)
+    return "\n".join(item.value for kind in kinds for item in kind)
+
+
+def html(app):
+    return "\n".join(item.proto.body for item in app.get("html"))
+
+
+def settled(services, user_id, chat_id=None):
+    """The chat once its answer has reached the database."""
+    for _ in range(2000):
+        view = services.chats.open_chat(user_id=user_id, role="administrator", chat_id=chat_id)
+        if view.running is None:
+            return view
+        threading.Event().wait(0.005)
+    raise AssertionError("the answer never reached the database")
+
+
+def answered(services, user_id, *texts):
+    """A chat in which each of `texts` was asked and answered; gives its last view."""
+    me = {"user_id": user_id, "role": "administrator"}
+    chat_id = services.chats.new_chat(**me).chat.id
+    for text in texts:
+        turn = services.chats.send(
+            **me, chat_id=chat_id, text=text, params=Params(max_tokens=256, seed=1), request_key=uuid4()
+        )
+        list(services.chats.follow(user_id=user_id, generation_id=turn.generation_id))
+    return settled(services, user_id, chat_id)
+
+
+def test_first_visit_says_what_to_do_and_shows_every_control(services, ada):
+    app = opened()
+    assert "Ask the model something" in said(app)
+    assert "Performance: n/a | TTFT: n/a" in said(app)
+    assert "Context: 0 / 8,192 tokens" in html(app)
+    assert app.selectbox[0].label == "Model Selector"
+    assert [item.label for item in app.slider[:2]] == ["Temperature", "Max tokens"]
+    assert app.chat_input[0].placeholder == "Type a message..."
+
+
+def test_first_message_is_answered_and_locks_the_model(services, ada):
+    app = send(opened(), "Hello **there**")
+    assert "Hello **there**" in said(app)
+    assert "Model locked" in said(app)
+    view = settled(services, ada)
+    assert [message.status for message in view.messages] == ["complete", "complete"]
+    assert app.query_params["chat"] == [str(view.chat.id)]
+
+
+def test_answer_carries_its_figures(services, ada):
+    view = answered(services, ada, "Hello")
+    app = opened(chat=view.chat.id)
+    assert "Between tokens, p50 / p95" in html(app)
+    assert "Performance: n/a" not in said(app)
+    assert app.selectbox[0].disabled
+
+
+def test_settings_travel_with_the_message(services, ada):
+    app = opened()
+    next(one for one in app.slider if one.label == "Temperature").set_value(0.2)
+    app = send(app, "Hello")
+    view = settled(services, ada)
+    assert view.chat.params.temperature == 0.2
+    assert view.messages[-1].metrics.params.temperature == 0.2
+
+
+@pytest.mark.parametrize("text", ["x" * 200_001, "a\0b", "   "])
+def test_refused_text_goes_back_into_the_input(services, ada, text):
+    app = send(opened(), text)
+    assert app.error
+    assert app.chat_input[0].proto.value == text
+    assert not app.chat_message
+
+
+def test_address_that_is_not_mine_or_not_an_id_looks_the_same(services, ada):
+    notices = [opened(chat=value).warning[0].value for value in (uuid4(), "nonsense")]
+    assert notices[0] == notices[1]
+    assert "no such chat" in notices[0]
+
+
+def test_chat_deleted_elsewhere_leads_to_a_fresh_one_with_the_text(services, ada):
+    view = answered(services, ada, "Hello")
+    app = opened(chat=view.chat.id)
+    services.chats.delete(user_id=ada, chat_id=view.chat.id)
+    app = send(app, "Still there?")
+    assert "deleted in another tab" in app.warning[0].value
+    assert app.chat_input[0].proto.value == "Still there?"
+    assert app.query_params["chat"] != [str(view.chat.id)]
+
+
+def test_database_away_is_said_and_the_text_is_kept(services, ada, monkeypatch):
+    app = opened()
+
+    def away(*_args, **_more):
+        raise StoreUnavailable("The database cannot be reached.", cure="Try again in a moment.")
+
+    monkeypatch.setattr(services.chats, "send", away)
+    app = send(app, "Keep me")
+    assert "database cannot be reached" in app.error[0].value
+    assert app.chat_input[0].proto.value == "Keep me"
+
+
+def test_failed_answer_names_the_provider_and_the_next_steps(services, ada, monkeypatch):
+    async def unreachable(_self, _request):
+        raise ProviderUnreachable(
+            "The server refused the connection.", provider="demo", model="demo-small", cure="Start it."
+        )
+        yield
+
+    monkeypatch.setattr(DemoProvider, "stream", unreachable)
+    app = send(opened(), "Hello")
+    assert "refused the connection" in app.error[0].value
+    assert "Provider: demo" in app.error[0].value.replace(":color[:]", ":")
+    assert {"Retry", "Choose another model"} <= {item.label for item in app.button}
+
+
+def test_clear_chat_asks_first_and_keeps_the_chat_in_the_history(services, ada):
+    view = answered(services, ada, "A first question")
+    app = press(opened(chat=view.chat.id), "Clear chat")
+    assert "stays in your history" in said(app)
+    next(one for one in app.button if one.key == "chat_dialog_yes").click()
+    app = ran(app)
+    assert "Ask the model something" in said(app)
+    assert services.chats.open_chat(user_id=ada, role="administrator", chat_id=view.chat.id).chat.ended_at is not None
+
+
+def test_long_chat_opens_with_its_last_messages_and_shows_earlier_ones_on_demand(services, ada):
+    view = answered(services, ada, *(f"Question {number}" for number in range(9)))
+    app = opened(chat=view.chat.id)
+    assert len(app.chat_message) == 12
+    assert "Question 0" not in said(app)
+    app = press(app, "Show earlier messages")
+    assert len(app.chat_message) == 12
+    assert "Question 0" in said(app)
+    assert "Show earlier messages" not in [item.label for item in app.button]
+
+
+def test_earlier_answer_stays_when_it_is_regenerated(services, ada):
+    view = answered(services, ada, "Hello")
+    turn = services.chats.regenerate(
+        user_id=ada,
+        role="administrator",
+        chat_id=view.chat.id,
+        message_id=view.messages[-1].id,
+        params=Params(max_tokens=256, seed=2),
+        request_key=uuid4(),
+    )
+    app = opened(chat=view.chat.id)
+    assert "2/2" in said(app)
+    app = press(app, "Earlier version")
+    assert "1/2" in said(app)
+    assert turn.assistant_message.id != view.messages[-1].id
+
+
+def test_prompt_can_be_worded_anew(services, ada):
+    view = answered(services, ada, "Helo")
+    app = opened(chat=view.chat.id)
+    app.session_state["chat_state"].editing = view.messages[0].id
+    app = ran(app)
+    next(one for one in app.text_area if one.value == "Helo").set_value("Hello")
+    app = press(app, "Send")
+    fresh = services.chats.open_chat(user_id=ada, role="administrator", chat_id=view.chat.id)
+    assert (fresh.messages[0].content, fresh.messages[0].variants) == ("Hello", 2)
+
+
+def test_without_a_model_the_page_says_so_and_takes_no_message(services, ada, monkeypatch):
+    view = answered(services, ada, "Hello")
+    monkeypatch.setattr(services.catalog, "list_running", lambda _role: ())
+    app = opened(chat=view.chat.id)
+    assert "No models running" in said(app)
+    assert app.chat_input[0].disabled
+
+
+def test_provider_in_the_address_is_for_development_only(services, ada):
+    app = opened(provider="echo")
+    assert "demo" in app.selectbox[0].value
