@@ -87,7 +87,7 @@ def _launch(playwright: Playwright, path: str | None) -> Browser:
 @contextlib.contextmanager
 def opened(browser: Browser, program: Program, visitor: Visitor) -> Iterator[Page]:
     """The chat page of one visitor, drawn and at rest."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context = browser.new_context(bypass_csp=True, viewport={"width": 1280, "height": 800})
     context.set_default_timeout(30_000)
     context.add_cookies([{"name": n, "value": v, "url": program.base_url} for n, v in visitor.cookies])
     context.add_init_script(PROBE)
