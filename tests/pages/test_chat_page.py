@@ -95,7 +95,7 @@ def test_first_message_is_answered_and_locks_the_model(services, ada):
     assert "Model locked" in said(app)
     view = settled(services, ada)
     assert [message.status for message in view.messages] == ["complete", "complete"]
-    assert app.query_params["chat"] == [str(view.chat.id)]
+    assert app.query_params["chat"] == str(view.chat.id)
 
 
 def test_answer_carries_its_figures(services, ada):
@@ -136,7 +136,7 @@ def test_chat_deleted_elsewhere_leads_to_a_fresh_one_with_the_text(services, ada
     app = send(app, "Still there?")
     assert "deleted in another tab" in app.warning[0].value
     assert app.chat_input[0].proto.value == "Still there?"
-    assert app.query_params["chat"] != [str(view.chat.id)]
+    assert app.query_params["chat"] != str(view.chat.id)
 
 
 def test_database_away_is_said_and_the_text_is_kept(services, ada, monkeypatch):
