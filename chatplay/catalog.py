@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
@@ -109,6 +109,7 @@ class _View:
     since: Mapping[str, datetime]  # when each upstream became known here
     health: Mapping[str, Health] = field(default_factory=dict)
     refused: Refused = field(default_factory=dict)
+    models_of: Mapping[str, tuple[ModelInfo, ...]] = field(default_factory=dict)
     models: tuple[ModelInfo, ...] = ()
     polled_at: datetime | None = None
     database: bool = True
@@ -276,7 +277,9 @@ class ModelCatalog:
 
     def set_health(self, news: Mapping[str, Health]) -> None:
         """What was found out; upstreams not named stay as they were."""
-        self._view = _described(replace(self._view, health={**self._view.health, **news}))
+        view = self._view
+        other = {name for name, health in news.items() if not _same_models(view.health.get(name), health)}
+        self._view = _described(replace(view, health={**view.health, **news}), other)
 
     def set_polled(self, polled_at: datetime | None, *, database: bool) -> None:
         """When the last round ended, and whether the database that all processes share can be reached."""
@@ -398,9 +401,20 @@ def _same_server(before: Upstream | None, now: Upstream) -> bool:
     return (before.address, before.api_key, before.engine_type) == (now.address, now.api_key, now.engine_type)
 
 
-def _described(view: _View) -> _View:
-    models = (_info(view, upstream, name) for upstream in view.upstreams for name in _names(view, upstream))
-    return replace(view, models=tuple(models))
+def _described(view: _View, changed: Collection[str] | None = None) -> _View:
+    """The view with its models described anew: those of all upstreams, or only of the `changed` ones."""
+    if changed is not None and not changed:
+        return view
+    models_of = dict(view.models_of) if changed is not None else {}
+    for upstream in view.upstreams:
+        if changed is None or upstream.name in changed:
+            models_of[upstream.name] = tuple(_info(view, upstream, name) for name in _names(view, upstream))
+    models = tuple(info for upstream in view.upstreams for info in models_of[upstream.name])
+    return replace(view, models_of=models_of, models=models)
+
+
+def _same_models(before: Health | None, now: Health) -> bool:
+    return before is not None and (before.engine_type, before.models) == (now.engine_type, now.models)
 
 
 def _names(view: _View, upstream: Upstream) -> list[str]:
