@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.app_process import App, ignored
-from tests.browser.conftest import MODELS, environment_for
-from tests.upstream import SCRIPTS, Upstream, answer
+from tests.browser.app_process import App
+from tests.browser.conftest import environment_for
+from tests.upstream import SCRIPTS, answer
 
 FAULTS = {
     "unauthorized": ("refused the API key for `?mock-model`? .HTTP 401", "Choose another model"),
@@ -18,15 +18,6 @@ FAULTS = {
     "server-error": ("failed to answer with `?mock-model`? .HTTP 500", "Retry"),
     "hang-before-text": ("sent nothing from `?mock-model`? for 2 seconds", "Retry"),
 }
-
-
-@pytest.fixture(scope="module")
-def _upstream():
-    """One of this module's own, so that it may be switched off."""
-    upstream = Upstream(models=[{"id": name, "object": "model"} for name in MODELS]).start()
-    yield upstream
-    with ignored():  # the last test switched it off
-        upstream.stop()
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +81,3 @@ def test_a_failed_prompt_goes_on_with_another_model(chat, upstream):
     chat.input.press("Enter")
     expect(chat.answer).to_contain_text("I may.")
     assert upstream.wait_for_request(2).body["model"] == "mock-other"
-
-
-def test_a_server_that_is_down_is_said_so_and_retry_works_once_it_is_back(chat, upstream):
-    port = upstream.port
-    upstream.stop()
-    chat.send("Anybody?").done()
-    expect(chat.answer.get_by_role("alert")).to_contain_text("nothing listens there (connection refused)")
-    with Upstream(port=port, default=answer("I am back."), models=upstream.models):
-        chat.button("Retry").click()
-        expect(chat.answer).to_contain_text("I am back.")
