@@ -18,7 +18,7 @@ def draw() -> None:
         return
     model = actions.model_of(view)
 
-    begun = history.draw(view.chat.id)
+    history.draw(view.chat.id)
     column = st.container(key="chat_column")
     with column:
         if not models:
@@ -28,7 +28,7 @@ def draw() -> None:
     context = composer.draw(view, model, disabled=not models)
     is_asking = dialogs.draw(models)
     with column:  # last, because it stays as long as an answer is coming
-        turns.draw_slots(turns.Places(performance, context, begun, view, model), follow=not is_asking)
+        turns.draw_slots(turns.Places(performance, context, view, model), follow=not is_asking)
 
 
 def draw_history(view):

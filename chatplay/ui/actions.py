@@ -24,6 +24,9 @@ from chatplay.ui.state import ChatState, Notice
 TURN_SLOTS = 4  # turns drawn one by one before the page is drawn as a whole again
 
 
+SELECTOR, BEGUN = "chat_selector", "chat_begun"  # fragments that a chat's first message changes too
+
+
 def turn_key(slot: int) -> str:
     """The fragment that draws the turn at `slot`."""
     return f"chat_turn_{slot}"
@@ -47,12 +50,12 @@ def _action(act: Callable[..., None]) -> Callable[..., None]:
 # ---- sending -----------------------------------------------------------------------------------
 
 
-def send() -> str | None:
-    """Sends what stands in the input; the fragment to draw when nothing but the new turn is to be drawn."""
+def send() -> list[str]:
+    """Sends what stands in the input; the fragments to draw, none when the whole page is to be drawn."""
     page, text = state.chat(), str(state.widget_value(state.COMPOSER) or "")
     if not gate.still_signed_in():
         page.give_back = text
-        return None
+        return []
     had_notice, page.notice = page.notice is not None, None
     try:
         turn = get_runtime().chats.send(
@@ -62,12 +65,13 @@ def send() -> str | None:
         page.notice, page.give_back = Notice.of(error), text
         if isinstance(error, NotFound):
             _leave_lost_chat(page)
-        return None
+        return []
     page.request_key = uuid4()
     page.turns.append(turn)
-    if not had_notice and len(page.turns) <= TURN_SLOTS:
-        return turn_key(len(page.turns) - 1)
-    return None
+    if had_notice or len(page.turns) > TURN_SLOTS:
+        return []
+    begins = len(page.turns) == 1 and (page.view is None or not page.view.messages)
+    return [*([SELECTOR, BEGUN] if begins else []), turn_key(len(page.turns) - 1)]
 
 
 @_action

@@ -29,7 +29,7 @@ def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = Fal
             st.button(
                 "Stop", key="chat_stop", type="secondary", icon=":material/stop:", shortcut="Esc", on_click=actions.stop
             )
-            _draw_more(view)
+            _draw_tools(view)
     if page.give_back is not None:
         state.set_widget_value(state.COMPOSER, page.give_back)
         page.give_back = None
@@ -45,8 +45,8 @@ def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = Fal
 def _send() -> None:
     """Not called in the first run after the app restarted or forgot an idle tab; the text arrives all the same."""
     state.chat().took_input = True
-    if turn := actions.send():
-        st.rerun(turn)
+    if fragments := actions.send():
+        st.rerun(fragments)
 
 
 def draw_context(place: Place, view: ChatView, model: ModelInfo | None) -> None:
@@ -76,17 +76,17 @@ def _draw_notice(notice: state.Notice) -> None:
     {"error": st.error, "warning": st.warning, "info": st.info}[notice.kind](text, icon=_SYMBOLS[notice.kind])
 
 
-def _draw_more(view: ChatView | None) -> None:
+def _draw_tools(view: ChatView | None) -> None:
     with st.container(key="chat_tools", horizontal=True, gap="small", width="content"):
-        if view is not None and view.messages:
-            st.button(
-                "Clear chat",
-                key="chat_clear",
-                type="tertiary",
-                icon=":material/clear_all:",
-                on_click=actions.ask,
-                args=("clear_chat",),
-            )
+        st.button(
+            "Clear chat",
+            key="chat_clear",
+            type="tertiary",
+            icon=":material/clear_all:",
+            disabled=view is None,
+            on_click=actions.ask,
+            args=("clear_chat",),
+        )
         st.button(
             "Keyboard shortcuts",
             key="chat_icon_keys",

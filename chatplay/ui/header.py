@@ -23,7 +23,7 @@ def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None)
     with st.container(key="chat_header", gap="xsmall"):
         wide, *narrow = st.columns([2, 1, 1], gap="medium", vertical_alignment="bottom")
         with wide:
-            _draw_selector(view, models, model)
+            _draw_selector(view, models, model)  # a first message draws it again, locked
         for column, spec in zip(narrow, params_panel.BASIC, strict=True):
             with column:
                 params_panel.draw(spec, ranges)
@@ -39,6 +39,7 @@ def draw_performance(place: Place, tokens_per_second: float | None, ttft_ms: flo
     place.text(format.performance(tokens_per_second, ttft_ms))
 
 
+@st.fragment(key=actions.SELECTOR)
 def _draw_selector(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> None:
     ids = [actions.model_id(info) for info in models]
     chosen = actions.model_id(model) if model else f"{view.chat.model_name} · {view.chat.upstream}"
@@ -49,7 +50,7 @@ def _draw_selector(view: ChatView, models: tuple[ModelInfo, ...], model: ModelIn
         "Model Selector",
         ids,
         key=state.MODEL,
-        disabled=view.chat.locked_at is not None,
+        disabled=view.chat.locked_at is not None or bool(state.chat().turns),
         help=_LOCK_REASON,
         on_change=actions.choose_model,
         args=(models,),

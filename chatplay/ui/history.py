@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape
 from itertools import groupby
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from chatplay.conversation import title_from
 from chatplay.errors import StoreError
@@ -21,8 +19,8 @@ _PAGE_CHATS = 20
 _MENU = {"rename": "Rename", "delete": "Delete"}
 
 
-def draw(current: UUID | None) -> DeltaGenerator:
-    """Title, "+ New Chat", search, the list, "Clear All"; returns the place of a chat that begins now."""
+def draw(current: UUID | None) -> None:
+    """Title, "+ New Chat", search, the list, "Clear All"."""
     with st.sidebar, st.container(key="chat_history", gap="xsmall"):
         st.markdown("**Chat History**")
         st.button(
@@ -41,20 +39,22 @@ def draw(current: UUID | None) -> DeltaGenerator:
             label_visibility="collapsed",
             live="300ms",
         )
-        begun = st.empty()
+        _draw_begun()
         try:
             _draw_list(search or "", current)
         except StoreError as error:
             st.caption(f"The history cannot be read. {plain_markdown(error.message)}")
-    return begun
 
 
-def draw_begun(place: DeltaGenerator, first_message: str | None) -> None:
-    """The row of a chat whose first message was just sent; drawn in full with the next run of the page."""
-    if first_message is None:
-        place.empty()
-    else:
-        place.html(f'<div class="chat-begun">{escape(title_from(first_message))}</div>')
+@st.fragment(key=actions.BEGUN)
+def _draw_begun() -> None:
+    """The row of a chat whose first message was just sent, until the list is read again."""
+    page = state.chat()
+    if page.view is None or page.view.messages or not page.turns:
+        return
+    chat, now = page.view.chat, format.now_utc()
+    title = title_from(page.turns[0].user_message.content)
+    _draw_row(ChatSummary(chat.id, title, chat.model_name, now, streaming=False), is_current=True)
 
 
 def _draw_list(search: str, current: UUID | None) -> None:

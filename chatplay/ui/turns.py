@@ -18,7 +18,7 @@ from chatplay.conversation import ChatView, MessageRecord, Turn
 from chatplay.errors import ChatplayError
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
 from chatplay.runtime import get_runtime
-from chatplay.ui import actions, composer, header, history, state, transcript
+from chatplay.ui import actions, composer, header, state, transcript
 from chatplay.ui.actions import TURN_SLOTS, turn_key
 from chatplay.ui.live import write_answer
 
@@ -45,17 +45,14 @@ class Places:
 
     performance: header.Place
     context: header.Place
-    begun: header.Place
     view: ChatView
     model: ModelInfo | None
     reserved: set[int] = field(default_factory=set)
 
     def draw(self) -> None:
-        """The figures of the last answer that is over, and the chat in the history once it has begun."""
+        """Both lines with the figures of the last answer that is over."""
         header.draw_performance(self.performance, *header.last_figures(_answers(self.view)))
         composer.draw_context(self.context, self.view, self.model)
-        turns = state.chat().turns
-        history.draw_begun(self.begun, turns[0].user_message.content if turns and not self.view.messages else None)
 
 
 def _answers(view: ChatView) -> tuple[MessageRecord, ...]:
