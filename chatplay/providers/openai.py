@@ -150,12 +150,13 @@ class OpenAIProvider:
         self, request: Request, caller: Caller, stack: contextlib.AsyncExitStack, patience: Patience
     ) -> tuple[Any, dict[str, object]]:
         """The response, its headers read, with the body that was sent; at most one try for each dialect."""
+        dialect = before = self._dialects.get(request.model) or dialect_of(request.model)
         while True:
-            dialect = self._dialects.get(request.model) or dialect_of(request.model)
             body = dialect.body(request)
             try:
                 context = self._create(messages=messages_of(request), **body)
                 response = await patience.wait(stack.enter_async_context(context))
+                self._keep(request.model, before, dialect)
                 return response, body
             except TimeoutError:
                 raise faults.silent(caller, patience.limit_sec, begun=False) from None
@@ -163,11 +164,15 @@ class OpenAIProvider:
                 learned = dialect.learn(faults.read_refusal(error.body, error.status_code), body)
                 if learned is None:
                     raise faults.from_sdk(error, caller) from None
-                self._dialects[request.model] = learned
-                for param in learned.refused - dialect.refused:
-                    self._on_learned(self._base_url, request.model, param)
+                dialect = learned
             except Exception as error:
                 raise faults.from_sdk(error, caller) from error
+
+    def _keep(self, model: str, before: Dialect, now: Dialect) -> None:
+        """What was learned, once it has helped."""
+        self._dialects[model] = now
+        for param in now.refused - before.refused:
+            self._on_learned(self._base_url, model, param)
 
     def _caller(self, model: str) -> Caller:
         secrets = (self._key, *(self._login or ()))

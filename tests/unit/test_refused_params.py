@@ -70,6 +70,22 @@ def test_several_refused_parameters_are_left_out_one_after_the_other(server):
     assert len(learned) == 2
 
 
+def test_nothing_is_learned_when_leaving_it_out_did_not_help(server):
+    server.default = refusing("Unsupported parameter: 'seed'", "seed")
+    learned = []
+
+    async def run():
+        provider = OpenAIProvider("lab", base_url=server.base_url, on_learned=lambda *news: learned.append(news))
+        try:
+            await anext(provider.stream(Request("m", (Message("user", "Hi"),), Params(seed=1))))
+        finally:
+            await provider.aclose()
+
+    with pytest.raises(ParameterRefused):
+        asyncio.run(run())
+    assert learned == []
+
+
 def test_value_out_of_bounds_is_the_persons_to_change_and_not_learned(server):
     server.script(refusing("Invalid 'temperature': must be less than or equal to 2.", "temperature"))
     with pytest.raises(ParameterRefused):
