@@ -8,111 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypeVar
 
+from chatplay.catalog_status import CatalogStatus, UpstreamStatus, for_role, reason_of, words_of
+from chatplay.catalog_view import (
+    Constraints,
+    ModelInfo,
+    Refused,
+    View,
+    constraints_of,
+    described,
+    engine_of,
+    model_info,
+    same_models,
+    same_server,
+)
 from chatplay.errors import BadInput, ConfigError, NotFound, ProviderUnreachable
-from chatplay.health import BreakerState, Health, Problem, Standing, check
-from chatplay.params import Range
-from chatplay.prices import Price
+from chatplay.health import Health, Standing, check
 from chatplay.providers.base import Provider
-from chatplay.providers.engines import detect_engine, openai_window
-from chatplay.providers.openai import Learned, Limits, ListedModel, OpenAIProvider
-from chatplay.providers.registry import EngineType, ModelSettings, Source, Upstream, list_effective, make_provider
+from chatplay.providers.openai import Learned, Limits, OpenAIProvider
+from chatplay.providers.registry import Upstream, list_effective, make_provider
 from chatplay.providers.safety import AddressPolicy
 
+__all__ = ["CatalogStatus", "Constraints", "ModelCatalog", "ModelInfo", "UpstreamStatus", "build_catalog"]
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
-Refused = Mapping[tuple[str, str], frozenset[str]]  # (base URL, model) -> parameters it takes none of
-Why = Literal["running", "nothing configured", "nothing for you", "all unhealthy", "database unreachable"]
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """One model at one upstream. None where nobody said.
-
-    `context_tokens` is the window it runs with, `max_context_tokens` the one it was made for. `refused_params`
-    have no effect: its server takes none of them.
-    """
-
-    name: str
-    upstream: str
-    provider: str
-    engine_type: EngineType
-    context_tokens: int | None = None
-    max_tokens_default: int = 512
-    supports_streaming: bool = True
-    supports_system_prompt: bool = True
-    ranges: Mapping[str, Range] = field(default_factory=dict)
-    roles: tuple[str, ...] = ()
-    price: Price | None = None
-    max_context_tokens: int | None = None
-    request_defaults: Mapping[str, Any] | None = None
-    refused_params: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Constraints:
-    """What clients are told of a model; the field names and the nulls are part of the contract."""
-
-    served_model_name: str
-    engine_type: str
-    task: str
-    context_size: int | None
-    max_model_len: int | None
-    max_tokens_default: int
-    request_defaults: Mapping[str, Any] | None
-    supports_streaming: bool
-    supports_system_prompt: bool
-
-
-@dataclass(frozen=True)
-class UpstreamStatus:
-    """How one upstream is, for people: no address, no key. `wait_sec` is above 0 while its breaker is open."""
-
-    name: str
-    source: Source
-    engine_type: EngineType
-    standing: Standing
-    breaker: BreakerState
-    wait_sec: float
-    models: tuple[ModelInfo, ...]
-    checked_at: datetime | None
-    healthy_at: datetime | None
-    latency_ms: float | None
-    problem: Problem | None
-
-    @property
-    def runs(self) -> bool:
-        return self.standing in ("healthy", "not checked yet") and self.breaker != "open"
-
-
-@dataclass(frozen=True)
-class CatalogStatus:
-    """Why models run or not: `message` says what is so, `cure` what to do. `polled_at`: the last whole round."""
-
-    why: Why
-    message: str
-    cure: str
-    polled_at: datetime | None
-    upstreams: tuple[UpstreamStatus, ...]
-
-
-@dataclass(frozen=True)
-class _View:
-    """All that readers see, replaced at once."""
-
-    upstreams: tuple[Upstream, ...]
-    providers: Mapping[str, Provider]
-    since: Mapping[str, datetime]  # when each upstream became known here
-    health: Mapping[str, Health] = field(default_factory=dict)
-    refused: Refused = field(default_factory=dict)
-    models_of: Mapping[str, tuple[ModelInfo, ...]] = field(default_factory=dict)
-    models: tuple[ModelInfo, ...] = ()
-    polled_at: datetime | None = None
-    database: bool = True
 
 
 def _utc_now() -> datetime:
@@ -142,7 +63,7 @@ class ModelCatalog:
         self.on_learned: Learned | None = None
         effective = list_effective(upstreams)
         since = dict.fromkeys((upstream.name for upstream in effective), clock())
-        self._view = _described(_View(effective, dict(providers), since))
+        self._view = described(View(effective, dict(providers), since))
 
     # ---- what people may choose ----------------------------------------------------------------
 
@@ -179,7 +100,7 @@ class ModelCatalog:
             if (info.name, info.upstream) == (model, upstream):
                 return info
         known = next((candidate for candidate in view.upstreams if candidate.name == upstream), None)
-        return _info(view, known, model) if known else None
+        return model_info(view, known, model) if known else None
 
     def override(self, provider_name: str | None, *, dev: bool, role: str) -> ModelInfo | None:
         """The first model of the upstream that `?provider=` names; None without a name or without the
@@ -219,21 +140,8 @@ class ModelCatalog:
         )
 
     def constraints(self, info: ModelInfo) -> Constraints:
-        """A window the server fixes with the model is `max_model_len`; one chosen when it was loaded is also
-        `context_size`.
-        """
-        chosen = info.engine_type in ("llama.cpp", "ollama", "lm-studio")
-        return Constraints(
-            served_model_name=info.name,
-            engine_type=info.engine_type,
-            task="generate",
-            context_size=info.context_tokens if chosen else None,
-            max_model_len=info.context_tokens or info.max_context_tokens,
-            max_tokens_default=info.max_tokens_default,
-            request_defaults=info.request_defaults,
-            supports_streaming=info.supports_streaming,
-            supports_system_prompt=info.supports_system_prompt,
-        )
+        """What clients are told of a model."""
+        return constraints_of(info)
 
     # ---- how it is -----------------------------------------------------------------------------
 
@@ -250,10 +158,10 @@ class ModelCatalog:
     def status(self, role: str) -> CatalogStatus:
         """Why models run for `role` or not, with the upstreams that have one for it."""
         view, now = self._view, self.now()
-        found = [_for_role(view, self._status(view, upstream, now), upstream, role) for upstream in view.upstreams]
+        found = [for_role(view, self._status(view, upstream, now), upstream, role) for upstream in view.upstreams]
         open_to_role = tuple(status for status in found if status is not None)
-        why = _why(view, open_to_role)
-        message, cure = _words(why, open_to_role)
+        why = reason_of(view, open_to_role)
+        message, cure = words_of(why, open_to_role)
         return CatalogStatus(why, message, cure, view.polled_at, open_to_role)
 
     def now(self) -> datetime:
@@ -278,8 +186,8 @@ class ModelCatalog:
     def set_health(self, news: Mapping[str, Health]) -> None:
         """What was found out; upstreams not named stay as they were."""
         view = self._view
-        other = {name for name, health in news.items() if not _same_models(view.health.get(name), health)}
-        self._view = _described(replace(view, health={**view.health, **news}), other)
+        other = {name for name, health in news.items() if not same_models(view.health.get(name), health)}
+        self._view = described(replace(view, health={**view.health, **news}), other)
 
     def set_polled(self, polled_at: datetime | None, *, database: bool) -> None:
         """When the last round ended, and whether the database that all processes share can be reached."""
@@ -287,7 +195,7 @@ class ModelCatalog:
 
     def set_refused(self, refused: Refused) -> None:
         """The parameters that servers take none of, as all processes have learned."""
-        self._view = _described(replace(self._view, refused=refused))
+        self._view = described(replace(self._view, refused=refused))
         for provider in self._view.providers.values():
             if isinstance(provider, OpenAIProvider):
                 for (base_url, model), params in refused.items():
@@ -298,7 +206,7 @@ class ModelCatalog:
         """A provider was told that `param` is not taken for `model`."""
         refused = self._view.refused
         known = refused.get((base_url, model), frozenset()) | {param}
-        self._view = _described(replace(self._view, refused={**refused, (base_url, model): known}))
+        self._view = described(replace(self._view, refused={**refused, (base_url, model): known}))
         _log.info("%s takes no %s; it is not sent there any more", model, param)
         if self.on_learned is not None:
             self.on_learned(base_url, model, param)
@@ -316,10 +224,10 @@ class ModelCatalog:
                 kept.append(upstream)
                 providers[upstream.name] = provider
         self._retired += [old for name, old in view.providers.items() if providers.get(name) is not old]
-        same = {new.name for new in kept if _same_server(before.get(new.name), new)}
+        same = {new.name for new in kept if same_server(before.get(new.name), new)}
         since = {one.name: view.since[one.name] if one.name in same else self._clock() for one in kept}
         health = {name: health for name, health in view.health.items() if name in same}
-        self._view = _described(replace(view, upstreams=tuple(kept), providers=providers, since=since, health=health))
+        self._view = described(replace(view, upstreams=tuple(kept), providers=providers, since=since, health=health))
         self.set_refused(view.refused)
 
     async def refresh(self, limit_sec: float = 10.0) -> None:
@@ -348,12 +256,12 @@ class ModelCatalog:
             _log.warning("upstream %s is left out: %s", upstream.name, error)
             return None
 
-    def _status(self, view: _View, upstream: Upstream, now: datetime) -> UpstreamStatus:
+    def _status(self, view: View, upstream: Upstream, now: datetime) -> UpstreamStatus:
         health = view.health.get(upstream.name, Health())
         return UpstreamStatus(
             name=upstream.name,
             source=upstream.source,
-            engine_type=_engine(view, upstream),
+            engine_type=engine_of(view, upstream),
             standing=self._standing(upstream, health, view.since[upstream.name], now),
             breaker=health.breaker.state(now),
             wait_sec=health.breaker.wait_sec(now),
@@ -389,140 +297,6 @@ def build_catalog(
     known = list_effective(upstreams)
     catalog = ModelCatalog(known, {upstream.name: make(upstream) for upstream in known}, ttl_sec=ttl_sec, make=make)
     return catalog
-
-
-# ---- models ------------------------------------------------------------------------------------
-
-
-def _same_server(before: Upstream | None, now: Upstream) -> bool:
-    """Whether what is known of the one holds for the other."""
-    if before is None:
-        return False
-    return (before.address, before.api_key, before.engine_type) == (now.address, now.api_key, now.engine_type)
-
-
-def _described(view: _View, changed: Collection[str] | None = None) -> _View:
-    """The view with its models described anew: those of all upstreams, or only of the `changed` ones."""
-    if changed is not None and not changed:
-        return view
-    models_of = dict(view.models_of) if changed is not None else {}
-    for upstream in view.upstreams:
-        if changed is None or upstream.name in changed:
-            models_of[upstream.name] = tuple(_info(view, upstream, name) for name in _names(view, upstream))
-    models = tuple(info for upstream in view.upstreams for info in models_of[upstream.name])
-    return replace(view, models_of=models_of, models=models)
-
-
-def _same_models(before: Health | None, now: Health) -> bool:
-    return before is not None and (before.engine_type, before.models) == (now.engine_type, now.models)
-
-
-def _names(view: _View, upstream: Upstream) -> list[str]:
-    """The names offered, the default first: of the allowed ones those that are there, else all that are there."""
-    listed = _listed(view, upstream)
-    everything_listed = listed is not None and _engine(view, upstream) != "openai"
-    names = list(upstream.allowed_models or listed or ())
-    default = upstream.default_model
-    # OpenAI's own list may leave out aliases; any other server's list is all that it can answer with.
-    if default and not (everything_listed and default not in (listed or ())):
-        names = [default, *(name for name in names if name != default)]
-    return [name for name in names if name in listed] if listed is not None and everything_listed else names
-
-
-def _listed(view: _View, upstream: Upstream) -> Mapping[str, ListedModel] | None:
-    models = view.health.get(upstream.name, Health()).models
-    return None if models is None else {model.name: model for model in models}
-
-
-def _engine(view: _View, upstream: Upstream) -> EngineType:
-    if upstream.kind != "openai":
-        return upstream.kind
-    found = view.health.get(upstream.name, Health()).engine_type
-    return upstream.engine_type or found or detect_engine(upstream.address, ())
-
-
-def _info(view: _View, upstream: Upstream, name: str) -> ModelInfo:
-    own, engine = upstream.per_model.get(name, ModelSettings()), _engine(view, upstream)
-    listed = (_listed(view, upstream) or {}).get(name)
-    window = _first(own.context_tokens, upstream.context_tokens, listed.context_tokens if listed else None)
-    return ModelInfo(
-        name=name,
-        upstream=upstream.name,
-        provider=upstream.kind,
-        engine_type=engine,
-        context_tokens=openai_window(name) if window is None and engine == "openai" else window,
-        max_tokens_default=_first(own.max_tokens_default, upstream.max_tokens_default) or 512,
-        supports_streaming=_first(own.supports_streaming, upstream.supports_streaming) is not False,
-        supports_system_prompt=_first(own.supports_system_prompt, upstream.supports_system_prompt) is not False,
-        ranges={**upstream.ranges, **(own.ranges or {})},
-        roles=upstream.roles if own.roles is None else own.roles,
-        price=_first(own.price, upstream.price),
-        max_context_tokens=listed.max_context_tokens if listed else None,
-        request_defaults=_first(own.request_defaults, upstream.request_defaults),
-        refused_params=_refused(view, upstream, name),
-    )
-
-
-def _refused(view: _View, upstream: Upstream, name: str) -> tuple[str, ...]:
-    provider = view.providers.get(upstream.name)
-    base_url = provider.base_url if isinstance(provider, OpenAIProvider) else ""
-    return tuple(sorted(view.refused.get((base_url, name), ())))
-
-
-def _first(*values: T | None) -> T | None:
-    return next((value for value in values if value is not None), None)
-
-
-# ---- words -------------------------------------------------------------------------------------
-
-
-def _for_role(view: _View, status: UpstreamStatus, upstream: Upstream, role: str) -> UpstreamStatus | None:
-    """The status with the models open to `role`; None when nothing there ever is."""
-    models = tuple(info for info in view.models if info.upstream == upstream.name and role in info.roles)
-    return replace(status, models=models) if models or role in upstream.roles else None
-
-
-def _why(view: _View, found: tuple[UpstreamStatus, ...]) -> Why:
-    if not view.database:
-        return "database unreachable"
-    if any(status.runs and status.models for status in found):
-        return "running"
-    if not view.upstreams:
-        return "nothing configured"
-    return "all unhealthy" if found else "nothing for you"
-
-
-def _words(why: Why, found: tuple[UpstreamStatus, ...]) -> tuple[str, str]:
-    """What is so and what to do."""
-    if why == "running":
-        count = sum(len(status.models) for status in found if status.runs)
-        return f"{count} {'model runs' if count == 1 else 'models run'}.", ""
-    if why == "database unreachable":
-        return (
-            "The database cannot be reached, so nobody knows which models run.",
-            "The models may be well. An administrator can look with `make status`; this page comes back by itself.",
-        )
-    if why == "nothing configured":
-        return (
-            "No model server is configured.",
-            "An administrator adds one on the Models page, in models.toml or with the OPENAI_ variables.",
-        )
-    if why == "nothing for you":
-        return "No model is open to you.", "Ask an administrator to let your role use one."
-    return "No model is running: " + " ".join(_reason(status) for status in found), _WAIT
-
-
-_WAIT = "A model that was just started shows up within 15 to 30 seconds; the Models page says what to do."
-
-
-def _reason(status: UpstreamStatus) -> str:
-    if status.problem is not None:
-        return f"{status.name}: {status.problem.message}"
-    if status.breaker == "open":
-        return f"{status.name}: It failed several times in a row and is left alone for {status.wait_sec:.0f} seconds."
-    if status.standing == "stale":
-        return f"{status.name}: It has not been checked for a while."
-    return f"{status.name}: It has no model loaded."
 
 
 def _shown(name: str) -> str:

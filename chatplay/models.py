@@ -9,6 +9,7 @@ from typing import Any
 
 from chatplay.catalog import ModelCatalog, build_catalog
 from chatplay.health import Breaker
+from chatplay.health_book import HealthBook
 from chatplay.keybox import KeyBox
 from chatplay.polling import HealthPoller, Pace
 from chatplay.providers.models_file import read_models_file
@@ -66,12 +67,11 @@ def assemble_models(settings: Settings, store: Store, *, environ: Mapping[str, s
     catalog = build_catalog(configured, limits, policy=policy, ttl_sec=settings.health_check_ttl_sec)
     keybox = KeyBox(settings.data_dir / _KEY_FILE)
     roster = Roster(configured, keybox=keybox, environ=environ, policy=policy)
+    breaker = Breaker(settings.cb_failure_threshold, settings.cb_cooldown_sec)
     health = HealthPoller(
         catalog=catalog,
-        store=store,
-        load=roster.load,
+        book=HealthBook(store, load=roster.load, breaker=breaker),
         pace=Pace(settings.health_poll_sec, min(settings.health_poll_sec, _LONGEST_CHECK_SEC)),
-        breaker=Breaker(settings.cb_failure_threshold, settings.cb_cooldown_sec),
         check_path=settings.health_check_path,
     )
     return Models(catalog, health, roster, keybox, limits, store)

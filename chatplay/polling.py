@@ -12,9 +12,8 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-from uuid import uuid4
 
 from chatplay.catalog import ModelCatalog
 from chatplay.errors import (
@@ -27,22 +26,17 @@ from chatplay.errors import (
     StoreError,
     StreamCut,
 )
-from chatplay.health import Breaker, CheckResult, Health, Problem, check
-from chatplay.providers.openai import ListedModel
-from chatplay.providers.registry import ENGINES, Upstream
-from chatplay.store import Connection, Store
-from db import health as health_rows
-from db import upstreams as upstream_rows
-from db.health import HealthRow, State
+from chatplay.health import CheckResult, Health, check
+from chatplay.health_book import NOTHING_SEEN, HealthBook, News
+from chatplay.providers.registry import Upstream
+from db.health import HealthRow
 from db.upstreams import RefusedParam
 
 _log = logging.getLogger(__name__)
 _JITTER = 0.1
-_NOTHING_SEEN = (-1, -1)
 # Failures that say something about the server; the others are about the request.
 _SERVER_FAULTS = (ProviderUnreachable, ProviderSilent, ProviderAuthFailed, ProviderBadAnswer, StreamCut)
 T = TypeVar("T")
-Load = Callable[[Connection], tuple[Upstream, ...]]
 
 
 @dataclass(frozen=True)
@@ -52,44 +46,28 @@ class Pace:
     poll_sec: float = 15.0
     check_sec: float = 10.0
     watch_sec: float = 1.0
-    lease_sec: float = 5.0
-
-
-@dataclass(frozen=True)
-class _News:
-    """What the database told in one look; None where nothing has changed."""
-
-    state: State
-    upstreams: tuple[Upstream, ...] | None
-    refused: list[RefusedParam]
-    health: list[HealthRow] | None
 
 
 class HealthPoller:
-    """See the module. `load` reads the upstreams; `breaker` has the threshold and cooldown to use."""
+    """See the module. `check_path` must answer too where it is set."""
 
     def __init__(
         self,
         *,
         catalog: ModelCatalog,
-        store: Store,
-        load: Load,
+        book: HealthBook,
         pace: Pace,
-        breaker: Breaker,
         check_path: str | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self.process = uuid4()
         self._catalog = catalog
-        self._store = store
-        self._load = load
+        self._book = book
         self._pace = pace
-        self._breaker = breaker
         self._check_path = check_path
         self._sleep = sleep
         self._draw = draw
-        self._seen = _NOTHING_SEEN  # revisions of registry and health
+        self._seen = NOTHING_SEEN  # revisions of registry and health
         self._leads = asyncio.Event()
         # Threads of its own: a database that hangs must not hold up the end of an answer.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="health")
@@ -119,13 +97,12 @@ class HealthPoller:
     def release(self) -> None:
         """Gives the lease back, so that another process need not wait for it to run out."""
         self._threads.shutdown(cancel_futures=True)
-        with suppress(StoreError), self._store.transaction() as conn:
-            health_rows.release_lease(conn, process=self.process)
+        self._book.release()
 
     async def watch_once(self) -> None:
         """Renew or take the lease, and apply what other processes have written."""
         try:
-            news = await self._in_thread(self._read)
+            news = await self._in_thread(self._book.read, self._seen)
         except StoreError as error:
             self._leads.clear()
             self._catalog.set_polled(None, database=False)
@@ -139,7 +116,7 @@ class HealthPoller:
         asked = [upstream for upstream in self._catalog.upstreams if upstream.kind == "openai"]
         await asyncio.gather(*(self._check(upstream) for upstream in asked))
         with suppress(StoreError):
-            await self._in_thread(self._save_polled)
+            await self._in_thread(self._book.save_polled)
             self._catalog.set_polled(self._catalog.now(), database=True)
 
     def note_call(self, upstream_name: str, error: ChatplayError | None) -> None:
@@ -204,7 +181,7 @@ class HealthPoller:
 
     async def _keep(self, upstream: Upstream, before: Health, result: CheckResult) -> None:
         try:
-            after = await self._in_thread(self._save_check, upstream, result)
+            after = await self._in_thread(self._book.save_check, upstream, result)
         except StoreError:
             after = before.after_check(result, self._catalog.now())
         self._set(upstream, after)
@@ -213,7 +190,7 @@ class HealthPoller:
         """Counts the call for the breaker, and looks at once whether the server is as it was thought to be."""
         before = self._catalog.health_of(upstream.name)
         try:
-            after = await self._in_thread(self._save_call, upstream, well)
+            after = await self._in_thread(self._book.save_call, upstream, well)
         except StoreError:
             after = replace(before, breaker=before.breaker.after_call(well, self._catalog.now()))
         self._set(upstream, after)
@@ -228,58 +205,21 @@ class HealthPoller:
     def _find(self, name: str) -> Upstream | None:
         return next((one for one in self._catalog.upstreams if one.name == name and one.kind == "openai"), None)
 
-    # ---- database, on threads ------------------------------------------------------------------
+    # ---- the database --------------------------------------------------------------------------
 
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-
-    def _read(self) -> _News:
-        with self._store.transaction() as conn:
-            state = health_rows.watch(conn, process=self.process, lease_sec=self._pace.lease_sec)
-            registry_seen, health_seen = self._seen
-            new_registry = state.registry_revision != registry_seen
-            new_health = new_registry or state.health_revision != health_seen
-            return _News(
-                state,
-                upstreams=self._load(conn) if new_registry else None,
-                refused=upstream_rows.list_refused_params(conn) if new_registry else [],
-                health=health_rows.list_health(conn) if new_health else None,
-            )
-
-    def _save_check(self, upstream: Upstream, result: CheckResult) -> Health:
-        with self._store.transaction() as conn:
-            row, now = health_rows.lock_health(conn, upstream=upstream.name, base_url=upstream.address)
-            after = self._health(row).after_check(result, now)
-            health_rows.save_health(conn, row=_row(upstream, after))
-            health_rows.add_check(conn, upstream=upstream.name, healthy=result.healthy, latency_ms=result.latency_ms)
-        return after
-
-    def _save_call(self, upstream: Upstream, well: bool) -> Health:
-        with self._store.transaction() as conn:
-            row, now = health_rows.lock_health(conn, upstream=upstream.name, base_url=upstream.address)
-            before = self._health(row)
-            after = replace(before, breaker=before.breaker.after_call(well, now))
-            health_rows.save_health(conn, row=_row(upstream, after))
-        return after
-
-    def _save_polled(self) -> None:
-        with self._store.transaction() as conn:
-            health_rows.note_polled(conn)
 
     def _note_learned(self, base_url: str, model: str, param: str) -> None:
         self._start(self._keep_learned(RefusedParam(base_url, model, param)))
 
     async def _keep_learned(self, refused: RefusedParam) -> None:
-        def save() -> None:
-            with self._store.transaction() as conn:
-                upstream_rows.add_refused_params(conn, refused=[refused])
-
         with suppress(StoreError):
-            await self._in_thread(save)
+            await self._in_thread(self._book.save_learned, refused)
 
     # ---- rows and values -----------------------------------------------------------------------
 
-    def _apply(self, news: _News) -> None:
+    def _apply(self, news: News) -> None:
         self._catalog.set_time(news.state.now)
         if news.upstreams is not None:
             self._catalog.set_upstreams(news.upstreams)
@@ -287,7 +227,7 @@ class HealthPoller:
         if news.health is not None:
             self._catalog.set_health(self._newer(news.health))
         self._catalog.set_polled(news.state.polled_at, database=True)
-        if news.upstreams is not None and news.state.leads and self._seen != _NOTHING_SEEN:
+        if news.upstreams is not None and news.state.leads and self._seen != NOTHING_SEEN:
             self._check_new()
         self._seen = (news.state.registry_revision, news.state.health_revision)
 
@@ -299,7 +239,7 @@ class HealthPoller:
             here = self._catalog.health_of(row.upstream).checked_at
             late = here is not None and (row.checked_at is None or row.checked_at < here)
             if addresses.get(row.upstream) == row.base_url and not late:
-                found[row.upstream] = self._health(row)
+                found[row.upstream] = self._book.health_of(row)
         return found
 
     def _check_new(self) -> None:
@@ -307,44 +247,6 @@ class HealthPoller:
         for upstream in self._catalog.upstreams:
             if upstream.kind == "openai" and self._catalog.health_of(upstream.name).checked_at is None:
                 self._start(self._check(upstream))
-
-    def _health(self, row: HealthRow) -> Health:
-        found = None if row.checked_at is None else tuple(ListedModel(**model) for model in row.models)
-        return Health(
-            checked_at=row.checked_at,
-            healthy=row.healthy,
-            engine_type=next((engine for engine in ENGINES if engine == row.engine_type), None),
-            models=found if found or row.healthy_at is not None else None,
-            latency_ms=row.latency_ms,
-            problem=Problem(row.problem_code, row.problem or "", row.cure or "") if row.problem_code else None,
-            breaker=replace(
-                self._breaker,
-                failed_checks=row.failed_checks,
-                failed_calls=row.failed_calls,
-                opened_at=row.opened_at,
-            ),
-            healthy_at=row.healthy_at,
-        )
-
-
-def _row(upstream: Upstream, health: Health) -> HealthRow:
-    problem = health.problem
-    return HealthRow(
-        upstream=upstream.name,
-        base_url=upstream.address,
-        checked_at=health.checked_at,
-        healthy=health.healthy,
-        engine_type=health.engine_type,
-        models=tuple(asdict(model) for model in health.models or ()),
-        latency_ms=health.latency_ms,
-        problem_code=problem.code if problem else None,
-        problem=problem.message if problem else None,
-        cure=problem.cure if problem else None,
-        failed_checks=health.breaker.failed_checks,
-        failed_calls=health.breaker.failed_calls,
-        opened_at=health.breaker.opened_at,
-        healthy_at=health.healthy_at,
-    )
 
 
 def _by_model(refused: list[RefusedParam]) -> Mapping[tuple[str, str], frozenset[str]]:

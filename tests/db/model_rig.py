@@ -32,7 +32,7 @@ ADMIN = Person(
     last_sign_in_at=None,
 )
 ANALYST = replace(ADMIN, id=2, username="ana", role="analyst")
-PACE = Pace(poll_sec=0.2, check_sec=1.0, watch_sec=0.02, lease_sec=0.3)
+PACE = Pace(poll_sec=0.2, check_sec=1.0, watch_sec=0.02)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def models_of(url: str, folder: Path, *, breaker: Breaker | None = None, **setti
     given = Settings(data_dir=folder, demo_models=False, connect_timeout_sec=1, **settings)
     models = assemble_models(given, store, environ={"LAB_API_KEY": "sk-from-variable"})
     models.health._pace = PACE
-    models.health._breaker = breaker or models.health._breaker
+    book = models.health._book
+    book.lease_sec, book.breaker = 0.3, breaker or book.breaker
     return Watcher(models, store)
 
 

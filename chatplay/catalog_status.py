@@ -1,0 +1,94 @@
+"""Why models run or not, in words: nothing configured, none well, none open to a role, or nobody knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from chatplay.catalog_view import ModelInfo, View
+from chatplay.health import BreakerState, Problem, Standing
+from chatplay.providers.registry import EngineType, Source, Upstream
+
+Why = Literal["running", "nothing configured", "nothing for you", "all unhealthy", "database unreachable"]
+
+
+@dataclass(frozen=True)
+class UpstreamStatus:
+    """How one upstream is, for people: no address, no key. `wait_sec` is above 0 while its breaker is open."""
+
+    name: str
+    source: Source
+    engine_type: EngineType
+    standing: Standing
+    breaker: BreakerState
+    wait_sec: float
+    models: tuple[ModelInfo, ...]
+    checked_at: datetime | None
+    healthy_at: datetime | None
+    latency_ms: float | None
+    problem: Problem | None
+
+    @property
+    def runs(self) -> bool:
+        return self.standing in ("healthy", "not checked yet") and self.breaker != "open"
+
+
+@dataclass(frozen=True)
+class CatalogStatus:
+    """Why models run or not: `message` says what is so, `cure` what to do. `polled_at`: the last whole round."""
+
+    why: Why
+    message: str
+    cure: str
+    polled_at: datetime | None
+    upstreams: tuple[UpstreamStatus, ...]
+
+
+def for_role(view: View, status: UpstreamStatus, upstream: Upstream, role: str) -> UpstreamStatus | None:
+    """The status with the models open to `role`; None when nothing there ever is."""
+    models = tuple(info for info in view.models if info.upstream == upstream.name and role in info.roles)
+    return replace(status, models=models) if models or role in upstream.roles else None
+
+
+def reason_of(view: View, found: tuple[UpstreamStatus, ...]) -> Why:
+    if not view.database:
+        return "database unreachable"
+    if any(status.runs and status.models for status in found):
+        return "running"
+    if not view.upstreams:
+        return "nothing configured"
+    return "all unhealthy" if found else "nothing for you"
+
+
+def words_of(why: Why, found: tuple[UpstreamStatus, ...]) -> tuple[str, str]:
+    """What is so and what to do."""
+    if why == "running":
+        count = sum(len(status.models) for status in found if status.runs)
+        return f"{count} {'model runs' if count == 1 else 'models run'}.", ""
+    if why == "database unreachable":
+        return (
+            "The database cannot be reached, so nobody knows which models run.",
+            "The models may be well. An administrator can look with `make status`; this page comes back by itself.",
+        )
+    if why == "nothing configured":
+        return (
+            "No model server is configured.",
+            "An administrator adds one on the Models page, in models.toml or with the OPENAI_ variables.",
+        )
+    if why == "nothing for you":
+        return "No model is open to you.", "Ask an administrator to let your role use one."
+    return "No model is running: " + " ".join(_reason(status) for status in found), _WAIT
+
+
+_WAIT = "A model that was just started shows up within 15 to 30 seconds; the Models page says what to do."
+
+
+def _reason(status: UpstreamStatus) -> str:
+    if status.problem is not None:
+        return f"{status.name}: {status.problem.message}"
+    if status.breaker == "open":
+        return f"{status.name}: It failed several times in a row and is left alone for {status.wait_sec:.0f} seconds."
+    if status.standing == "stale":
+        return f"{status.name}: It has not been checked for a while."
+    return f"{status.name}: It has no model loaded."
