@@ -82,7 +82,6 @@ def environment_for(upstream: Upstream, **more: str) -> dict[str, str]:
         "OPENAI_BASE_URL": upstream.base_url,
         "LOG_LEVEL": "DEBUG",
         "HEALTH_POLL_SEC": "3",
-        "CB_FAILURE_THRESHOLD": "1000",  # scripted faults must not take the server from the tests after them
         "CB_FAILURE_THRESHOLD": "1000",  # faults are scripted in a row
         **more,
     }
