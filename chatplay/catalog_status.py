@@ -91,4 +91,6 @@ def _reason(status: UpstreamStatus) -> str:
         return f"{status.name}: It failed several times in a row and is left alone for {status.wait_sec:.0f} seconds."
     if status.standing == "stale":
         return f"{status.name}: It has not been checked for a while."
+    if status.standing == "not checked yet":
+        return f"{status.name}: It is being asked for the first time."
     return f"{status.name}: It has no model loaded."

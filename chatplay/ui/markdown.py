@@ -37,6 +37,7 @@ _DELIMITER_ROW = re.compile(r"[\s>]*(?=[^-]*-)(?=-*[\s|:])[\s|:-]+\Z")
 _SPECIAL = re.compile(r"[`\\!\[\]<>~:&${}]|-(?=[->])|(?<![^\W_])(?:https?://|www\.)", re.IGNORECASE)
 _FENCE_LINE = re.compile(r"(?P<head>.*?(?:`{3,}|~{3,}))(?P<info>.*)\Z")
 _LANGUAGE = re.compile(r"[A-Za-z0-9_+#.][A-Za-z0-9_+#.-]{0,40}\Z")
+_CODE = re.compile(r"((?<!`)`[^`\n]+`(?!`))")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
@@ -295,6 +296,11 @@ def plain_markdown(text: str) -> str:
     """`text` as Markdown that shows every character as typed; for labels and for prompts folded among answers."""
     lines = ("".join(map(_plain_char, line)) for line in text.replace("\r\n", "\n").split("\n"))
     return "  \n".join(line.replace("  ", "\u00a0 ") for line in lines)
+
+
+def message_markdown(text: str) -> str:
+    """A message of ours as Markdown: code spans on one line stay, every other character shows as written."""
+    return "".join(part if number % 2 else plain_markdown(part) for number, part in enumerate(_CODE.split(text)))
 
 
 def _plain_char(char: str) -> str:

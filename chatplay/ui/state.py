@@ -14,12 +14,14 @@ import streamlit as st
 from chatplay.auth.person import Person
 from chatplay.conversation import ChatView, MessageRecord, Turn
 from chatplay.errors import ChatplayError
+from chatplay.offers import Offer
 
 COMPOSER = "chat_composer"
 SEARCH = "chat_search"
 MODEL = "chat_model"
 _PERSON = "person"
 _CHAT = "chat_state"
+_MODELS = "models_state"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,18 @@ class ChatState:
         self.request_key = uuid4()
 
 
+@dataclass
+class ModelsState:
+    """What one browser tab knows of its Models page between two runs.
+
+    `dialog` stays until it is closed, so that a run of the whole page draws it again: its name, and the server's id.
+    """
+
+    dialog: tuple[str, int | None] | None = None
+    form: Any = None  # of the dialog that is open
+    offers: list[Offer] | None = None  # None: not looked for yet
+
+
 def set_person(person: Person) -> None:
     """Called by the frame in every full run, once the gate has let `person` in."""
     st.session_state[_PERSON] = person
@@ -81,6 +95,13 @@ def chat() -> ChatState:
     if _CHAT not in st.session_state:
         st.session_state[_CHAT] = ChatState()
     return cast(ChatState, st.session_state[_CHAT])
+
+
+def models() -> ModelsState:
+    """The Models page's state of this tab."""
+    if _MODELS not in st.session_state:
+        st.session_state[_MODELS] = ModelsState()
+    return cast(ModelsState, st.session_state[_MODELS])
 
 
 def param_key(name: str) -> str:

@@ -1,0 +1,120 @@
+"""The upper part of the Models page, for everyone: counts, why nothing runs if nothing does, a card per server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import streamlit as st
+
+from chatplay.auth import gate
+from chatplay.auth.person import Person
+from chatplay.catalog import CatalogStatus
+from chatplay.errors import ChatplayError, StoreError
+from chatplay.runtime import get_runtime
+from chatplay.ui import format as fmt
+from chatplay.ui import models_card, state
+from chatplay.ui.markdown import message_markdown
+from chatplay.ui.people import viewer_zone
+from chatplay.upstreams import UpstreamService
+from db.health import Day
+
+REFRESH_SEC = 5.0
+_COLUMNS = 2
+
+
+@st.fragment(run_every=REFRESH_SEC, key="models_board")
+def draw() -> None:
+    """Draws itself anew every few seconds, and nothing else of the page."""
+    person, runtime = state.person(), get_runtime()
+    head = st.container(key="models_head", horizontal=True, vertical_alignment="bottom", gap="large")
+    refused = _refresh(head) if person.is_administrator else None
+    status = runtime.catalog.status(person.role)
+    _draw_counts(head, status, person)
+    if refused is not None:
+        st.error(message_markdown(str(refused)), icon=":material/error:")
+    if status.why != "running":
+        draw_nothing_runs(status)
+    if status.why != "database unreachable":
+        _draw_cards(status, _days(runtime.upstreams, status.polled_at), person)
+
+
+def _refresh(head: st.delta_generator.DeltaGenerator) -> ChatplayError | None:
+    """The button, and the wait until every server was asked; the error of an attempt that failed."""
+    with head:
+        pressed = st.button("Refresh", icon=":material/refresh:", key="models_refresh")
+    if not pressed:
+        return None
+    try:
+        with st.spinner("Asking every model server, 10 seconds at most", show_time=True):
+            get_runtime().upstreams.refresh_now(actor=gate.recheck())
+    except ChatplayError as error:
+        return error
+    return None
+
+
+def _draw_counts(head: st.delta_generator.DeltaGenerator, status: CatalogStatus, person: Person) -> None:
+    known = status.why != "database unreachable"
+    running = [one for one in status.upstreams if one.runs and known]
+    models = sum(len(one.models) for one in status.upstreams)
+    now, tz = get_runtime().catalog.now(), viewer_zone(person)
+    with head:
+        for label, value in (
+            ("Models running", f"{sum(len(one.models) for one in running)} of {models}" if known else fmt.UNKNOWN),
+            ("Servers well", f"{len(running)} of {len(status.upstreams)}" if known else fmt.UNKNOWN),
+        ):
+            st.metric(label, value, width="content")
+        st.metric(
+            "Last check of all",
+            fmt.ago(status.polled_at, now=now, tz=tz),
+            help=fmt.exact(status.polled_at, tz=tz) if status.polled_at else None,
+            width="content",
+        )
+
+
+def draw_nothing_runs(status: CatalogStatus) -> None:
+    """ "No models running" with the one reason that holds, and what to do."""
+    message, cure = status.message, status.cure
+    if status.why == "all unhealthy":  # the cards below name each one's reason
+        count = len(status.upstreams)
+        message = f"{'The one model server is' if count == 1 else f'All {count} model servers are'} not ready."
+        cure = "Each card says why and what to do. A model that was just started shows up within 15 to 30 seconds."
+    box, icon = (st.error, ":material/error:")
+    if status.why == "all unhealthy" and all(one.standing == "not checked yet" for one in status.upstreams):
+        box, icon = (st.info, ":material/hourglass_empty:")
+        message, cure = (
+            "The model servers are being asked for the first time.",
+            "This page shows what they say at once.",
+        )
+    elif status.why in ("nothing configured", "nothing for you"):
+        box, icon = (st.info, ":material/info:")
+    elif status.why == "database unreachable":
+        icon = ":material/database_off:"
+    st.subheader("No models running", anchor=False)
+    box(f"**{message_markdown(message)}** {message_markdown(cure)}", icon=icon)
+
+
+def _draw_cards(status: CatalogStatus, days: Mapping[str, Day], person: Person) -> None:
+    now, tz = get_runtime().catalog.now(), viewer_zone(person)
+    for start in range(0, len(status.upstreams), _COLUMNS):
+        pair = status.upstreams[start : start + _COLUMNS]
+        for column, upstream in zip(st.columns(_COLUMNS), pair, strict=False):
+            with column:
+                models_card.draw(upstream, days.get(upstream.name), person, now=now, tz=tz)
+
+
+def _days(service: UpstreamService, polled_at: datetime | None) -> Mapping[str, Day]:
+    """By upstream; empty while nobody can say. Read once after each round of checks, for all viewers."""
+    try:
+        return _read_days(service) if polled_at is None else _days_after(service, polled_at)
+    except StoreError:
+        return {}
+
+
+@st.cache_data(max_entries=4, ttl=60, show_spinner=False)
+def _days_after(_service: UpstreamService, polled_at: datetime) -> dict[str, Day]:
+    return _read_days(_service)
+
+
+def _read_days(service: UpstreamService) -> dict[str, Day]:
+    return {day.upstream: day for day in service.list_days()}

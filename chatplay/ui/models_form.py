@@ -1,0 +1,409 @@
+"""The form that describes a model server: drawn from a stored one, a found one or nothing; errors at their field.
+
+Values are put into the fields once, when the form opens. The key is not among them: it only ever goes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from chatplay.auth import gate
+from chatplay.errors import BadInput, ChatplayError, Conflict
+from chatplay.health import CheckResult
+from chatplay.offers import Offer
+from chatplay.params import SPECS, Range, Spec
+from chatplay.prices import Price
+from chatplay.providers.registry import ENGINES, ROLES, ModelSettings, Upstream
+from chatplay.roster import Entry
+from chatplay.runtime import get_runtime
+from chatplay.ui import format as fmt
+from chatplay.ui import state
+from chatplay.ui.markdown import message_markdown
+from chatplay.ui.models_card import ENGINE_NAMES
+from chatplay.upstreams import UpstreamDraft
+
+_NUMERIC = tuple(spec for spec in SPECS if spec.range is not None)
+_USUAL_MAX_TOKENS = 512
+_IN_PRICES = ("price",)
+_IN_PARAMETERS = ("ranges", "request_defaults", "max_tokens_default")
+_IN_ABILITIES = ("context_tokens", "streaming", "system_prompt")
+Values = dict[str, Any]
+
+
+@dataclass
+class Form:
+    """One opening of the form. `values` go into the fields when it is next drawn; `entry` is None for a new server."""
+
+    entry: Entry | None
+    values: Values | None
+    error: ChatplayError | None = None
+    result: CheckResult | None = None
+    known_models: tuple[str, ...] = ()
+
+    @property
+    def error_at(self) -> str | None:
+        """The field that the error is about; "" for none of them, None without an error."""
+        if self.error is None:
+            return None
+        if isinstance(self.error, Conflict):
+            return "name"
+        return self.error.param if isinstance(self.error, BadInput) else ""
+
+
+def begin(entry: Entry | None, *, offer: Offer | None = None) -> Form:
+    """A form to draw: filled from `entry`, from `offer`, or empty."""
+    if entry is None:
+        upstream = Upstream("", "openai", base_url="")
+        if offer is not None:
+            upstream = Upstream(offer.name, "openai", base_url=offer.base_url)
+        return Form(None, values_of(upstream), known_models=offer.models if offer else ())
+    status = get_runtime().catalog.find_status(entry.upstream.name)
+    return Form(
+        entry, values_of(entry.upstream), known_models=tuple(one.name for one in status.models) if status else ()
+    )
+
+
+# ---- values and drafts -------------------------------------------------------------------------
+
+
+def values_of(upstream: Upstream) -> Values:
+    """What the fields show for `upstream`; its key is not among it."""
+    price, defaults = upstream.price, upstream.request_defaults or {}
+    usual = upstream.max_tokens_default == _USUAL_MAX_TOKENS
+    values: Values = {
+        "name": upstream.name,
+        "base_url": upstream.base_url or "",
+        "api_key_env": upstream.api_key_env or "",
+        "forget_key": False,
+        "engine": upstream.engine_type,
+        "models": list(upstream.allowed_models),
+        "default_model": upstream.default_model,
+        "roles": list(upstream.roles),
+        "price_input": price.input_usd if price else None,
+        "price_output": price.output_usd if price else None,
+        "price_cached": price.cached_usd if price else None,
+        "max_tokens_default": None if usual else upstream.max_tokens_default,
+        "context_tokens": upstream.context_tokens,
+        "streaming": upstream.supports_streaming is not False,
+        "system_prompt": upstream.supports_system_prompt is not False,
+    }
+    for spec in _NUMERIC:
+        limits = upstream.ranges.get(spec.name)
+        values[f"low_{spec.name}"] = _number(spec, limits.low) if limits else None
+        values[f"high_{spec.name}"] = _number(spec, limits.high) if limits else None
+    for spec in SPECS:
+        empty: Any = [] if spec.kind == "list" else "" if spec.kind == "text" else None
+        value = defaults.get(spec.name)
+        values[f"default_{spec.name}"] = empty if value is None else _number(spec, value)
+    return values
+
+
+def draft_of(values: Values, *, api_key: str | None, entry: Entry | None) -> UpstreamDraft:
+    """What was typed, as the service takes it. Raises BadInput naming the field."""
+    key = (api_key or "").strip()
+    variable = (values["api_key_env"] or "").strip()
+    if key and variable:
+        raise BadInput("There are a key and a variable.", param="api_key_env", cure="Leave one of the two empty.")
+    if not values["roles"]:
+        raise BadInput("Nobody could use it.", param="roles", cure="Choose who may, or disable the server instead.")
+    forget = "" if values.get("forget_key") else None
+    return UpstreamDraft(
+        name=values["name"] or "",
+        base_url=values["base_url"] or "",
+        api_key=key or forget,
+        api_key_env=variable or None,
+        engine_type=values["engine"],
+        allowed_models=tuple(values["models"] or ()),
+        default_model=values["default_model"] or None,
+        enabled=entry.upstream.enabled if entry else True,
+        settings=_settings(values),
+        per_model=dict(entry.upstream.per_model) if entry else {},
+    )
+
+
+def stored_draft(upstream: Upstream) -> UpstreamDraft:
+    """A stored server as it is, to be tested."""
+    return draft_of({**values_of(upstream), "roles": list(ROLES)}, api_key=None, entry=None)
+
+
+def _settings(values: Values) -> ModelSettings:
+    ranges = {spec.name: found for spec in _NUMERIC if (found := _range(spec, values)) is not None}
+    given = {spec.name: values[f"default_{spec.name}"] for spec in SPECS}
+    defaults = {name: value for name, value in given.items() if value not in (None, "", [])}
+    return ModelSettings(
+        roles=None if set(values["roles"]) == set(ROLES) else tuple(values["roles"]),
+        price=_price(values),
+        ranges=ranges or None,
+        request_defaults=defaults or None,
+        max_tokens_default=values["max_tokens_default"],
+        context_tokens=values["context_tokens"],
+        supports_streaming=None if values["streaming"] else False,
+        supports_system_prompt=None if values["system_prompt"] else False,
+    )
+
+
+def _range(spec: Spec, values: Values) -> Range | None:
+    """What was left empty stays at the usual end."""
+    low, high = values[f"low_{spec.name}"], values[f"high_{spec.name}"]
+    if spec.range is None or (low is None and high is None):
+        return None
+    found = Range(spec.range.low if low is None else low, spec.range.high if high is None else high)
+    if found.low > found.high:
+        raise BadInput(
+            f"{spec.label} would begin at {found.low:g} and end at {found.high:g}.",
+            param="ranges",
+            cure="Give a lowest value that is below the highest.",
+        )
+    return found
+
+
+def _price(values: Values) -> Price | None:
+    paid, made, cached = values["price_input"], values["price_output"], values["price_cached"]
+    if paid is None and made is None and cached is None:
+        return None
+    if paid is None or made is None:
+        raise BadInput("A price needs input and output.", param="price", cure="Fill in both; 0 is a price too.")
+    return Price(paid, made, cached)
+
+
+def _number(spec: Spec, value: Any) -> Any:
+    return int(value) if spec.kind == "int" else float(value) if spec.kind == "float" else value
+
+
+# ---- drawing -----------------------------------------------------------------------------------
+
+
+def key(name: str) -> str:
+    """The widget key of a field."""
+    return f"models_field_{name}"
+
+
+def draw(form: Form, close: Callable[[], None]) -> None:
+    """The fields, Test connection and Save. After each press the whole page is drawn anew, the form with what came."""
+    actor = gate.recheck()
+    for name, value in (form.values or {}).items():
+        state.set_widget_value(key(name), value)
+    names = list(values_of(Upstream("", "openai")))
+    form.values = None
+    with st.form("models_form", border=False):
+        _draw_server(form)
+        _draw_models(form)
+        with st.expander("Prices", expanded=form.error_at in _IN_PRICES):
+            _draw_prices(form)
+        with st.expander("Parameters: ranges and defaults", expanded=form.error_at in _IN_PARAMETERS):
+            _draw_parameters(form)
+        with st.expander("Context and abilities", expanded=form.error_at in _IN_ABILITIES):
+            _draw_abilities(form)
+        _draw_error(form, "", "model")
+        if form.result is not None:
+            draw_result(form.result)
+        place = st.container()
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            cancelled = st.form_submit_button("Cancel")
+            tested = st.form_submit_button("Test connection", icon=":material/network_check:")
+            saved = st.form_submit_button("Save", type="primary")
+    if cancelled:
+        close()
+        st.rerun()
+    if not (tested or saved):
+        return
+    values = {name: state.widget_value(key(name)) for name in names}
+    form.error, form.result = None, None
+    upstream_id, service = form.entry.upstream.id if form.entry else None, get_runtime().upstreams
+    try:
+        draft = draft_of(values, api_key=state.widget_value(key("api_key")), entry=form.entry)
+        if tested:
+            with place, st.spinner("Asking the server, 10 seconds at most", show_time=True):
+                form.result = service.test_connection(actor=actor, draft=draft, upstream_id=upstream_id)
+            form.known_models = tuple(model.name for model in form.result.models or ()) or form.known_models
+        elif upstream_id is None:
+            service.add(actor=actor, draft=draft)
+        else:
+            service.edit(actor=actor, upstream_id=upstream_id, draft=draft)
+    except ChatplayError as error:
+        form.error = error
+    if tested or form.error is not None:
+        form.values = values
+    else:
+        close()
+        state.models().offers = None
+        st.toast(f"Saved. {message_markdown(f'`{draft.name}`')} is asked now.", icon=":material/check:")
+    st.rerun()
+
+
+def draw_result(result: CheckResult) -> None:
+    """What a test has found."""
+    if result.problem is not None:
+        st.error(
+            f"**{message_markdown(result.problem.message)}** {message_markdown(result.problem.cure)}",
+            icon=":material/error:",
+        )
+        return
+    names = [model.name for model in result.models or ()]
+    engine = ENGINE_NAMES[result.engine_type or "unknown"]
+    shown = ", ".join(f"`{name}`" for name in names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+    st.success(
+        f"**It answered in {fmt.duration(result.latency_ms)}: {engine}, {len(names):,} "
+        f"{'model' if len(names) == 1 else 'models'}.** {message_markdown(shown)}",
+        icon=":material/check_circle:",
+    )
+
+
+def _draw_error(form: Form, *params: str) -> None:
+    if form.error is not None and form.error_at in params:
+        st.error(message_markdown(str(form.error)))
+
+
+def _draw_server(form: Form) -> None:
+    stored = form.entry is not None and form.entry.key == "stored"
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.text_input("Name", key=key("name"), max_chars=40, placeholder="lab-gpu", autocomplete="off")
+        _draw_error(form, "name")
+    with right:
+        st.text_input("Base URL", key=key("base_url"), placeholder="http://127.0.0.1:8080/v1", autocomplete="off")
+        _draw_error(form, "base_url")
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.text_input(
+            "API key",
+            key=key("api_key"),
+            type="password",
+            autocomplete="new-password",
+            placeholder="Stored; leave empty to keep it" if stored else "None",
+            help="Kept encrypted and never shown again. Another base URL forgets it.",
+        )
+        _draw_error(form, "api_key")
+    with right:
+        st.text_input(
+            "or the environment variable that holds it",
+            key=key("api_key_env"),
+            placeholder="LAB_API_KEY",
+            autocomplete="off",
+            help="Set it in the environment of the app or in .env. Its name ends in _API_KEY.",
+        )
+        _draw_error(form, "api_key_env")
+    if stored:
+        st.checkbox("Forget the stored key", key=key("forget_key"))
+
+
+def _draw_models(form: Form) -> None:
+    left, right = st.columns([2, 3], gap="medium")
+    known = list(form.known_models)
+    with left:
+        st.selectbox(
+            "Engine",
+            [None, *ENGINES],
+            key=key("engine"),
+            format_func=lambda engine: (
+                ENGINE_NAMES[engine].capitalize()
+                if engine == "unknown"
+                else ENGINE_NAMES[engine]
+                if engine
+                else "Found out by asking"
+            ),
+        )
+        _draw_error(form, "engine")
+    with right:
+        st.pills("Who may use it", ROLES, selection_mode="multi", key=key("roles"))
+        _draw_error(form, "roles")
+    st.multiselect(
+        "Allowed models",
+        list(dict.fromkeys([*known, *(state.widget_value(key("models")) or [])])),
+        key=key("models"),
+        accept_new_options=True,
+        placeholder="All it offers",
+        help="Test the connection to choose from its list, or type names.",
+    )
+    _draw_error(form, "models")
+    begin_with = state.widget_value(key("default_model"))
+    st.selectbox(
+        "Model to begin with",
+        list(dict.fromkeys([*known, *([begin_with] if begin_with else [])])),
+        key=key("default_model"),
+        index=None,
+        accept_new_options=True,
+        placeholder="The first it offers",
+    )
+    _draw_error(form, "default_model")
+
+
+def _draw_prices(form: Form) -> None:
+    st.caption("US dollars per million tokens. Empty is unknown, and costs are then n/a.")
+    columns = st.columns(3, gap="medium")
+    labels = {"price_input": "Input", "price_cached": "Input from the cache", "price_output": "Output"}
+    for column, (name, label) in zip(columns, labels.items(), strict=True):
+        column.number_input(label, key=key(name), value=None, min_value=0.0, step=0.01, format="%.4f")
+    _draw_error(form, "price")
+
+
+def _draw_parameters(form: Form) -> None:
+    st.caption("Empty fields leave the usual ranges, and the usual setting a new chat begins with.")
+    for spec in _NUMERIC:
+        usual = spec.range or Range(0, 0)
+        fields = (
+            ("low", "lowest", usual.low),
+            ("high", "highest", usual.high),
+            ("default", "begins with", spec.default),
+        )
+        for column, (part, label, shown) in zip(st.columns(3, gap="medium"), fields, strict=True):
+            column.number_input(
+                f"{spec.label}, {label}",
+                key=key(f"{part}_{spec.name}"),
+                value=None,
+                step=1 if spec.kind == "int" else 0.05,
+                placeholder=spec.unset_label or fmt.UNKNOWN
+                if shown is None
+                else f"{shown:g}"
+                if shown < 1e6
+                else f"{shown:,}",
+            )
+    _draw_error(form, "ranges")
+    for spec in SPECS:
+        if spec.kind == "list":
+            options = list(state.widget_value(key(f"default_{spec.name}")) or [])
+            st.multiselect(
+                f"{spec.label}, begins with",
+                options,
+                key=key(f"default_{spec.name}"),
+                accept_new_options=True,
+                max_selections=spec.max_items,
+                placeholder="None",
+            )
+        elif spec.kind == "text":
+            st.text_area(
+                f"{spec.label}, begins with", key=key(f"default_{spec.name}"), max_chars=spec.max_chars, height=80
+            )
+    _draw_error(form, "request_defaults")
+    st.number_input(
+        "Max tokens when a request names none",
+        key=key("max_tokens_default"),
+        value=None,
+        min_value=1,
+        step=64,
+        placeholder=str(_USUAL_MAX_TOKENS),
+    )
+    _draw_error(form, "max_tokens_default")
+
+
+def _draw_abilities(form: Form) -> None:
+    st.number_input(
+        "Context window, tokens",
+        key=key("context_tokens"),
+        value=None,
+        min_value=1,
+        step=1024,
+        placeholder="As the server says",
+        help="Only where the server does not say, or says too much.",
+    )
+    _draw_error(form, "context_tokens")
+    st.toggle("It can stream its answers", key=key("streaming"))
+    st.toggle("Its models take a system prompt", key=key("system_prompt"))
+    _draw_error(form, "streaming", "system_prompt")
+    if form.entry is not None and form.entry.upstream.per_model:
+        count = len(form.entry.upstream.per_model)
+        st.caption(f"Own settings of {count:,} {'model stays' if count == 1 else 'models stay'} as they are.")
