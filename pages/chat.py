@@ -4,7 +4,18 @@ import streamlit as st
 
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
-from chatplay.ui import actions, composer, dialogs, header, history, opening, state, transcript, turns
+from chatplay.ui import (
+    actions,
+    composer,
+    dialogs,
+    header,
+    history,
+    model_banner,
+    opening,
+    state,
+    transcript,
+    turns,
+)
 
 
 def draw() -> None:
@@ -21,10 +32,12 @@ def draw() -> None:
     history.draw(view.chat.id)
     column = st.container(key="chat_column")
     with column:
-        if not models:
-            header.draw_no_models()
         performance = header.draw(view, models, model)
+        if not models:
+            header.draw_no_models(runtime.catalog.status(state.person().role))
         draw_history(view)
+    if models:
+        model_banner.draw(view)
     context = composer.draw(view, model, disabled=not models)
     is_asking = dialogs.draw(models)
     with column:  # last, because it stays as long as an answer is coming

@@ -294,7 +294,7 @@ def cut(caller: Caller, *, status: int | None = None, said: str = "") -> Provide
     """The stream broke off after it had begun."""
     return StreamCut(
         f"The answer of `{caller.model}` broke off: {caller} ended the stream before the answer was finished.{said}",
-        cure="What had arrived is kept. Try again for a full answer.",
+        cure="Try again for a full answer.",
         provider=caller.provider,
         model=caller.model,
         status=status,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from chatplay.catalog import ModelInfo
+from chatplay.catalog import CatalogStatus, ModelInfo
 from chatplay.conversation import ChatView, MessageRecord
 from chatplay.ui import actions, format, params_panel, state
-from chatplay.ui.markdown import plain_markdown
+from chatplay.ui.markdown import message_markdown, plain_markdown
 
 Place = st.delta_generator.DeltaGenerator
 _LOCK_REASON = (
@@ -74,10 +74,10 @@ def draw_lock(view: ChatView) -> None:
         )
 
 
-def draw_no_models() -> None:
-    """Nothing to talk to: says so, and where to go."""
+def draw_no_models(status: CatalogStatus) -> None:
+    """Nothing to talk to: says so, why, and where to go."""
     st.subheader("No models running", anchor=False)
-    st.markdown("Start one from the Models page. A model that was just started shows up here within 15 to 30 seconds.")
+    st.markdown(f"{message_markdown(status.message)} {message_markdown(status.cure)}")
     with st.container(horizontal=True):
         st.button("Look again", type="primary", key="chat_look_again")
         st.link_button("Open the Models page", "/models", icon=":material/dns:")

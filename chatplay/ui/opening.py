@@ -28,7 +28,7 @@ def open_view(page: ChatState) -> ChatView:
         page.notice = _not_found(was_open=page.view is not None)
         page.open(None)
         view = chats.new_chat(user_id=person.id, role=person.role)
-    view = _with_provider(page, view)
+    view = _with_running_model(page, _with_provider(page, view))
     _remember(page, view)
     return view
 
@@ -62,6 +62,25 @@ def _remember(page: ChatState, view: ChatView) -> None:
     page.address = str(view.chat.id)
     if st.query_params.get(_PARAM) != page.address:
         st.query_params[_PARAM] = page.address
+
+
+def _with_running_model(page: ChatState, view: ChatView) -> ChatView:
+    """A chat that has not begun goes to a model that runs, and says so; the one it had may be back later."""
+    runtime, person = get_runtime(), state.person()
+    running = runtime.catalog.list_running(person.role)
+    before = (view.chat.model_name, view.chat.upstream)
+    if view.chat.locked_at is not None or not running or before in [(info.name, info.upstream) for info in running]:
+        return view
+    try:
+        runtime.chats.choose_model(user_id=person.id, role=person.role, chat_id=view.chat.id, model=running[0])
+    except Conflict:
+        return view
+    page.notice = Notice(
+        f"{before[0]} does not run at the moment.",
+        f"This chat begins with {running[0].name} unless you choose another model.",
+        kind="info",
+    )
+    return runtime.chats.open_chat(user_id=person.id, role=person.role, chat_id=view.chat.id)
 
 
 def _with_provider(page: ChatState, view: ChatView) -> ChatView:

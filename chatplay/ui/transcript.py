@@ -10,9 +10,9 @@ import streamlit as st
 
 from chatplay.conversation import MessageRecord
 from chatplay.generation.values import AnswerMetrics
-from chatplay.params import SPECS, Params
+from chatplay.params import SPECS, Params, get_spec
 from chatplay.ui import actions, format, state
-from chatplay.ui.markdown import plain_markdown, quoted, safe_markdown
+from chatplay.ui.markdown import message_markdown, plain_markdown, quoted, safe_markdown
 
 _AVATARS = {"user": ":material/person:", "assistant": ":material/neurology:"}
 _LONG_CHARS = 20_000
@@ -88,7 +88,11 @@ def draw_outcome(message: MessageRecord, prompt: MessageRecord | None) -> None:
     elif message.status in _UNFINISHED:
         st.caption(_UNFINISHED[message.status])
     if metrics is not None and metrics.fallback_reason:
-        st.badge("Fallback used", icon=":material/undo:", color="orange", help=plain_markdown(metrics.fallback_reason))
+        st.badge(
+            "Fallback used", icon=":material/undo:", color="orange", help=message_markdown(metrics.fallback_reason)
+        )
+    if metrics is not None and metrics.ignored_params:
+        st.caption(_without_effect(metrics))
     with st.container(horizontal=True, vertical_alignment="center", gap="xxsmall", key=f"chat_foot_{message.id}"):
         if metrics is not None:
             _draw_figures(message, metrics)
@@ -161,7 +165,7 @@ def _draw_failure(message: MessageRecord, prompt: MessageRecord | None) -> None:
     cure = (metrics and metrics.error_cure) or ""
     source = f"Provider: {metrics.provider}, model: {metrics.model}." if metrics else ""
     wait = format.duration(metrics.retry_after_sec * 1000) if metrics and metrics.retry_after_sec else ""
-    lines = [f"**{plain_markdown(what)}**", plain_markdown(cure), plain_markdown(source)]
+    lines = [f"**{message_markdown(what)}**", message_markdown(cure), plain_markdown(source)]
     if wait:
         lines.append(f"The server asks to wait {wait} before the next try.")
     if message.content.strip():
@@ -186,6 +190,13 @@ def _draw_figures(message: MessageRecord, metrics: AnswerMetrics) -> None:
         help="Tokens were estimated: the server reported none." if metrics.tokens_estimated else None,
     ):
         st.html(_details(message, metrics))
+
+
+def _without_effect(metrics: AnswerMetrics) -> str:
+    """Which settings did nothing: `Seed and Top-p had no effect`."""
+    labels = [get_spec(name).label for name in metrics.ignored_params]
+    named = " and ".join(part for part in (", ".join(labels[:-1]), labels[-1]) if part)
+    return f"{named} had no effect: the server takes none for {message_markdown(f'`{metrics.model}`')}."
 
 
 def _figures_line(metrics: AnswerMetrics) -> str:
