@@ -13,6 +13,8 @@ from chatplay.ui.markdown import block_tokens
 _MIN_CHARS, _MORE_CHARS = 150, 40  # pieces grow with their number: few elements even for a long answer
 _CALM_CHARS_PER_SEC, _MIN_SEC, _MAX_SEC = 20_000, 0.05, 0.5
 
+# Code and tables cost the browser much each time they are drawn: they share a piece with nothing.
+_COSTLY = re.compile(r"^[\s>]*(?:```|~~~|\|)", re.MULTILINE)
 # The first characters of a line that may still become a list item, rule, heading, quote, table or fence.
 _UNDECIDED = re.compile(r"[\s>*+\-=#~`|_:\d.)]*\Z|[\s>]*(?:[*+\-=#~`|_]|\d)")
 
@@ -30,12 +32,13 @@ class BlockCutter:
         """Adds `text`; returns what is finished now, often nothing. Pieces and `live` joined are the whole text."""
         self.live += text
         ready = _decided(self.live)
-        if ready <= max(self._min_chars, self._tried):
+        is_costly = _COSTLY.search(self.live) is not None
+        if ready <= (self._tried if is_costly else max(self._min_chars, self._tried)):
             return ""
         # A long block is looked at again only once it has grown a bit, so that the work stays linear.
         self._tried = ready + len(self.live) // 64
         cut = _last_start(self.live[:ready])
-        if cut < self._min_chars:
+        if cut == 0 or (cut < self._min_chars and not is_costly):
             return ""
         finished, self.live = self.live[:cut], self.live[cut:]
         self._min_chars += self._more_chars

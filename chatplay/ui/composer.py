@@ -49,13 +49,17 @@ def _send() -> None:
         st.rerun(fragments)
 
 
-def draw_context(place: Place, view: ChatView, model: ModelInfo | None) -> None:
-    """`Context: 1,234 / 32,768 tokens` and a thin bar: amber from 80 %, red when full."""
+def draw_context(place: Place, view: ChatView, model: ModelInfo | None, *, status: str = "") -> None:
+    """`Context: 1,234 / 32,768 tokens` and a thin bar: amber from 80 %, red when full.
+
+    `status` is read out politely by screen readers; while there is one, the stylesheet shows Stop.
+    """
     used, window = _used_tokens(view), model.context_tokens if model else None
     share = min(used / window, _FULL) if window else 0.0
     level = "full" if share >= _FULL else "nearly" if share >= _NEARLY_FULL else "free"
     place.html(
-        f'<div class="chat-context chat-{level}"><span>{format.context(used, window)}</span>'
+        f'<div class="chat-context chat-{level}{" chat-running" if status else ""}">'
+        f'<span class="chat-unseen" role="status">{status}</span><span>{format.context(used, window)}</span>'
         f'<div class="chat-bar" role="meter" aria-label="Context used" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{share * 100:.0f}"><i style="width:{share * 100:.1f}%"></i></div></div>'
     )

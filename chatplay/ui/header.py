@@ -21,10 +21,10 @@ def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None)
     ranges = model.ranges if model else {}
     params_panel.fill(view.chat, ranges)
     with st.container(key="chat_header", gap="xsmall"):
-        wide, *narrow = st.columns([2, 1, 1], gap="medium", vertical_alignment="bottom")
+        wide, rest = st.columns(2, gap="medium", vertical_alignment="bottom")
         with wide:
             _draw_selector(view, models, model)  # a first message draws it again, locked
-        for column, spec in zip(narrow, params_panel.BASIC, strict=True):
+        for column, spec in zip(rest.columns(len(params_panel.BASIC), wrap=False), params_panel.BASIC, strict=True):
             with column:
                 params_panel.draw(spec, ranges)
         performance = st.empty()

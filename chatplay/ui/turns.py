@@ -30,13 +30,10 @@ _EXAMPLES = (
 _UPDATE_SEC = 0.05  # what a page costs grows with its updates; twenty a second still look like a flow
 _FIGURES_SEC = 0.5
 _LOOK_SEC = 1.0
-# Read out politely by screen readers; the stylesheet shows Stop while there is a .chat-live on the page.
 _WAITING = (
-    '<div class="chat-live" role="status"><span class="chat-dots"><i></i><i></i><i></i></span>'
+    '<div role="status"><span class="chat-dots"><i></i><i></i><i></i></span>'
     '<span class="chat-unseen">Waiting for the first token</span></div>'
 )
-_COMING = '<div class="chat-live chat-quiet" role="status"><span class="chat-unseen">The answer is coming</span></div>'
-_DONE = '<div class="chat-quiet" role="status"><span class="chat-unseen">The answer is complete</span></div>'
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,10 @@ class Places:
         """Both lines with the figures of the last answer that is over."""
         header.draw_performance(self.performance, *header.last_figures(_answers(self.view)))
         composer.draw_context(self.context, self.view, self.model)
+
+    def draw_running(self) -> None:
+        """The foot says that an answer is coming, and offers to stop it."""
+        composer.draw_context(self.context, self.view, self.model, status="The answer is coming")
 
 
 def _answers(view: ChatView) -> tuple[MessageRecord, ...]:
@@ -99,6 +100,7 @@ def _draw_slot(slot: int, places: Places, follow: bool) -> None:
 def _draw_coming(turn: Turn, places: Places, *, follow: bool) -> None:
     marker = st.empty()
     marker.html(_WAITING)
+    places.draw_running()
     try:
         updates = get_runtime().chats.follow(
             user_id=state.person().id, generation_id=turn.generation_id, interval_sec=_UPDATE_SEC
@@ -107,12 +109,12 @@ def _draw_coming(turn: Turn, places: Places, *, follow: bool) -> None:
     except ChatplayError as error:
         marker.empty()
         st.error(f"{error.message} {error.cure}")
+        places.draw()
         return
     if end is None:
         if follow:
             st.rerun()
         return
-    marker.html(_DONE)
     _finish(turn, end, places)
 
 
@@ -152,7 +154,7 @@ class _Figures:
             return
         now = time.monotonic()
         if self._waiting:
-            self._marker.html(_COMING)
+            self._marker.empty()
             self._waiting, self._drawn_sec = False, now
         elif now - self._drawn_sec >= _FIGURES_SEC:
             header.draw_performance(self._place, live.tokens_per_second, live.ttft_ms)

@@ -85,7 +85,7 @@ def test_number_that_may_become_a_list_item_is_not_cut_off():
 
 def test_pieces_grow_so_that_a_long_answer_has_few_of_them():
     text = ("A sentence of some length stands here. " * 4 + "\n\n") * 400
-    assert len(pieces_of(text, 40)) < 50
+    assert len(pieces_of(text, 40)) < 60
 
 
 def test_long_live_part_is_drawn_less_often():
@@ -95,3 +95,8 @@ def test_long_live_part_is_drawn_less_often():
     cutter.feed("x = 1\n" * 2000)
     assert quick == 0.05
     assert 0.2 < cutter.pause_sec <= 0.5
+
+
+def test_code_is_a_piece_of_its_own_however_short():
+    text = "Before it.\n\n```\nx\n```\nAfter it, more words come.\n"
+    assert pieces_of(text, 1) == ["Before it.\n\n", "```\nx\n```\n", "After it, more words come.\n"]
