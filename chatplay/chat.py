@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 from uuid import UUID, uuid4
 
 from chatplay import params as parameters
@@ -16,19 +17,21 @@ from chatplay.conversation import (
     ChatView,
     ContextUse,
     MessageRecord,
+    OverflowPolicy,
     Turn,
     chat_record,
     history_tokens,
     message_record,
 )
+from chatplay.counting import TokenCounter
 from chatplay.errors import BadInput, ChatplayError, Conflict, ModelLocked
 from chatplay.generation.hub import Hub
 from chatplay.generation.remote import Listener, follow_stored
 from chatplay.generation.values import Update
 from chatplay.params import Params
 from chatplay.store import Connection, Store
-from chatplay.tokens import estimate_tokens
 from chatplay.turns import Prompt, Turns, not_found, own_chat
+from chatplay.window import use
 from db import chats, generations
 from db.chats import ChatRow, ChatSummary, MessageRow
 
@@ -39,13 +42,21 @@ class ChatService:
     """See the module. One per process; safe from any thread."""
 
     def __init__(
-        self, *, store: Store, hub: Hub, listener: Listener, catalog: ModelCatalog, max_prompt_chars: int
+        self,
+        *,
+        store: Store,
+        hub: Hub,
+        listener: Listener,
+        catalog: ModelCatalog,
+        counter: TokenCounter,
+        max_prompt_chars: int,
     ) -> None:
         self._store = store
         self._hub = hub
         self._listener = listener
         self._catalog = catalog
-        self._turns = Turns(store=store, hub=hub, catalog=catalog, max_prompt_chars=max_prompt_chars)
+        self._counter = counter
+        self._turns = Turns(store=store, hub=hub, catalog=catalog, counter=counter, max_prompt_chars=max_prompt_chars)
 
     # ---- history -------------------------------------------------------------------------------
 
@@ -166,6 +177,7 @@ class ChatService:
                     cure="Continue in a new chat with another model.",
                 )
             self._set_model(conn, chat_id, info)
+            chats.update_chat(conn, chat_id=chat_id, params_json=_first_params(conn, user_id, info))
             return chat_record(own_chat(conn, user_id, chat_id))
 
     def remember_params(self, *, user_id: int, chat_id: UUID, params: Params) -> None:
@@ -175,15 +187,23 @@ class ChatService:
             chats.remember_params(conn, user_id=user_id, chat_id=chat_id, params=parameters.to_json(params))
 
     def context_use(self, view: ChatView, *, draft: str, params: Params, role: str) -> ContextUse:
-        """What the next request would take: thread, system prompt, draft and the reserved max tokens."""
-        chat = view.chat
-        window = self._window(chat, role)
-        prompt = estimate_tokens(draft) + (estimate_tokens(params.system_prompt) if not view.messages else 0)
-        return ContextUse(
-            used_tokens=view.history_tokens + prompt,
-            window_tokens=window,
-            estimated=view.history_estimated or bool(draft),
+        """What the next request would take: system prompt, thread, draft and the reserved max tokens. Does not wait:
+        where the model's server counts, its number is there when this is asked again.
+        """
+        return use(
+            view.messages,
+            draft=draft,
+            params=params,
+            model=self._find_model(view.chat, role),
+            policy=view.chat.overflow_policy,
+            counter=self._counter,
         )
+
+    def set_overflow(self, *, user_id: int, chat_id: UUID, policy: OverflowPolicy) -> None:
+        """What happens when the context is full: "hold_back" the message or "drop_oldest" turns."""
+        with self._store.transaction() as conn:
+            own_chat(conn, user_id, chat_id, for_update=True)
+            chats.update_chat(conn, chat_id=chat_id, overflow_policy=policy)
 
     # ---- turns ---------------------------------------------------------------------------------
 
@@ -237,9 +257,9 @@ class ChatService:
 
     # ---- inside --------------------------------------------------------------------------------
 
-    def _window(self, chat: ChatRecord, role: str) -> int | None:
+    def _find_model(self, chat: ChatRecord, role: str) -> ModelInfo | None:
         try:
-            return self._catalog.get(chat.model_name, role=role, upstream=chat.upstream).context_tokens
+            return self._catalog.get(chat.model_name, role=role, upstream=chat.upstream)
         except ChatplayError:
             return None
 
@@ -274,7 +294,7 @@ class ChatService:
             upstream=info.upstream,
             engine_type=info.engine_type,
             constraints=asdict(self._catalog.constraints(info)),
-            params=chats.get_person_params(conn, user_id=user_id),
+            params=_first_params(conn, user_id, info),
         )
         found = chats.find_empty_chat(conn, user_id=user_id)
         if found is None:
@@ -307,6 +327,11 @@ class ChatService:
             history_estimated=estimated,
             running=last.generation_id if last and last.status == "streaming" else None,
         )
+
+
+def _first_params(conn: Connection, user_id: int, model: ModelInfo) -> dict[str, Any]:
+    """Of a new chat: what the person used last, and above it what the model is to begin with."""
+    return {**chats.get_person_params(conn, user_id=user_id), **(model.request_defaults or {})}
 
 
 def _copy(conn: Connection, thread: list[MessageRow], chat_id: UUID) -> int | None:

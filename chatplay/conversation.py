@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from chatplay import params as parameters
 from chatplay.errors import BadInput
+from chatplay.estimate import DEFAULT_WEIGHTS, Shape
 from chatplay.generation.values import AnswerMetrics
 from chatplay.params import Params
 from chatplay.providers.base import Message, Role
@@ -17,6 +18,7 @@ from chatplay.tokens import estimate_tokens
 from db.chats import ChatRow, MessageRow
 
 _TITLE_CHARS = 40
+OverflowPolicy = Literal["hold_back", "drop_oldest"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class ChatRecord:
     upstream: str
     engine_type: str | None
     params: Params
+    overflow_policy: OverflowPolicy
     leaf_message_id: int | None
     locked_at: datetime | None
     ended_at: datetime | None
@@ -75,11 +78,29 @@ class ChatView:
 
 @dataclass(frozen=True)
 class ContextUse:
-    """Tokens the next request would take of the model's window; None where the window is unknown."""
+    """Tokens the next request would take of the model's window; None where the window is unknown.
+
+    `used_tokens`: system prompt, thread and draft; `reserved_tokens`: what is kept for the answer.
+    `method`: "reported" by an answer's usage, counted by the "server" or by "tiktoken", or an "estimate".
+    `error_share`: how far off the last `error_answers` estimates of this model were (0.06 is 6 %), None before
+    there are enough. `system_tokens` of the used ones are the system prompt's; `weights` are for more text.
+    """
 
     used_tokens: int
     window_tokens: int | None
     estimated: bool
+    reserved_tokens: int = 0
+    method: str = "estimate"
+    error_share: float | None = None
+    error_answers: int = 0
+    system_tokens: int = 0
+    weights: Shape = DEFAULT_WEIGHTS
+    policy: OverflowPolicy = "hold_back"
+
+    @property
+    def share(self) -> float | None:
+        """Of the window, with what is reserved; above 1 it does not fit."""
+        return (self.used_tokens + self.reserved_tokens) / self.window_tokens if self.window_tokens else None
 
 
 @dataclass(frozen=True)
@@ -141,13 +162,17 @@ def title_from(text: str) -> str:
     return (head.rsplit(" ", 1)[0] if " " in head[20:] else head).rstrip(" ,.;:-") + "…"
 
 
-def prompt_messages(thread: Iterable[MessageRow | MessageRecord], params: Params) -> tuple[Message, ...]:
-    """What the model reads: the system prompt, then the thread.
+def prompt_messages(
+    thread: Iterable[MessageRow | MessageRecord], params: Params, *, system: bool = True
+) -> tuple[Message, ...]:
+    """What the model reads: the system prompt, unless it takes none (`system=False`), then the thread.
 
     An answer that never brought a token is left out, and prompts that then stand next to each other are
     joined: many chat templates insist on alternating roles.
     """
-    messages: list[Message] = [Message("system", params.system_prompt)] if params.system_prompt.strip() else []
+    messages: list[Message] = []
+    if system and params.system_prompt.strip():
+        messages.append(Message("system", params.system_prompt))
     for entry in thread:
         if entry.role == "assistant" and not entry.content:
             continue

@@ -3,6 +3,7 @@
     ChatplayError
     ├── ConfigError                the environment or .env holds a value we cannot run with
     ├── BadInput                   what the person or client sent cannot be used (names the field)
+    │   └── ContextFull            prompt and max tokens do not fit the window; the model was not asked
     ├── NotSignedIn                no valid session: sign in and come back
     │   └── SignInRefused          wrong name or password, or too many attempts
     ├── NotAllowed                 signed in, but the role does not permit it
@@ -60,6 +61,10 @@ class BadInput(ChatplayError):
     def __init__(self, message: str, *, param: str, cure: str = "") -> None:
         super().__init__(message, cure=cure)
         self.param = param
+
+
+class ContextFull(BadInput):
+    code = "context_full"
 
 
 class NotSignedIn(ChatplayError):

@@ -17,8 +17,10 @@ from chatplay.auth.sessions import Sessions
 from chatplay.auth.setup import SetUp
 from chatplay.auth.sign_in import SignIn
 from chatplay.auth.tickets import Tickets
+from chatplay.calibrations import Calibrations
 from chatplay.catalog import ModelCatalog
 from chatplay.chat import ChatService
+from chatplay.counting import ServerCounts, TokenCounter
 from chatplay.errors import StoreUnavailable
 from chatplay.generation.assembly import Generations, assemble
 from chatplay.generation.hub import Limits
@@ -26,12 +28,14 @@ from chatplay.models import assemble_models
 from chatplay.polling import HealthPoller
 from chatplay.settings import Settings, load_settings, read_environment
 from chatplay.store import Store
+from chatplay.tokens import RankLoader
 from chatplay.upstreams import UpstreamService
 from db.embedded import EmbeddedPostgres
 from db.engine import make_engine, migrate
 from db.errors import DatabaseError
 
 log = logging.getLogger(__name__)
+_RANKS_FOLDER = "token-ranks"
 Clock = Callable[[], datetime]
 
 
@@ -84,6 +88,7 @@ def build(
     passwords = Passwords(hasher or bcrypt_hasher())
     attempts = Attempts(store=store, settings=settings, clock=clock)
     models = assemble_models(settings, store, environ=read_environment() if environ is None else environ)
+    calibrations = Calibrations(store)
     generations = assemble(
         store=store,
         limits=Limits(
@@ -95,7 +100,9 @@ def build(
         reap_after_sec=settings.reap_after_sec,
         at_close=models.aclose,
         on_call=models.health.note_call,
+        on_counted=calibrations.learn,
     )
+    server_counts = ServerCounts(catalog=models.catalog, submit=generations.hub.submit, on_counted=calibrations.learn)
     return Runtime(
         settings=settings,
         store=store,
@@ -113,6 +120,9 @@ def build(
             hub=generations.hub,
             listener=generations.listener,
             catalog=models.catalog,
+            counter=TokenCounter(
+                calibrations=calibrations, server=server_counts, ranks=RankLoader(settings.data_dir / _RANKS_FOLDER)
+            ),
             max_prompt_chars=settings.max_prompt_chars,
         ),
         embedded=embedded,

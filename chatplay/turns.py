@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 from uuid import UUID, uuid4
 
 from chatplay import params as parameters
 from chatplay.catalog import ModelCatalog, ModelInfo
-from chatplay.conversation import Turn, check_text, message_record, prompt_messages, title_from
+from chatplay.conversation import OverflowPolicy, Turn, check_text, message_record, title_from
+from chatplay.counting import TokenCounter
 from chatplay.errors import Conflict, GenerationRunning, NotFound
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import Job
 from chatplay.params import Params
 from chatplay.providers.base import Request
 from chatplay.store import Connection, Store
+from chatplay.window import plan
 from db import chats, generations
 from db.chats import ChatRow, MessageRow
 
@@ -38,16 +41,20 @@ class Prompt:
 class Turns:
     """Begins turns; see the module."""
 
-    def __init__(self, *, store: Store, hub: Hub, catalog: ModelCatalog, max_prompt_chars: int) -> None:
+    def __init__(
+        self, *, store: Store, hub: Hub, catalog: ModelCatalog, counter: TokenCounter, max_prompt_chars: int
+    ) -> None:
         self._store = store
         self._hub = hub
         self._catalog = catalog
+        self._counter = counter
         self._max_prompt_chars = max_prompt_chars
 
     def begin(self, prompt: Prompt) -> Turn:
         """Commits the turn, then starts its generation. The same `request_key` again gives the same turn.
 
-        Raises BadInput for a text or setting that can't be used, NotFound for what is not the person's own,
+        Raises BadInput for a text or setting that can't be used, ContextFull for a prompt that does not fit the
+        window, NotFound for what is not the person's own,
         GenerationRunning while an answer is coming in this chat, ProviderUnreachable while the model's server is
         left alone after failures.
         """
@@ -87,14 +94,18 @@ class Turns:
         _move_on(conn, chat, answer_id, prompt.text)
         chats.remember_params(conn, user_id=chat.user_id, chat_id=chat.id, params=parameters.to_json(params))
         thread = chats.list_path(conn, chat_id=chat.id, leaf_id=answer_id)
+        policy = cast(OverflowPolicy, chat.overflow_policy)  # the table's check constraint holds it to these
+        prompt_plan = plan(thread[:-1], params=params, model=info, policy=policy, counter=self._counter)
         job = Job(
             generation_id=generation_id,
             user_id=chat.user_id,
             message_id=answer_id,
             provider=self._catalog.provider_for(info),
-            request=Request(model=info.name, messages=prompt_messages(thread, params), params=params),
+            request=Request(model=info.name, messages=prompt_plan.messages, params=params),
             supports_streaming=info.supports_streaming,
             price=info.price,
+            omitted_messages=prompt_plan.omitted_messages,
+            omitted_tokens=prompt_plan.omitted_tokens,
         )
         return Turn(message_record(thread[-2]), message_record(thread[-1]), generation_id), job
 

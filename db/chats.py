@@ -29,6 +29,7 @@ class ChatRow:
     upstream: str
     engine_type: str | None
     params: Mapping[str, Any]
+    overflow_policy: str
     leaf_message_id: int | None
     locked_at: datetime | None
     ended_at: datetime | None
@@ -73,6 +74,7 @@ _CHAT_COLUMNS = (
     chat_sessions.c.upstream,
     chat_sessions.c.engine_type,
     chat_sessions.c.params_json,
+    chat_sessions.c.overflow_policy,
     chat_sessions.c.leaf_message_id,
     chat_sessions.c.locked_at,
     chat_sessions.c.ended_at,

@@ -47,6 +47,7 @@ ROLES = ("analyst", "administrator")
 MESSAGE_ROLES = ("user", "assistant", "system")
 STATUSES = ("streaming", "complete", "stopped", "failed", "interrupted")
 SOURCES = ("chat", "compare", "experiment", "api")
+OVERFLOW_POLICIES = ("hold_back", "drop_oldest")
 
 
 def _one_of(column: str, allowed: tuple[str, ...]) -> str:
@@ -131,11 +132,13 @@ chat_sessions = Table(
     Column("engine_type", Text),
     Column("constraints_json", JSONB, nullable=False, server_default=text("'{}'")),
     Column("params_json", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("overflow_policy", Text, nullable=False, server_default="hold_back"),
     Column("leaf_message_id", BigInteger),  # the last message of the thread on show; None when empty
     Column("locked_at", Stamp),  # set with the first message: from then on the model stays
     Column("ended_at", Stamp),
     Column("created_at", Stamp, nullable=False, server_default=Now),
     Column("updated_at", Stamp, nullable=False, server_default=Now),
+    CheckConstraint(_one_of("overflow_policy", OVERFLOW_POLICIES), name="overflow_policy"),
 )
 Index(
     "ix_chat_sessions_user_newest",
@@ -326,6 +329,19 @@ refused_params = Table(
     Column("model", Text, primary_key=True),
     Column("param", Text, primary_key=True),
     Column("learned_at", Stamp, nullable=False, server_default=Now),
+)
+
+# What the answers of a model taught about its tokens; `chatplay.estimate` says what the numbers mean.
+token_calibrations = Table(
+    "token_calibrations",
+    metadata,
+    Column("upstream", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("answers", BigInteger, nullable=False),
+    Column("error_share", Double, nullable=False),
+    Column("gram", ARRAY(Double), nullable=False),
+    Column("moment", ARRAY(Double), nullable=False),
+    Column("updated_at", Stamp, nullable=False, server_default=Now),
 )
 
 # One row: what all processes watch to see news, and which of them polls.

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from chatplay.calibrations import Sample
 from chatplay.errors import StoreError
 from chatplay.generation.hub import Hub, Limits, OnCall
 from chatplay.generation.log import EventLog
@@ -47,12 +48,15 @@ def assemble(
     reap_after_sec: float,
     at_close: Callable[[], Awaitable[None]] | None = None,
     on_call: OnCall | None = None,
+    on_counted: Callable[[Sample], None] | None = None,
 ) -> Generations:
     """The parts, connected; nothing runs yet. `at_close` is awaited on the hub's loop, after the last answer;
-    `on_call` hears how each call ended.
+    `on_call` hears how each call ended, `on_counted` how many tokens a server counted.
     """
     log = EventLog(store=store)
-    hub = Hub(recorder=Recorder(store), log=log, limits=limits, at_close=at_close, on_call=on_call)
+    hub = Hub(
+        recorder=Recorder(store, on_counted=on_counted), log=log, limits=limits, at_close=at_close, on_call=on_call
+    )
     reaper = Reaper(store=store, owner=hub.owner, after_sec=reap_after_sec)
     log.on_tick = _every(heartbeat_sec, lambda: _look_around(store, hub, reaper))
     return Generations(hub=hub, log=log, listener=Listener(store=store, on_stop=hub.stop))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from chatplay.calibrations import Sample
 from chatplay.errors import ChatplayError, ProviderError, StoreError
 from chatplay.generation.values import AnswerMetrics, GenerationEnd, Job, Status
 from chatplay.prices import cost_usd
@@ -39,19 +41,21 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Ending:
-    """An outcome put into figures: `end` for readers, `figures` for the usage row."""
+    """An outcome put into figures: `end` for readers, `figures` for the usage row, `sample` for the token counts."""
 
     generation_id: UUID
     message_id: int | None
     end: GenerationEnd
     figures: UsageFigures
+    sample: Sample | None = None
 
 
 class Recorder:
-    """Turns an outcome into figures and stores them."""
+    """Turns an outcome into figures and stores them. `on_counted` learns from the server's count of the prompt."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, on_counted: Callable[[Sample], None] | None = None) -> None:
         self._store = store
+        self._on_counted = on_counted
 
     def describe(self, outcome: Outcome) -> Ending:
         """The end as readers and the usage row will have it. Nothing is written."""
@@ -68,6 +72,7 @@ class Recorder:
             message_id=outcome.job.message_id,
             end=GenerationEnd(outcome.status, outcome.content, metrics),
             figures=_figures(outcome, metrics, usage, timings),
+            sample=_sample(outcome, usage),
         )
 
     def save(self, ending: Ending) -> bool:
@@ -78,6 +83,8 @@ class Recorder:
         except StoreError as error:
             _log.warning("end of generation %s waits for the database (%s)", ending.generation_id, error.code)
             return False
+        if ending.sample is not None and self._on_counted is not None:
+            self._on_counted(ending.sample)
         return True
 
 
@@ -105,6 +112,13 @@ def _usage(outcome: Outcome) -> Usage | None:
     return estimate_usage(outcome.job.request.messages, outcome.content, outcome.job.request.model)
 
 
+def _sample(outcome: Outcome, usage: Usage | None) -> Sample | None:
+    if usage is None or usage.estimated:
+        return None
+    request = outcome.job.request
+    return Sample(outcome.job.provider.name, request.model, request.messages, usage.prompt_tokens)
+
+
 def _metrics(outcome: Outcome, usage: Usage | None, timings: Timings) -> AnswerMetrics:
     error, end, job = outcome.error, outcome.end, outcome.job
     return AnswerMetrics(
@@ -130,6 +144,8 @@ def _metrics(outcome: Outcome, usage: Usage | None, timings: Timings) -> AnswerM
         retry_after_sec=error.retry_after_sec if isinstance(error, ProviderError) else None,
         params=job.request.params,
         ignored_params=end.ignored_params if end else (),
+        omitted_messages=job.omitted_messages or None,
+        omitted_tokens=job.omitted_tokens or None,
     )
 
 

@@ -17,7 +17,10 @@ Status = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class Job:
-    """One model call to make. The rows it belongs to are committed before the hub sees it."""
+    """One model call to make. The rows it belongs to are committed before the hub sees it.
+
+    `omitted_messages` of the thread, about `omitted_tokens`, were left out of the request to fit the window.
+    """
 
     generation_id: UUID
     user_id: int
@@ -26,6 +29,8 @@ class Job:
     request: Request
     supports_streaming: bool = True
     price: Price | None = None
+    omitted_messages: int = 0
+    omitted_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class AnswerMetrics:
     """All that is known of one answer; None is unknown. Kept as JSON beside the message.
 
     `ignored_params` were set but had no effect: the server takes none of them for this model.
+    `omitted_messages`: the oldest of the thread that were left out of the prompt, with an estimate of their tokens.
     """
 
     provider: str
@@ -67,6 +73,8 @@ class AnswerMetrics:
     retry_after_sec: float | None = None
     params: Params | None = None
     ignored_params: tuple[str, ...] = ()
+    omitted_messages: int | None = None
+    omitted_tokens: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready, unknown figures left out; the inverse of `from_json`."""

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+from chatplay.calibrations import Calibrations
 from chatplay.catalog import ModelCatalog
 from chatplay.chat import ChatService
 from chatplay.conversation import Turn
+from chatplay.counting import TokenCounter
 from chatplay.generation.assembly import Generations, assemble
 from chatplay.generation.hub import Limits
 from chatplay.generation.values import GenerationEnd
@@ -160,13 +162,25 @@ def add_person(store: Store, username: str) -> int:
 
 
 @contextmanager
-def process(url: str, *, limits: Limits | None = None, reap_after_sec: float = 10.0, heartbeat_sec: float = 0.2):
+def process(
+    url: str,
+    *,
+    limits: Limits | None = None,
+    reap_after_sec: float = 10.0,
+    heartbeat_sec: float = 0.2,
+    max_prompt_chars: int = 1000,
+):
     provider = ScriptedProvider()
     upstream = Upstream("scripted", "demo", allowed_models=("tiny",), context_tokens=1000)
     catalog = ModelCatalog((upstream,), {"scripted": provider})
     store = Store(make_engine(url, pool_size=8))
+    calibrations = Calibrations(store)
     generations = assemble(
-        store=store, limits=limits or Limits(), heartbeat_sec=heartbeat_sec, reap_after_sec=reap_after_sec
+        store=store,
+        limits=limits or Limits(),
+        heartbeat_sec=heartbeat_sec,
+        reap_after_sec=reap_after_sec,
+        on_counted=calibrations.learn,
     )
     generations.start()
     chats = ChatService(
@@ -174,7 +188,8 @@ def process(url: str, *, limits: Limits | None = None, reap_after_sec: float = 1
         hub=generations.hub,
         listener=generations.listener,
         catalog=catalog,
-        max_prompt_chars=1000,
+        counter=TokenCounter(calibrations=calibrations, server=None, ranks=None),
+        max_prompt_chars=max_prompt_chars,
     )
     try:
         yield Process(store, generations, chats, provider)
