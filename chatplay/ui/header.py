@@ -28,9 +28,9 @@ def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None)
             with column:
                 params_panel.draw(spec, ranges)
         performance = st.empty()
+    params_panel.draw_advanced(ranges, model)
     if view.chat.locked_at is not None:
         draw_lock(view)
-    params_panel.draw_advanced(ranges, model)
     return performance
 
 

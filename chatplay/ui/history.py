@@ -39,30 +39,34 @@ def draw(current: UUID | None) -> None:
             label_visibility="collapsed",
             live="300ms",
         )
-        _draw_begun()
+        begun = st.container()
         try:
-            _draw_list(search or "", current)
+            hint = _draw_list(search or "", current)
         except StoreError as error:
-            st.caption(f"The history cannot be read. {plain_markdown(error.message)}")
+            hint = f"The history cannot be read. {plain_markdown(error.message)}"
+        with begun:
+            _draw_begun(hint)
 
 
 @st.fragment(key=actions.BEGUN)
-def _draw_begun() -> None:
-    """The row of a chat whose first message was just sent, until the list is read again."""
+def _draw_begun(hint: str) -> None:
+    """The row of a chat whose first message was just sent, until the list is read again; else the hint."""
     page = state.chat()
     if page.view is None or page.view.messages or not page.turns:
+        if hint:
+            st.caption(hint)
         return
     chat, now = page.view.chat, format.now_utc()
     title = title_from(page.turns[0].user_message.content)
     _draw_row(ChatSummary(chat.id, title, chat.model_name, now, streaming=False), is_current=True)
 
 
-def _draw_list(search: str, current: UUID | None) -> None:
+def _draw_list(search: str, current: UUID | None) -> str:
+    """Returns what to say when there is no chat to list."""
     limit = _PAGE_CHATS * state.chat().more_chats
     chats = get_runtime().chats.list_chats(user_id=state.person().id, search=search, limit=limit + 1)
     if not chats:
-        st.caption("No chat holds these words. Try fewer or others." if search else "Your chats will be listed here.")
-        return
+        return "No chat holds these words. Try fewer or others." if search else "Your chats will be listed here."
     tz, now = viewer_zone(), format.now_utc()
     for day, group in groupby(chats[:limit], key=lambda chat: format.day_group(chat.updated_at, now=now, tz=tz)):
         st.caption(day)
@@ -72,6 +76,7 @@ def _draw_list(search: str, current: UUID | None) -> None:
         if len(chats) > limit:
             st.button("Show more", key="chat_more", type="tertiary", on_click=actions.more_chats)
         st.button("Clear All", key="chat_clear_all", type="tertiary", on_click=actions.ask, args=("clear_all",))
+    return ""
 
 
 def _draw_row(chat: ChatSummary, *, is_current: bool) -> None:

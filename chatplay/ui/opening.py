@@ -42,8 +42,7 @@ def _wanted(page: ChatState) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:
-        page.notice = _not_found(was_open=False)
-        return None
+        return UUID(int=0)  # no chat has it
 
 
 def _not_found(*, was_open: bool) -> Notice:

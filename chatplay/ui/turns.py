@@ -86,6 +86,7 @@ def _draw_slot(slot: int, places: Places, follow: bool) -> None:
             draw_empty()
         return
     if begins:
+        st.empty()  # an element in the place of the examples; a container would keep them until the run ends
         header.draw_lock(places.view)
     with transcript.bubble("user"):
         transcript.draw_prompt(turn.user_message)
