@@ -18,7 +18,7 @@ from chatplay.providers.base import Request
 from chatplay.store import Connection, Store
 from chatplay.window import plan
 from db import chats, generations
-from db.chats import ChatRow, MessageRow
+from db.chats import ChatRow
 
 _SETTLE_SEC = 2.0  # how long a turn waits for the answer before it to reach the database
 
@@ -60,12 +60,13 @@ class Turns:
         """
         if prompt.text is not None:
             check_text(prompt.text, max_chars=self._max_prompt_chars)
-        self._settle(prompt)
+        self._hub.settle(user_id=prompt.user_id, timeout_sec=_SETTLE_SEC)
         with self._store.transaction() as conn:
             chat = own_chat(conn, prompt.user_id, prompt.chat_id, for_update=True)
-            if (again := chats.find_message_by_key(conn, chat_id=chat.id, request_key=prompt.request_key)) is not None:
-                return _same_turn(conn, again)
-            if generations.list_streaming_ids(conn, user_id=prompt.user_id, chat_id=chat.id):
+            same_id, is_streaming = chats.find_obstacles(conn, chat_id=chat.id, request_key=prompt.request_key)
+            if same_id is not None:
+                return _same_turn(conn, chat.id, same_id)
+            if is_streaming:
                 raise GenerationRunning(
                     "An answer is still coming in this chat.",
                     cure="Wait for its end or stop it, then send again. Your text is back in the input.",
@@ -79,20 +80,22 @@ class Turns:
         self._catalog.check_open(info)
         params = parameters.validate(prompt.params, overrides=info.ranges)
         generation_id = uuid4()
-        prompt_id = _prompt_message(conn, chat, prompt)
-        answer_id = chats.insert_message(
+        answer_id = chats.insert_turn(
             conn,
             chat_id=chat.id,
-            parent_id=prompt_id,
-            role="assistant",
-            content="",
-            status="streaming",
+            parent_id=_parent(conn, chat, prompt),
+            text=prompt.text,
             generation_id=generation_id,
-            request_key=prompt.request_key if prompt.text is None else None,
+            request_key=prompt.request_key,
         )
         self._open_generation(conn, chat, info, params, generation_id, answer_id)
-        _move_on(conn, chat, answer_id, prompt.text)
-        chats.remember_params(conn, user_id=chat.user_id, chat_id=chat.id, params=parameters.to_json(params))
+        chats.remember_params(
+            conn,
+            user_id=chat.user_id,
+            chat_id=chat.id,
+            params=parameters.to_json(params),
+            **_changes(chat, answer_id, prompt.text),
+        )
         thread = chats.list_path(conn, chat_id=chat.id, leaf_id=answer_id)
         policy = cast(OverflowPolicy, chat.overflow_policy)  # the table's check constraint holds it to these
         prompt_plan = plan(thread[:-1], params=params, model=info, policy=policy, counter=self._counter)
@@ -132,52 +135,32 @@ class Turns:
             call=call,
         )
 
-    def _settle(self, prompt: Prompt) -> None:
-        """Lets an answer that has just ended in memory reach the database before the next turn looks there."""
-        with self._store.reading() as conn:
-            running = generations.list_streaming_ids(conn, user_id=prompt.user_id, chat_id=prompt.chat_id)
-        for generation_id in running:
-            live = self._hub.find_live(generation_id)
-            if live is not None and live.end is not None:
-                live.saved.wait(_SETTLE_SEC)
 
-
-def _prompt_message(conn: Connection, chat: ChatRow, prompt: Prompt) -> int:
-    """The id of the prompt to answer: a new message, or the one above the answer to give again."""
-    parent_id = chat.leaf_message_id
-    if prompt.at_message is not None:
-        target = chats.find_message(conn, chat_id=chat.id, message_id=prompt.at_message)
-        if target is None or target.role != ("assistant" if prompt.text is None else "user"):
+def _parent(conn: Connection, chat: ChatRow, prompt: Prompt) -> int | None:
+    """What the new prompt follows; without a text, the prompt to answer again."""
+    if prompt.at_message is None:
+        if prompt.text is None:
             raise not_found("message")
-        parent_id = target.parent_id
-    if prompt.text is not None:
-        return chats.insert_message(
-            conn,
-            chat_id=chat.id,
-            parent_id=parent_id,
-            role="user",
-            content=prompt.text,
-            request_key=prompt.request_key,
-        )
-    if prompt.at_message is None or parent_id is None:
+        return chat.leaf_message_id
+    target = chats.find_message(conn, chat_id=chat.id, message_id=prompt.at_message)
+    if target is None or target.role != ("assistant" if prompt.text is None else "user"):
         raise not_found("message")
-    return parent_id
+    return target.parent_id
 
 
-def _move_on(conn: Connection, chat: ChatRow, leaf_id: int, text: str | None) -> None:
+def _changes(chat: ChatRow, leaf_id: int, text: str | None) -> dict[str, object]:
+    """What a turn changes of its chat: the end of the thread, and with the first message lock and title."""
     changes: dict[str, object] = {"leaf_message_id": leaf_id, "updated_at": chats.NOW}
     if chat.locked_at is None:
         changes["locked_at"] = chats.NOW
     if text is not None and not chat.title:
         changes["title"] = title_from(text)
-    chats.update_chat(conn, chat_id=chat.id, **changes)
+    return changes
 
 
-def _same_turn(conn: Connection, message: MessageRow) -> Turn:
-    leaf_id = message.id
-    if message.role == "user":
-        leaf_id = chats.newest_child(conn, message_id=message.id)
-    user, answer = chats.list_path(conn, chat_id=message.session_id, leaf_id=leaf_id, limit=2)
+def _same_turn(conn: Connection, chat_id: UUID, message_id: int) -> Turn:
+    leaf_id = chats.newest_child(conn, message_id=message_id) or message_id  # a prompt has its answer below
+    user, answer = chats.list_path(conn, chat_id=chat_id, leaf_id=leaf_id, limit=2)
     if answer.generation_id is None:
         raise Conflict("This message was sent already.", cure="Reload the page to see its answer.")
     return Turn(message_record(user), message_record(answer), answer.generation_id)

@@ -215,10 +215,13 @@ def get_person_params(conn: Connection, *, user_id: int) -> Mapping[str, Any]:
     return params
 
 
-def remember_params(conn: Connection, *, user_id: int, chat_id: UUID, params: Mapping[str, Any]) -> None:
-    """Keeps settings with the chat and with the person."""
-    update_chat(conn, chat_id=chat_id, params_json=dict(params))
-    conn.execute(update(users).where(users.c.id == user_id).values(params=dict(params)))
+def remember_params(
+    conn: Connection, *, user_id: int, chat_id: UUID, params: Mapping[str, Any], **columns: Any
+) -> None:
+    """Keeps settings with the person and with the chat, of which `columns` may be set on the way: one round trip."""
+    person = update(users).where(users.c.id == user_id).values(params=dict(params))
+    chat = update(chat_sessions).where(chat_sessions.c.id == chat_id).values(params_json=dict(params), **columns)
+    conn.execute(chat.add_cte(person.cte("person")))
 
 
 # ---- messages ----------------------------------------------------------------------------------
@@ -259,13 +262,17 @@ def find_message(conn: Connection, *, chat_id: UUID, message_id: int) -> Message
     return found[0] if found else None
 
 
-def find_message_by_key(conn: Connection, *, chat_id: UUID, request_key: UUID) -> MessageRow | None:
-    """The message an earlier copy of the same request made, or None."""
-    query = select(chat_messages.c.id).where(
-        chat_messages.c.session_id == chat_id, chat_messages.c.request_key == request_key
-    )
-    message_id = conn.execute(query).scalar_one_or_none()
-    return None if message_id is None else find_message(conn, chat_id=chat_id, message_id=message_id)
+_OBSTACLES = """
+SELECT (SELECT id FROM chat_messages WHERE session_id = :chat_id AND request_key = :request_key),
+       EXISTS (SELECT 1 FROM generations g JOIN chat_messages m ON m.id = g.message_id
+               WHERE m.session_id = :chat_id AND g.status = 'streaming')
+"""
+
+
+def find_obstacles(conn: Connection, *, chat_id: UUID, request_key: UUID) -> tuple[int | None, bool]:
+    """The message an earlier copy of the same request made, and whether an answer is coming in the chat."""
+    same_id, is_streaming = conn.execute(text(_OBSTACLES), {"chat_id": chat_id, "request_key": request_key}).one()
+    return same_id, is_streaming
 
 
 def count_messages(conn: Connection, *, chat_id: UUID) -> int:
@@ -289,10 +296,37 @@ def newest_leaf_below(conn: Connection, *, message_id: int) -> int:
     return int(conn.execute(text(_NEWEST_BELOW), {"message_id": message_id}).scalar_one())
 
 
-def newest_child(conn: Connection, *, message_id: int) -> int:
-    """The newest answer to a prompt, which is known to have one."""
+def newest_child(conn: Connection, *, message_id: int) -> int | None:
+    """The newest message below this one."""
     query = select(func.max(chat_messages.c.id)).where(chat_messages.c.parent_id == message_id)
-    return int(conn.execute(query).scalar_one())
+    newest: int | None = conn.execute(query).scalar_one()
+    return newest
+
+
+def insert_turn(
+    conn: Connection,
+    *,
+    chat_id: UUID,
+    parent_id: int | None,
+    text: str | None,
+    generation_id: UUID,
+    request_key: UUID,
+) -> int:
+    """Adds a prompt and its empty answer, and returns the answer's id; without `text`, an answer to `parent_id`."""
+    if text is not None:
+        parent_id = insert_message(
+            conn, chat_id=chat_id, parent_id=parent_id, role="user", content=text, request_key=request_key
+        )
+    return insert_message(
+        conn,
+        chat_id=chat_id,
+        parent_id=parent_id,
+        role="assistant",
+        content="",
+        status="streaming",
+        generation_id=generation_id,
+        request_key=request_key if text is None else None,
+    )
 
 
 def insert_message(

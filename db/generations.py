@@ -101,13 +101,12 @@ def insert_generation(
     conn: Connection, *, generation_id: UUID, user_id: int, message_id: int | None, owner: UUID, call: NewUsage
 ) -> None:
     """Opens a generation and its usage row."""
-    conn.execute(
-        insert(generations).values(
-            id=generation_id, user_id=user_id, message_id=message_id, owner=owner, status="streaming"
-        )
+    generation = insert(generations).values(
+        id=generation_id, user_id=user_id, message_id=message_id, owner=owner, status="streaming"
     )
     organisation = select(users.c.organisation_id).where(users.c.id == user_id).scalar_subquery()
-    conn.execute(insert(usage).values(status="streaming", organisation_id=organisation, **asdict(call)))
+    row = insert(usage).values(status="streaming", organisation_id=organisation, **asdict(call))
+    conn.execute(row.add_cte(generation.cte("generation")))
 
 
 def find_generation(conn: Connection, *, generation_id: UUID) -> GenerationRow | None:

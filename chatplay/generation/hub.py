@@ -157,6 +157,12 @@ class Hub:
         live = self.find_live(generation_id)
         return live.follow(after_seq=after_seq, interval_sec=interval_sec) if live else None
 
+    def settle(self, *, user_id: int, timeout_sec: float) -> None:
+        """Waits for the person's answers that have ended in memory to reach the database, too."""
+        for running in list(self._running.values()):
+            if running.job.user_id == user_id and running.live.end is not None:
+                running.live.saved.wait(timeout_sec)
+
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Runs a coroutine on the hub's loop, until `close` at the latest.
 
