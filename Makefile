@@ -44,7 +44,7 @@ check: lint
 
 test: lint
 	@CHROMIUM_PATH="$$($(PY) -m tests.ensure_chromium)" && export CHROMIUM_PATH && \
-	$(PY) -m pytest $(TIERS) $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(TIERS) $(ARGS)
 
 bench: .venv/.dev
 	@CHROMIUM_PATH="$$($(PY) -m tests.ensure_chromium)" && export CHROMIUM_PATH && \

@@ -247,10 +247,10 @@ class ChatService:
 
     def follow(self, *, user_id: int, generation_id: UUID, interval_sec: float = 0.04) -> Iterator[Update]:
         """The answer from its beginning, then as it comes; the last update has its end. Works from any process."""
-        self._own_generation(user_id, generation_id)
-        live = self._hub.follow(generation_id, interval_sec=interval_sec)
+        live = self._hub.follow(generation_id, user_id=user_id, interval_sec=interval_sec)
         if live is not None:
             return live
+        self._own_generation(user_id, generation_id)
         return follow_stored(
             store=self._store, listener=self._listener, generation_id=generation_id, interval_sec=interval_sec
         )

@@ -152,10 +152,14 @@ class Hub:
         running = self._running.get(generation_id)
         return running.live if running else None
 
-    def follow(self, generation_id: UUID, *, after_seq: int = 0, interval_sec: float = 0.04) -> Iterator[Update] | None:
-        """Updates from memory; None when this process does not hold the generation."""
-        live = self.find_live(generation_id)
-        return live.follow(after_seq=after_seq, interval_sec=interval_sec) if live else None
+    def follow(
+        self, generation_id: UUID, *, user_id: int, after_seq: int = 0, interval_sec: float = 0.04
+    ) -> Iterator[Update] | None:
+        """Updates from memory; None when this process does not hold such a generation of this person."""
+        running = self._running.get(generation_id)
+        if running is None or running.job.user_id != user_id:
+            return None
+        return running.live.follow(after_seq=after_seq, interval_sec=interval_sec)
 
     def settle(self, *, user_id: int, timeout_sec: float) -> None:
         """Waits for the person's answers that have ended in memory to reach the database, too."""

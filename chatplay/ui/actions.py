@@ -25,6 +25,7 @@ TURN_SLOTS = 4  # turns drawn one by one before the page is drawn as a whole aga
 
 
 SELECTOR, BEGUN = "chat_selector", "chat_begun"  # fragments that a chat's first message changes too
+BANNER = "chat_model_banner"  # drawn after each message, to begin its timer anew
 
 
 def turn_key(slot: int) -> str:
@@ -62,7 +63,7 @@ def send() -> list[str]:
             **_me(), chat_id=_chat_id(page), text=text, params=current_params(page), request_key=page.request_key
         )
     except ChatplayError as error:
-        page.notice, page.give_back = Notice.of(error), text
+        page.notice, page.give_back = Notice.of(error), text if text.strip() else None
         if isinstance(error, NotFound):
             _leave_lost_chat(page)
         return []
@@ -72,7 +73,7 @@ def send() -> list[str]:
         return []
     begins = len(page.turns) == 1 and (page.view is None or not page.view.messages)
     # The turn first: its answer may be coming already, the rest can wait for the end of it.
-    return [turn_key(len(page.turns) - 1), *([SELECTOR, BEGUN] if begins else [])]
+    return [turn_key(len(page.turns) - 1), *([SELECTOR, BEGUN] if begins else []), BANNER]
 
 
 @_action

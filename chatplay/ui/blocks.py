@@ -11,7 +11,7 @@ import re
 from chatplay.ui.markdown import block_tokens
 
 _MIN_CHARS, _MORE_CHARS = 150, 40  # pieces grow with their number: few elements even for a long answer
-_CALM_CHARS_PER_SEC, _MIN_SEC, _MAX_SEC = 20_000, 0.05, 0.5
+_CALM_CHARS_PER_SEC, _MIN_SEC, _MAX_SEC = 20_000, 1 / 15, 0.5
 
 # Code and tables cost the browser much each time they are drawn: they share a piece with nothing.
 _COSTLY = re.compile(r"^[\s>]*(?:```|~~~|\|)", re.MULTILINE)

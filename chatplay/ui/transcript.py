@@ -15,6 +15,7 @@ from chatplay.ui import actions, format, state
 from chatplay.ui.markdown import message_markdown, plain_markdown, quoted, safe_markdown
 
 _AVATARS = {"user": ":material/person:", "assistant": ":material/neurology:"}
+Place = st.delta_generator.DeltaGenerator
 _LONG_CHARS = 20_000
 _MENUS = {
     "user": {"edit": "Edit and resend", "copy": "Copy"},
@@ -66,16 +67,27 @@ def draw_answer(message: MessageRecord, prompt: MessageRecord | None) -> None:
 
 
 def draw_prompt(message: MessageRecord) -> None:
-    """What a person sent, letter by letter; or the field to word it anew."""
+    """What a person sent, letter by letter, with its actions; or the field to word it anew."""
     if state.chat().editing == message.id:
         _draw_editor(message)
         return
+    draw_prompt_actions(message, draw_prompt_text(message))
+
+
+def draw_prompt_text(message: MessageRecord) -> Place:
+    """Only the text; returns the place of the actions, for later: on Enter each element costs time."""
     with st.container(horizontal=True, vertical_alignment="top", gap="small", wrap=False):
         if len(message.content) > _LONG_CHARS:
             with st.container(height=400, border=False):
                 st.text(message.content)
         else:
             st.text(message.content, width="stretch")
+        return st.empty()
+
+
+def draw_prompt_actions(message: MessageRecord, place: Place) -> None:
+    """The other wordings and the menu."""
+    with place, st.container(horizontal=True, gap="xxsmall", width="content", vertical_alignment="center", wrap=False):
         _draw_variants(message)
         _draw_menu(message)
 

@@ -27,8 +27,9 @@ _EXAMPLES = (
     "Write a Python function that finds the median of a list, with a test.",
     "Compare a river and a street in a table of four rows.",
 )
-_UPDATE_SEC = 0.05  # what a page costs grows with its updates; twenty a second still look like a flow
+_UPDATE_SEC = 1 / 15  # what a page costs grows with its updates; fifteen a second still look like a flow
 _FIGURES_SEC = 0.5
+_PAINT_SEC = 0.04  # the browser paints the last words before it is given the figures and buttons
 _LOOK_SEC = 1.0
 _WAITING = (
     '<div role="status"><span class="chat-dots"><i></i><i></i><i></i></span>'
@@ -88,14 +89,16 @@ def _draw_slot(slot: int, places: Places, follow: bool) -> None:
     if begins:
         st.empty()  # an element in the place of the examples; a container would keep them until the run ends
         header.draw_lock(places.view)
+    if (answer := page.answers.get(turn.assistant_message.id)) is not None:
+        places.draw()
+        transcript.draw_message(turn.user_message)
+        transcript.draw_message(answer, before=turn.user_message)
+        return
     with transcript.bubble("user"):
-        transcript.draw_prompt(turn.user_message)
+        actions_place = transcript.draw_prompt_text(turn.user_message)
     with transcript.bubble("assistant"):
-        if (answer := page.answers.get(turn.assistant_message.id)) is not None:
-            places.draw()
-            transcript.draw_answer(answer, turn.user_message)
-        else:
-            _draw_coming(turn, places, follow=follow)
+        _draw_coming(turn, places, follow=follow)
+    transcript.draw_prompt_actions(turn.user_message, actions_place)
 
 
 def _draw_coming(turn: Turn, places: Places, *, follow: bool) -> None:
@@ -116,6 +119,7 @@ def _draw_coming(turn: Turn, places: Places, *, follow: bool) -> None:
         if follow:
             st.rerun()
         return
+    time.sleep(_PAINT_SEC)
     _finish(turn, end, places)
 
 

@@ -115,12 +115,18 @@ def test_settings_travel_with_the_message(services, ada):
     assert view.messages[-1].metrics.params.temperature == 0.2
 
 
-@pytest.mark.parametrize("text", ["x" * 200_001, "a\0b", "   "])
+@pytest.mark.parametrize("text", ["x" * 200_001, "a\0b"])
 def test_refused_text_goes_back_into_the_input(services, ada, text):
     app = send(opened(), text)
     assert app.error
     assert app.chat_input[0].proto.value == text
     assert not app.chat_message
+
+
+def test_blank_message_is_refused_and_leaves_the_input_to_the_next_words(services, ada):
+    app = send(opened(), "   ")
+    assert "empty" in app.error[0].value
+    assert not app.chat_input[0].proto.set_value
 
 
 def test_address_that_is_not_mine_or_not_an_id_looks_the_same(services, ada):

@@ -93,7 +93,7 @@ def test_long_live_part_is_drawn_less_often():
     cutter.feed("```\n")
     quick = cutter.pause_sec
     cutter.feed("x = 1\n" * 2000)
-    assert quick == 0.05
+    assert quick < 0.1
     assert 0.2 < cutter.pause_sec <= 0.5
 
 
