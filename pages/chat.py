@@ -36,8 +36,7 @@ def draw() -> None:
         if not models:
             header.draw_no_models(runtime.catalog.status(state.person().role))
         draw_history(view)
-    if models:
-        model_banner.draw(view)
+    model_banner.draw(view)
     context = composer.draw(view, model, disabled=not models)
     is_asking = dialogs.draw(models)
     with column:  # last, because it stays as long as an answer is coming

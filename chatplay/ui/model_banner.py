@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from chatplay.auth import gate
 from chatplay.catalog import ModelCatalog, ModelInfo, UpstreamStatus
 from chatplay.conversation import ChatView
 from chatplay.runtime import get_runtime
@@ -16,19 +17,27 @@ REFRESH_SEC = 5.0
 def draw(view: ChatView) -> None:
     """Call it before the input is drawn. It comes and goes by itself."""
     with st.bottom:
-        _draw(view)
+        _keep(view)
 
 
-@st.fragment(run_every=REFRESH_SEC, key="chat_model_banner")
+@st.fragment(key=actions.BANNER)
+def _keep(view: ChatView) -> None:
+    """Sending a message ends all timers of the page in the browser; drawn along with it, this one begins anew."""
+    _draw(view)
+
+
+@st.fragment(run_every=REFRESH_SEC)
 def _draw(view: ChatView) -> None:
+    if not gate.still_signed_in():  # the frame's own timer has ended too
+        st.rerun()
     catalog, role = get_runtime().catalog, state.person().role
     model, upstream = view.chat.model_name, view.chat.upstream
     running = catalog.list_running(role)
-    if any((info.name, info.upstream) == (model, upstream) for info in running):
-        return
-    with st.container(key="chat_model_down", gap="xsmall"):
+    with st.container(key="chat_model_down", gap="xsmall"):  # also while empty: it keeps the fragment's place
+        if not running or any((info.name, info.upstream) == (model, upstream) for info in running):
+            return
         st.warning(message_markdown(why_not(catalog, model, upstream)), icon=":material/cloud_off:")
-        if running and (view.chat.locked_at is not None or state.chat().turns):
+        if view.chat.locked_at is not None or state.chat().turns:
             st.button(
                 "Continue in a new chat with another model",
                 key="chat_down_other_model",
@@ -51,8 +60,8 @@ def _reason(status: UpstreamStatus, info: ModelInfo | None) -> str:
     if status.breaker == "open":
         wait = max(status.wait_sec, 1)
         return (
-            f"is not asked for the next {wait:.0f} s: its server `{status.name}` failed several times in a row.{said} "
-            "Then it is tried again."
+            f"is left alone for {wait:.0f} s and then tried again: its server `{status.name}` failed several times "
+            f"in a row.{said}"
         )
     if status.standing == "unhealthy":
         return f"is down.{said or f' Its server `{status.name}` is not well.'} It may be tried all the same."

@@ -27,10 +27,11 @@ _COLUMNS = 2
 def draw() -> None:
     """Draws itself anew every few seconds, and nothing else of the page."""
     person, runtime = state.person(), get_runtime()
-    head = st.container(key="models_head", horizontal=True, vertical_alignment="bottom", gap="large")
-    refused = _refresh(head) if person.is_administrator else None
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        figures = st.container(horizontal=True, gap="medium", width="content")
+        refused = _refresh() if person.is_administrator else None
     status = runtime.catalog.status(person.role)
-    _draw_counts(head, status, person)
+    _draw_counts(figures, status, person)
     if refused is not None:
         st.error(message_markdown(str(refused)), icon=":material/error:")
     if status.why != "running":
@@ -39,11 +40,9 @@ def draw() -> None:
         _draw_cards(status, _days(runtime.upstreams, status.polled_at), person)
 
 
-def _refresh(head: st.delta_generator.DeltaGenerator) -> ChatplayError | None:
+def _refresh() -> ChatplayError | None:
     """The button, and the wait until every server was asked; the error of an attempt that failed."""
-    with head:
-        pressed = st.button("Refresh", icon=":material/refresh:", key="models_refresh")
-    if not pressed:
+    if not st.button("Refresh", icon=":material/refresh:", key="models_refresh", help="Asks every server now."):
         return None
     try:
         with st.spinner("Asking every model server, 10 seconds at most", show_time=True):
@@ -53,15 +52,15 @@ def _refresh(head: st.delta_generator.DeltaGenerator) -> ChatplayError | None:
     return None
 
 
-def _draw_counts(head: st.delta_generator.DeltaGenerator, status: CatalogStatus, person: Person) -> None:
+def _draw_counts(place: st.delta_generator.DeltaGenerator, status: CatalogStatus, person: Person) -> None:
     known = status.why != "database unreachable"
     running = [one for one in status.upstreams if one.runs and known]
     models = sum(len(one.models) for one in status.upstreams)
     now, tz = get_runtime().catalog.now(), viewer_zone(person)
-    with head:
+    with place:
         for label, value in (
             ("Models running", f"{sum(len(one.models) for one in running)} of {models}" if known else fmt.UNKNOWN),
-            ("Servers well", f"{len(running)} of {len(status.upstreams)}" if known else fmt.UNKNOWN),
+            ("Servers healthy", f"{len(running)} of {len(status.upstreams)}" if known else fmt.UNKNOWN),
         ):
             st.metric(label, value, width="content")
         st.metric(

@@ -42,7 +42,7 @@ _SPARK_CHECKS = 60
 
 def draw(status: UpstreamStatus, day: Day | None, viewer: Person, *, now: datetime, tz: ZoneInfo) -> None:
     """One card; `day` is None where no checks are kept."""
-    with st.container(border=True, height="stretch", gap="small"):
+    with st.container(border=True, height="stretch", gap="xsmall"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{plain(status.name)}**", width="content")
             label, icon, color = standing(status)
@@ -99,7 +99,7 @@ def _draw_trouble(status: UpstreamStatus, viewer: Person) -> None:
     elif status.standing == "healthy" and not status.models:
         parts.append("It is well and has no model loaded. Load one there, and it shows up here.")
     if parts:
-        box = st.error if status.standing == "unhealthy" else st.warning
+        box = st.error if status.standing == "unhealthy" and status.breaker != "open" else st.warning
         box(" ".join(parts))
 
 

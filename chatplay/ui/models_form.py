@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from chatplay.auth import gate
+from chatplay.auth.person import Person
 from chatplay.errors import BadInput, ChatplayError, Conflict
 from chatplay.health import CheckResult
 from chatplay.offers import Offer
@@ -187,18 +188,9 @@ def draw(form: Form, close: Callable[[], None]) -> None:
     actor = gate.recheck()
     for name, value in (form.values or {}).items():
         state.set_widget_value(key(name), value)
-    names = list(values_of(Upstream("", "openai")))
     form.values = None
     with st.form("models_form", border=False):
-        _draw_server(form)
-        _draw_models(form)
-        with st.expander("Prices", expanded=form.error_at in _IN_PRICES):
-            _draw_prices(form)
-        with st.expander("Parameters: ranges and defaults", expanded=form.error_at in _IN_PARAMETERS):
-            _draw_parameters(form)
-        with st.expander("Context and abilities", expanded=form.error_at in _IN_ABILITIES):
-            _draw_abilities(form)
-        _draw_error(form, "", "model")
+        _draw_fields(form)
         if form.result is not None:
             draw_result(form.result)
         place = st.container()
@@ -206,33 +198,53 @@ def draw(form: Form, close: Callable[[], None]) -> None:
             cancelled = st.form_submit_button("Cancel")
             tested = st.form_submit_button("Test connection", icon=":material/network_check:")
             saved = st.form_submit_button("Save", type="primary")
-    if cancelled:
+    if tested:
+        with place, st.spinner("Asking the server, 10 seconds at most", show_time=True):
+            _attempt(form, lambda draft: _test(form, draft, actor))
+    if cancelled or (saved and _attempt(form, lambda draft: _save(form, draft, actor))):
         close()
+    if cancelled or tested or saved:
         st.rerun()
-    if not (tested or saved):
-        return
-    values = {name: state.widget_value(key(name)) for name in names}
+
+
+def _attempt(form: Form, act: Callable[[UpstreamDraft], None]) -> bool:
+    """Acts on what was typed. It stays in the fields with the error, or with what a test has found."""
     form.error, form.result = None, None
-    upstream_id, service = form.entry.upstream.id if form.entry else None, get_runtime().upstreams
+    form.values = {name: state.widget_value(key(name)) for name in values_of(Upstream("", "openai"))}
     try:
-        draft = draft_of(values, api_key=state.widget_value(key("api_key")), entry=form.entry)
-        if tested:
-            with place, st.spinner("Asking the server, 10 seconds at most", show_time=True):
-                form.result = service.test_connection(actor=actor, draft=draft, upstream_id=upstream_id)
-            form.known_models = tuple(model.name for model in form.result.models or ()) or form.known_models
-        elif upstream_id is None:
-            service.add(actor=actor, draft=draft)
-        else:
-            service.edit(actor=actor, upstream_id=upstream_id, draft=draft)
+        act(draft_of(form.values, api_key=state.widget_value(key("api_key")), entry=form.entry))
     except ChatplayError as error:
         form.error = error
-    if tested or form.error is not None:
-        form.values = values
+        return False
+    return True
+
+
+def _test(form: Form, draft: UpstreamDraft, actor: Person) -> None:
+    upstream_id = form.entry.upstream.id if form.entry else None
+    form.result = get_runtime().upstreams.test_connection(actor=actor, draft=draft, upstream_id=upstream_id)
+    form.known_models = tuple(model.name for model in form.result.models or ()) or form.known_models
+
+
+def _save(form: Form, draft: UpstreamDraft, actor: Person) -> None:
+    service, upstream_id = get_runtime().upstreams, form.entry.upstream.id if form.entry else None
+    if upstream_id is None:
+        service.add(actor=actor, draft=draft)
     else:
-        close()
-        state.models().offers = None
-        st.toast(f"Saved. {message_markdown(f'`{draft.name}`')} is asked now.", icon=":material/check:")
-    st.rerun()
+        service.edit(actor=actor, upstream_id=upstream_id, draft=draft)
+    state.models().offers = None
+    st.toast(f"Saved. {message_markdown(f'`{draft.name}`')} is asked now.", icon=":material/check:")
+
+
+def _draw_fields(form: Form) -> None:
+    _draw_server(form)
+    _draw_models(form)
+    with st.expander("Prices", expanded=form.error_at in _IN_PRICES):
+        _draw_prices(form)
+    with st.expander("Parameters: ranges and defaults", expanded=form.error_at in _IN_PARAMETERS):
+        _draw_parameters(form)
+    with st.expander("Context and abilities", expanded=form.error_at in _IN_ABILITIES):
+        _draw_abilities(form)
+    _draw_error(form, "", "model")
 
 
 def draw_result(result: CheckResult) -> None:
@@ -254,8 +266,13 @@ def draw_result(result: CheckResult) -> None:
 
 
 def _draw_error(form: Form, *params: str) -> None:
-    if form.error is not None and form.error_at in params:
-        st.error(message_markdown(str(form.error)))
+    error = form.error
+    if error is None or form.error_at not in params:
+        return
+    # Under its field the name of the field is not said again.
+    message = error.message.replace(f"`{form.error_at}` ", "It ") if form.error_at else error.message
+    cure = "" if error.cure == f"Correct `{form.error_at}`." else error.cure
+    st.error(message_markdown(f"{message} {cure}".strip()))
 
 
 def _draw_server(form: Form) -> None:
@@ -297,15 +314,11 @@ def _draw_models(form: Form) -> None:
     with left:
         st.selectbox(
             "Engine",
-            [None, *ENGINES],
+            ENGINES,
             key=key("engine"),
-            format_func=lambda engine: (
-                ENGINE_NAMES[engine].capitalize()
-                if engine == "unknown"
-                else ENGINE_NAMES[engine]
-                if engine
-                else "Found out by asking"
-            ),
+            index=None,
+            format_func=lambda engine: ENGINE_NAMES[engine],
+            placeholder="Found out by asking",
         )
         _draw_error(form, "engine")
     with right:

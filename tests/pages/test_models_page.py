@@ -155,7 +155,7 @@ def test_card_of_a_server_that_is_down_says_why_and_what_to_do(services, ada):
     assert "Down" in said(app)
     assert "nothing listens there" in app.error[0].value
     assert "Check that it runs" in app.error[0].value
-    assert figures(app)["Servers well"] == "2 of 3"
+    assert figures(app)["Servers healthy"] == "2 of 3"
 
 
 def test_server_left_alone_by_the_breaker_says_for_how_long(services, ada):
