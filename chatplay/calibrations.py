@@ -1,12 +1,13 @@
 """What each model's answers taught about its tokens, shared by all processes through the database.
 
-Looking up never waits long: a process reads a model's row again at most every few seconds, and goes on with what
-it knows while the database is away.
+Looking up only reads memory. `refresh` reads a model's row again, at most every few seconds, and goes on with what
+is known while the database is away.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -53,18 +54,23 @@ class Calibrations:
 
     def get(self, upstream: str, model: str) -> Known:
         """What is known of the model, the defaults at first."""
+        with self._lock:
+            return self._known[upstream, model][1] if (upstream, model) in self._known else Known()
+
+    def refresh(self, upstream: str, model: str) -> None:
+        """Takes in what other processes learned. Not inside a transaction: it needs a connection of its own."""
         key, now = (upstream, model), self._clock()
         with self._lock:
-            read_sec, known = self._known.get(key, (-_FRESH_SEC, Known()))
+            read_sec, known = self._known.get(key, (-math.inf, Known()))
             if now - read_sec < _FRESH_SEC:
-                return known
+                return
             self._known[key] = (now, known)  # one thread reads, the others go on
         try:
             with self._store.reading() as conn:
                 row = rows.find_calibration(conn, upstream=upstream, model=model)
         except StoreError:
-            return known
-        return self._keep(key, _calibration(row))
+            return
+        self._keep(key, _calibration(row))
 
     def learn(self, sample: Sample) -> None:
         """Takes an answer's report into account. Not on an event loop; does not raise."""
@@ -84,11 +90,10 @@ class Calibrations:
             return
         self._keep(key, after)
 
-    def _keep(self, key: tuple[str, str], calibration: Calibration) -> Known:
+    def _keep(self, key: tuple[str, str], calibration: Calibration) -> None:
         known = Known(calibration, calibration.weights())
         with self._lock:
             self._known[key] = (self._clock(), known)
-        return known
 
 
 def _calibration(row: CalibrationRow | None) -> Calibration:

@@ -83,7 +83,7 @@ class ContextUse:
     `used_tokens`: system prompt, thread and draft; `reserved_tokens`: what is kept for the answer.
     `method`: "reported" by an answer's usage, counted by the "server" or by "tiktoken", or an "estimate".
     `error_share`: how far off the last `error_answers` estimates of this model were (0.06 is 6 %), None before
-    there are enough. `system_tokens` of the used ones are the system prompt's; `weights` are for more text.
+    there are enough. `system_tokens` of the used ones are the `system_prompt`'s; `weights` are for more text.
     """
 
     used_tokens: int
@@ -93,6 +93,7 @@ class ContextUse:
     method: str = "estimate"
     error_share: float | None = None
     error_answers: int = 0
+    system_prompt: str = ""
     system_tokens: int = 0
     weights: Shape = DEFAULT_WEIGHTS
     policy: OverflowPolicy = "hold_back"

@@ -127,6 +127,11 @@ class TokenCounter:
         """What the model's answers taught; the defaults without a model."""
         return self._calibrations.get(model.upstream, model.name) if model else Known()
 
+    def refresh(self, model: ModelInfo | None) -> None:
+        """Takes in what other processes learned of the model. Not inside a transaction."""
+        if model is not None:
+            self._calibrations.refresh(model.upstream, model.name)
+
     def find_server_count(self, model: ModelInfo | None, message_id: int, messages: tuple[Message, ...]) -> int | None:
         """Of the prompt that ends with this message, None when the server can't say or has not said yet."""
         if self._server is None or model is None or not messages:

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 SHAPE = ("messages", "words", "letters", "accented", "digits", "signs", "sign_runs", "blanks", "cjk", "other")
 DEFAULT_WEIGHTS = (4.0, 0.75, 0.09, 1.5, 0.7, 0.1, 0.5, 1.1, 0.9, 1.0)
@@ -103,6 +104,7 @@ def estimate_message(text: str, weights: Shape = DEFAULT_WEIGHTS) -> int:
     return math.ceil(estimate(shape_of(text), weights))
 
 
+@lru_cache(maxsize=64)  # the page asks again at every draw
 def _shape_of_one(text: str) -> tuple[int, ...]:
     words, signs = _WORD.findall(text), _SIGNS.findall(text)
     return (

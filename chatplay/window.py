@@ -52,6 +52,7 @@ def use(
     counter: TokenCounter,
 ) -> ContextUse:
     """What the next prompt would take. `thread` may lack old messages that a later answer's usage covers."""
+    counter.refresh(model)
     known = counter.known(model)
     base = count_thread(thread, params=params, model=model, counter=counter, whole=policy == "hold_back")
     typed = counter.count([draft] if draft else [], model)
@@ -65,6 +66,7 @@ def use(
         method=typed.method if draft else base.method,
         error_share=known.calibration.error_share if known.calibration.is_known else None,
         error_answers=known.calibration.answers,
+        system_prompt=params.system_prompt,
         system_tokens=system.tokens,
         weights=known.weights,
         policy=policy,

@@ -50,10 +50,21 @@ def draw_history(view):
         st.button("Show earlier messages", key="chat_older", type="tertiary", on_click=actions.show_older)
     if page.older:
         transcript.draw_older(page.older)
-    before = None
-    for message in view.messages[:-2] if page.turns else view.messages:
+    before, cut = None, cut_place(view)
+    for place, message in enumerate(view.messages[:-2] if page.turns else view.messages):
+        if place == cut:
+            transcript.draw_cut()
         transcript.draw_message(message, before=before)
         before = message
+
+
+def cut_place(view):
+    """Which message is the first that the last prompt held; None when nothing was left out or that is further up."""
+    page = state.chat()
+    metrics = next((message.metrics for message in reversed(view.messages) if message.metrics), None)
+    if metrics is None or not metrics.omitted_messages or page.has_older:
+        return None
+    return metrics.omitted_messages - len(page.older)
 
 
 def draw_unreachable(error):

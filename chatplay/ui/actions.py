@@ -14,7 +14,7 @@ import streamlit as st
 
 from chatplay.auth import gate
 from chatplay.catalog import ModelInfo
-from chatplay.conversation import ChatView, MessageRecord
+from chatplay.conversation import ChatView, MessageRecord, OverflowPolicy
 from chatplay.errors import BadInput, ChatplayError, NotFound
 from chatplay.params import Params
 from chatplay.runtime import get_runtime
@@ -260,6 +260,20 @@ def continue_with(key: str, models: tuple[ModelInfo, ...], failed: MessageRecord
         chats.choose_model(**_me(), chat_id=fresh.chat.id, model=model)
         _show(fresh)
     page.give_back, page.focus = failed.content, True
+
+
+@_action
+def set_overflow(policy: OverflowPolicy) -> None:
+    """What happens in this chat when the context is full."""
+    chat_id = _chat_id(state.chat())
+    get_runtime().chats.set_overflow(user_id=state.person().id, chat_id=chat_id, policy=policy)
+
+
+@_action
+def toggle_overflow(key: str) -> None:
+    """The box in the settings."""
+    policy: OverflowPolicy = "drop_oldest" if state.widget_value(key) else "hold_back"
+    get_runtime().chats.set_overflow(user_id=state.person().id, chat_id=_chat_id(state.chat()), policy=policy)
 
 
 @_action

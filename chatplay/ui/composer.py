@@ -6,13 +6,12 @@ import streamlit as st
 
 from chatplay.catalog import ModelInfo
 from chatplay.conversation import ChatView
-from chatplay.ui import actions, format, state
+from chatplay.ui import actions, meter, state
 from chatplay.ui.header import Place
 from chatplay.ui.markdown import plain_markdown
-from chatplay.ui.scripts import copy_html, focus_html, whole_characters_html
+from chatplay.ui.scripts import copy_html, focus_html, meter_html, whole_characters_html
 
 _SYMBOLS = {"error": ":material/error:", "warning": ":material/warning:", "info": ":material/info:"}
-_FULL, _NEARLY_FULL = 1.0, 0.8
 
 
 def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = False) -> Place:
@@ -30,6 +29,7 @@ def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = Fal
                 "Stop", key="chat_stop", type="secondary", icon=":material/stop:", shortcut="Esc", on_click=actions.stop
             )
             _draw_tools(view)
+        _draw_ways_out()
     if page.give_back is not None:
         state.set_widget_value(state.COMPOSER, page.give_back)
         page.give_back = None
@@ -49,30 +49,27 @@ def _send() -> None:
         st.rerun(fragments)
 
 
-def draw_context(place: Place, view: ChatView, model: ModelInfo | None, *, status: str = "") -> None:
+def draw_context(place: Place, view: ChatView, *, status: str = "", live_tokens: int = 0) -> None:
     """`Context: 1,234 / 32,768 tokens` and a thin bar: amber from 80 %, red when full.
 
-    `status` is read out politely by screen readers; while there is one, the stylesheet shows Stop.
+    `status` is read out politely by screen readers; while there is one, the stylesheet shows Stop. `live_tokens`:
+    of the answer so far.
     """
-    used, window = _used_tokens(view), model.context_tokens if model else None
-    share = min(used / window, _FULL) if window else 0.0
-    level = "full" if share >= _FULL else "nearly" if share >= _NEARLY_FULL else "free"
-    place.html(
-        f'<div class="chat-context chat-{level}{" chat-running" if status else ""}">'
-        f'<span class="chat-unseen" role="status">{status}</span><span>{format.context(used, window)}</span>'
-        f'<div class="chat-bar" role="meter" aria-label="Context used" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{share * 100:.0f}"><i style="width:{share * 100:.1f}%"></i></div></div>'
-    )
+    place.html(meter.context_html(meter.current_use(view), status=status, live_tokens=live_tokens))
 
 
-def _used_tokens(view: ChatView) -> int:
-    """The whole thread: the last answer's usage covers all before it."""
-    page = state.chat()
-    for turn in reversed(page.turns):
-        answer = page.answers.get(turn.assistant_message.id)
-        if answer is not None and answer.metrics is not None and answer.metrics.prompt_tokens is not None:
-            return answer.metrics.prompt_tokens + (answer.metrics.completion_tokens or 0)
-    return view.history_tokens
+def _draw_ways_out() -> None:
+    """Shown by the stylesheet while the message does not fit; the browser knows that before we do."""
+    with st.container(key="chat_ways", horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("This does not fit the model's context window. Shorten the message, lower Max tokens, or:")
+        st.button("Begin a new chat", key="chat_ways_new", type="tertiary", on_click=actions.new_chat)
+        st.button(
+            "Leave out the oldest turns",
+            key="chat_ways_drop",
+            type="tertiary",
+            on_click=actions.set_overflow,
+            args=("drop_oldest",),
+        )
 
 
 def _draw_notice(notice: state.Notice) -> None:
@@ -106,6 +103,7 @@ def _draw_tools(view: ChatView | None) -> None:
 def _run_scripts() -> None:
     page = state.chat()
     st.html(whole_characters_html(), unsafe_allow_javascript=True)
+    st.html(meter_html(), unsafe_allow_javascript=True)
     if page.copy is not None:
         st.html(copy_html(page.copy), unsafe_allow_javascript=True)
         st.toast("Copied.", icon=":material/check:")

@@ -80,9 +80,9 @@ def performance(tokens_per_second: float | None, ttft_ms: float | None) -> str:
     return f"Performance: {speed(tokens_per_second)} | TTFT: {ttft}"
 
 
-def context(used_tokens: int | None, window_tokens: int | None) -> str:
-    """The line `Context: 1,234 / 32,768 tokens`."""
-    return f"Context: {count(used_tokens)} / {count(window_tokens)} tokens"
+def context(used_tokens: int | None, window_tokens: int | None, *, estimated: bool = False) -> str:
+    """The line `Context: 1,234 / 32,768 tokens`; estimated `Context: ~1,234 / ...`."""
+    return f"Context: {count(used_tokens, estimated=estimated)} / {count(window_tokens)} tokens"
 
 
 def zone(name: str | None) -> ZoneInfo:

@@ -28,7 +28,8 @@ def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None)
             with column:
                 params_panel.draw(spec, ranges)
         performance = st.empty()
-    params_panel.draw_advanced(ranges, model)
+    with params_panel.draw_advanced(ranges, model):
+        _draw_overflow(view)
     if view.chat.locked_at is not None:
         draw_lock(view)
     return performance
@@ -54,6 +55,19 @@ def _draw_selector(view: ChatView, models: tuple[ModelInfo, ...], model: ModelIn
         help=_LOCK_REASON,
         on_change=actions.choose_model,
         args=(models,),
+    )
+
+
+def _draw_overflow(view: ChatView) -> None:
+    drops = view.chat.overflow_policy == "drop_oldest"
+    key = f"chat_overflow_{view.chat.id}_{drops}"  # another policy, set elsewhere, is another box
+    st.checkbox(
+        "Leave out the oldest turns when the context is full",
+        value=drops,
+        key=key,
+        help="Otherwise a message that does not fit is held back. An answer says how much was left out of its prompt.",
+        on_change=actions.toggle_overflow,
+        args=(key,),
     )
 
 

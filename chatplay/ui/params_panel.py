@@ -44,9 +44,10 @@ def current(base: Params, ranges: Ranges) -> Params:
     return parameters.parse(values, overrides=ranges, base=base)
 
 
-def draw_advanced(ranges: Ranges, model: ModelInfo | None) -> None:
-    """The rest, closed until wanted."""
-    with st.expander("Advanced", icon=":material/tune:", key="chat_advanced"):
+def draw_advanced(ranges: Ranges, model: ModelInfo | None) -> st.delta_generator.DeltaGenerator:
+    """The rest, closed until wanted; returns its frame."""
+    frame = st.expander("Advanced", icon=":material/tune:", key="chat_advanced")
+    with frame:
         numbers = [spec for spec in SPECS if spec.tier == "advanced" and spec.kind in ("float", "int")]
         for pair in zip(numbers[::2], numbers[1::2], strict=False):
             for column, spec in zip(st.columns(2, gap="medium"), pair, strict=True):
@@ -55,6 +56,7 @@ def draw_advanced(ranges: Ranges, model: ModelInfo | None) -> None:
         for spec in SPECS:
             if spec.tier == "advanced" and spec.kind in ("list", "text"):
                 draw(spec, ranges, disabled=_refused(spec, model))
+    return frame
 
 
 def _refused(spec: Spec, model: ModelInfo | None) -> bool:

@@ -10,6 +10,8 @@ import hashlib
 import html
 from uuid import uuid4
 
+from chatplay.ui.meter_script import METER
+
 _COPY = (
     "(()=>{const e=document.getElementById('chatplay-copy'),t=e.dataset.text;"
     "const old=()=>{const a=document.createElement('textarea');a.value=t;a.style.position='fixed';a.style.opacity='0';"
@@ -27,7 +29,7 @@ _WHOLE_CHARACTERS = (
     "document.addEventListener('keydown',e=>{if(e.key==='Enter')mend()},true);"
     "document.addEventListener('pointerdown',mend,true)})()"
 )
-SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS)
+SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER)
 
 
 def script_hashes() -> list[str]:
@@ -49,6 +51,11 @@ def focus_html() -> str:
 def whole_characters_html() -> str:
     """Likewise: what is sent from a text field holds no half characters; each becomes U+FFFD."""
     return f"<script>{_WHOLE_CHARACTERS}</script>"
+
+
+def meter_html() -> str:
+    """Likewise: the context line follows typing, and a message that does not fit is not sent."""
+    return f"<script>{METER}</script>"
 
 
 def _with_data(name: str, script: str, text: str) -> str:

@@ -99,6 +99,8 @@ def draw_outcome(message: MessageRecord, prompt: MessageRecord | None) -> None:
         _draw_failure(message, prompt)
     elif message.status in _UNFINISHED:
         st.caption(_UNFINISHED[message.status])
+    if metrics is not None and metrics.omitted_messages:
+        st.caption(f":material/content_cut: {_left_out(metrics)}")
     if metrics is not None and metrics.fallback_reason:
         st.badge(
             "Fallback used", icon=":material/undo:", color="orange", help=message_markdown(metrics.fallback_reason)
@@ -121,6 +123,19 @@ def draw_older(messages: Iterable[MessageRecord]) -> None:
         else:
             parts.append(quoted(safe_markdown(message.content) or "*No answer came.*"))
     st.markdown("\n\n".join(parts), anchors=False)
+
+
+def draw_cut() -> None:
+    """Between the messages that the last prompt left out and those that were sent."""
+    st.divider()
+    st.caption(":material/content_cut: What stands above was left out of the last prompt to fit the context window.")
+
+
+def _left_out(metrics: AnswerMetrics) -> str:
+    messages = metrics.omitted_messages
+    what = "The oldest message was" if messages == 1 else f"The oldest {messages:,} messages were"
+    about = f", about {format.tokens(metrics.omitted_tokens)}," if metrics.omitted_tokens else ""
+    return f"{what}{about} left out of this prompt to fit the context window."
 
 
 # ---- parts -------------------------------------------------------------------------------------

@@ -50,11 +50,11 @@ class Places:
     def draw(self) -> None:
         """Both lines with the figures of the last answer that is over."""
         header.draw_performance(self.performance, *header.last_figures(_answers(self.view)))
-        composer.draw_context(self.context, self.view, self.model)
+        composer.draw_context(self.context, self.view)
 
-    def draw_running(self) -> None:
+    def draw_running(self, live_tokens: int = 0) -> None:
         """The foot says that an answer is coming, and offers to stop it."""
-        composer.draw_context(self.context, self.view, self.model, status="The answer is coming")
+        composer.draw_context(self.context, self.view, status="The answer is coming", live_tokens=live_tokens)
 
 
 def _answers(view: ChatView) -> tuple[MessageRecord, ...]:
@@ -109,7 +109,7 @@ def _draw_coming(turn: Turn, places: Places, *, follow: bool) -> None:
         updates = get_runtime().chats.follow(
             user_id=state.person().id, generation_id=turn.generation_id, interval_sec=_UPDATE_SEC
         )
-        end = write_answer(_watched(updates, follow=follow), on_news=_Figures(marker, places.performance))
+        end = write_answer(_watched(updates, follow=follow), on_news=_Figures(marker, places))
     except ChatplayError as error:
         marker.empty()
         st.error(f"{error.message} {error.cure}")
@@ -148,9 +148,9 @@ def draw_empty() -> None:
 class _Figures:
     """Shows the running figures, twice a second; the first token puts the waiting sign away."""
 
-    def __init__(self, marker: header.Place, place: header.Place) -> None:
+    def __init__(self, marker: header.Place, places: Places) -> None:
         self._marker = marker
-        self._place = place
+        self._places = places
         self._drawn_sec = 0.0
         self._waiting = True
 
@@ -162,7 +162,8 @@ class _Figures:
             self._marker.empty()
             self._waiting, self._drawn_sec = False, now
         elif now - self._drawn_sec >= _FIGURES_SEC:
-            header.draw_performance(self._place, live.tokens_per_second, live.ttft_ms)
+            header.draw_performance(self._places.performance, live.tokens_per_second, live.ttft_ms)
+            self._places.draw_running(live.completion_tokens)
             self._drawn_sec = now
 
 

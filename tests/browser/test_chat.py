@@ -37,7 +37,7 @@ def test_an_answer_carries_its_own_figures(chat, upstream):
     upstream.script(answer("Hello", " there", " you"))
     chat.ask("Hi", "Hello there you")
     expect(chat.answer).to_contain_text(re.compile(r"TTFT .+tok/s.*3 tokens.*stop"))
-    expect(chat.page.get_by_text("Context: 6 / 32,768 tokens")).to_be_visible()
+    expect(chat.page.get_by_text("Context: 518 / 32,768 tokens")).to_be_visible()
 
 
 def test_settings_moved_in_the_panel_reach_the_model(chat, upstream):
