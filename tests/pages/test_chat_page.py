@@ -83,7 +83,7 @@ def test_first_visit_says_what_to_do_and_shows_every_control(services, ada):
     app = opened()
     assert "Ask the model something" in said(app)
     assert "Performance: n/a | TTFT: n/a" in said(app)
-    assert "Context: 0 / 8,192 tokens" in html(app)
+    assert "Context: 512 / 8,192 tokens" in html(app)
     assert app.selectbox[0].label == "Model Selector"
     assert [item.label for item in app.slider[:2]] == ["Temperature", "Max tokens"]
     assert app.chat_input[0].placeholder == "Type a message..."
