@@ -14,7 +14,7 @@ from chatplay.providers.registry import ROLES, Upstream
 from chatplay.roster import Entry
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
-from chatplay.ui import models_form, state
+from chatplay.ui import models_draft, models_form, state
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.models_card import ENGINE_NAMES
 
@@ -193,7 +193,7 @@ def _test(entry: Entry) -> None:
     try:
         with st.spinner(f"Asking {upstream.name}, 10 seconds at most", show_time=True):
             result = get_runtime().upstreams.test_connection(
-                actor=gate.recheck(), draft=models_form.stored_draft(upstream), upstream_id=upstream.id
+                actor=gate.recheck(), draft=models_draft.stored_draft(upstream), upstream_id=upstream.id
             )
     except ChatplayError as error:
         st.error(message_markdown(str(error)))

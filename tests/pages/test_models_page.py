@@ -9,18 +9,21 @@ from streamlit.testing.v1 import AppTest
 
 from chatplay.auth.person import Person
 from chatplay.errors import StoreUnavailable
+from chatplay.generation.values import AnswerMetrics
 from chatplay.health import Breaker, CheckResult, Health, Problem
 from chatplay.offers import Offer
 from chatplay.params import Range
 from chatplay.prices import Price
 from chatplay.providers.openai import ListedModel
 from chatplay.providers.registry import ModelSettings, Upstream
-from chatplay.ui import models_form
+from chatplay.ui import models_form, transcript
+from chatplay.ui.model_banner import why_not
 from chatplay.upstreams import UpstreamDraft
 from tests.sign_in_rig import PASSWORD
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
 ADDRESS = "http://127.0.0.1:9/v1"
+OFF = '<span class="models-off">disabled'
 DOWN = Problem("unreachable", "It cannot be reached: nothing listens there.", "Check that it runs.")
 
 
@@ -86,8 +89,7 @@ def figures(app):
 
 
 def add(services, ada, name="lab", **more):
-    upstream_id = services.upstreams.add(actor=ada, draft=UpstreamDraft(name, ADDRESS, **more))
-    return upstream_id
+    return services.upstreams.add(actor=ada, draft=UpstreamDraft(name, ADDRESS, **more))
 
 
 def serve(services, *upstreams, demo=False):
@@ -357,9 +359,9 @@ def test_remove_asks_first(services, ada):
 def test_server_is_disabled_and_enabled_again(services, ada):
     upstream_id = add(services, ada)
     app = choose(opened(), "switch", upstream_id)
-    assert "disabled" in said(app)
+    assert OFF in said(app)
     app = choose(app, "switch", upstream_id)
-    assert "disabled" not in said(app)
+    assert OFF not in said(app)
 
 
 def test_server_of_a_file_is_shown_read_only_with_where_it_comes_from(services, ada, monkeypatch):
@@ -385,3 +387,33 @@ def test_refresh_has_every_server_asked_now(services, ada):
     app = press(opened(), "Refresh")
     assert "connection refused" in said(app)
     assert "just now" in said(app)
+
+
+# ---- in a chat ----
+
+
+def test_empty_chat_whose_model_is_away_begins_with_one_that_runs(services, ada):
+    serve(services, server(), demo=True)
+    services.catalog.set_health({"lab": well(services, "qwen")})
+    view = services.chats.new_chat(user_id=ada.id, role=ada.role)
+    assert view.chat.model_name == "qwen"
+    services.catalog.set_health({"lab": down(services, before=well(services, "qwen"))})
+    app = ran(AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/chat.py"))
+    assert "qwen does not run at the moment." in said(app)
+    assert not [name for name in app.selectbox[0].options if "qwen" in name]
+
+
+@pytest.mark.parametrize(
+    ("failures", "words"), [(1, "is down. It cannot be reached"), (3, "is left alone for")], ids=["down", "left alone"]
+)
+def test_banner_says_why_a_model_does_not_answer(services, ada, failures, words):
+    serve(services, server(), demo=True)
+    health = replace(well(services, "qwen"), breaker=Breaker(threshold=3))
+    services.catalog.set_health({"lab": down(services, failures=failures, before=health)})
+    assert words in why_not(services.catalog, "qwen", "lab")
+    assert "was removed or disabled" in why_not(services.catalog, "qwen", "elsewhere")
+
+
+def test_settings_without_effect_are_named_under_the_answer():
+    metrics = AnswerMetrics(provider="lab", model="qwen", ignored_params=("seed", "top_p"))
+    assert transcript._without_effect(metrics) == "Seed and Top-p had no effect: the server takes none for `qwen`."
