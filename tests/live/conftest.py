@@ -1,16 +1,18 @@
-"""A real llama-server with a tiny model, one for all live tests."""
+"""A real llama-server with a tiny model, one of each for all live tests."""
 
 import os
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.live.tiny_gguf import build
+from tests.live import counting_gguf, tiny_gguf
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +30,25 @@ class LlamaServer:
 
 @pytest.fixture(scope="session")
 def llama_server():
-    model = build(Path(tempfile.gettempdir()) / f"chatplay-tests-{os.getuid()}" / "tiny-1.gguf")
+    """Speaks, with a vocabulary of a few words."""
+    with serving(tiny_gguf.build(_folder() / "tiny-1.gguf")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def counting_server():
+    """Counts tokens as real models do, and says nothing of sense."""
+    with serving(counting_gguf.build(_folder() / "counting-1.gguf")) as server:
+        yield server
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"chatplay-tests-{os.getuid()}"
+
+
+@contextmanager
+def serving(model: Path) -> Iterator[LlamaServer]:
+    """llama-server with this model, until the end of the block."""
     command = [sys.executable, "-m", "tests.live.llama_server", str(model)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         impatient = threading.Timer(60, process.kill)
