@@ -1,0 +1,69 @@
+"""Takes the README's screenshots from the running app: `python docs/take_screenshots.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
+
+from chatplay.auth.tokens import SESSION_COOKIE  # noqa: E402
+from tests.browser.app_process import App  # noqa: E402
+from tests.browser.chat_screen import Chat  # noqa: E402
+from tests.ensure_chromium import ensure_chromium  # noqa: E402
+
+SHOTS = ROOT / "docs" / "screenshots"
+FLAGS = ["--no-sandbox", "--disable-background-networking"]
+PROMPTS = ("Why does a higher temperature vary more?", "Give me three rules for comparing two settings.")
+LAST = "And how many repeats do I need?"
+
+
+def main() -> None:
+    SHOTS.mkdir(exist_ok=True)
+    expect.set_options(timeout=60_000)
+    app = App()
+    app.start()
+    try:
+        username = app.add_person("administrator")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=ensure_chromium(), args=FLAGS)
+            take(browser, app, app.sign_in(username))
+            browser.close()
+    finally:
+        app.close()
+
+
+def take(browser: Browser, app: App, token: str) -> None:
+    page = opened(browser, app, token, width=1440, height=900, theme="light")
+    chat = Chat(page, app.url).open()
+    for number, prompt in enumerate(PROMPTS, start=1):
+        chat.send(prompt)
+        expect(chat.messages).to_have_count(2 * number)
+        chat.done()
+    chat.send(LAST)
+    expect(chat.messages).to_have_count(2 * len(PROMPTS) + 2)
+    page.wait_for_timeout(1_500)
+    page.screenshot(path=SHOTS / "chat.png")
+    chat.done()
+    address = page.url
+    for name, path in (("welcome", "/"), ("models", "/models")):
+        page.goto(f"{app.url}{path}")
+        page.wait_for_timeout(3_000)
+        page.screenshot(path=SHOTS / f"{name}.png")
+    narrow = opened(browser, app, token, width=380, height=760, theme="dark")
+    narrow.goto(address)
+    narrow.wait_for_timeout(4_000)
+    narrow.screenshot(path=SHOTS / "narrow.png")
+
+
+def opened(browser: Browser, app: App, token: str, *, width: int, height: int, theme: str) -> Page:
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
+    context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": app.url}])
+    return context.new_page()
+
+
+if __name__ == "__main__":
+    main()
