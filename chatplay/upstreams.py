@@ -25,6 +25,7 @@ from chatplay.roster import Entry, Roster
 from chatplay.store import Connection, Store
 from db import health as health_rows
 from db import upstreams as rows
+from db.calibration import forget_calibrations
 from db.health import Day
 from db.upstreams import UpstreamRow
 
@@ -144,6 +145,7 @@ class UpstreamService:
             if moved or draft.api_key is not None or upstream.name != row.name:
                 rows.forget_health(conn, name=row.name)
                 rows.forget_refused_params(conn, base_url=row.base_url)
+                forget_calibrations(conn, upstream=row.name)
             rows.change_upstream(conn, upstream_id=upstream_id, **values, updated_by=actor.username)
         _log.info("%s changed model server %s at %s", actor.username, upstream.name, _place(upstream))
 
@@ -164,6 +166,7 @@ class UpstreamService:
         with self._store.transaction() as conn:
             row = _got(rows.find_upstream(conn, upstream_id=upstream_id, for_update=True))
             rows.forget_health(conn, name=row.name)
+            forget_calibrations(conn, upstream=row.name)
             rows.remove_upstream(conn, upstream_id=upstream_id)
         _log.info("%s removed model server %s", actor.username, row.name)
 

@@ -152,8 +152,8 @@ def test_number_after_an_answer_is_what_the_server_reported(chat, upstream):
 
 def test_oldest_turns_are_left_out_when_the_chat_says_so_and_the_thread_shows_it(chat, upstream):
     for taken, first in ((900, "first"), (1_800, "second"), (2_700, "third")):
-        upstream.script(taking(taken))
-        chat.ask(f"{first} {words(880)}", "Understood.")
+        upstream.script(taking(taken, f"Answer to the {first}."))
+        chat.ask(f"{first} {words(880)}", f"Answer to the {first}.")
     chat.put(f"fourth {words(1_200)}")
     expect_level(chat, "held")
     held_ways(chat).click()

@@ -169,9 +169,10 @@ def process(
     reap_after_sec: float = 10.0,
     heartbeat_sec: float = 0.2,
     max_prompt_chars: int = 1000,
+    **settings,
 ):
     provider = ScriptedProvider()
-    upstream = Upstream("scripted", "demo", allowed_models=("tiny",), context_tokens=1000)
+    upstream = Upstream("scripted", "demo", allowed_models=("tiny",), context_tokens=1000, **settings)
     catalog = ModelCatalog((upstream,), {"scripted": provider})
     store = Store(make_engine(url, pool_size=8))
     calibrations = Calibrations(store)

@@ -9,6 +9,7 @@ from chatplay.calibrations import Calibrations, Sample
 from chatplay.errors import ContextFull
 from chatplay.params import Params
 from chatplay.providers.base import Chunk, End, Message, Usage
+from db.calibration import forget_calibrations
 from tests.db.chat_rig import rig
 
 LONG = "many words about a river " * 30  # about 190 tokens; the window has 1,000 and 512 are kept for the answer
@@ -149,3 +150,23 @@ def test_estimates_go_on_while_the_database_is_away(house):
     known.refresh("scripted", "tiny")
     assert known.get("scripted", "tiny").calibration.answers == 0
     known.learn(Sample("scripted", "tiny", (Message("user", "hi"),), 9))
+
+
+def test_new_chat_begins_with_the_defaults_of_its_model(database_url):
+    with rig(database_url, request_defaults={"temperature": 0.2, "max_tokens": 256}) as house:
+        house.ask(params=Params(temperature=0.9, top_p=0.5))
+        params = house.view(house.new_chat()).chat.params
+        assert (params.temperature, params.max_tokens, params.top_p) == (0.2, 256, 0.5)
+
+
+def test_model_that_takes_no_system_prompt_is_sent_none(database_url):
+    with rig(database_url, supports_system_prompt=False) as house:
+        house.ask("Hi", params=Params(system_prompt="Be brief."))
+        assert [message.role for message in house.provider.requests[-1].messages] == ["user"]
+
+
+def test_another_address_behind_a_name_forgets_what_was_learned(house):
+    Calibrations(house.store).learn(Sample("scripted", "tiny", (Message("user", "some words"),), 9))
+    with house.store.transaction() as conn:
+        forget_calibrations(conn, upstream="scripted")
+    assert answers_known_elsewhere(house) == 0
