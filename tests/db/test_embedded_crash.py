@@ -81,7 +81,10 @@ def test_app_killed_stop_without_start_ends_the_server(folder):
     assert EmbeddedPostgres(folder).stop()
 
 
-@pytest.mark.parametrize("content", [f"{os.getpid()}\n/elsewhere\n1\n5432\n/tmp\n\n\n", "", "garbage\n"])
+_OF_A_LIVING_STRANGER = f"{os.getpid()}\n/elsewhere\n1\n5432\n/tmp\n\n\n"
+
+
+@pytest.mark.parametrize("content", [_OF_A_LIVING_STRANGER, "", "garbage\n"], ids=["stranger", "empty", "garbage"])
 def test_stale_pid_file_does_not_stop_a_start(folder, content):
     server = EmbeddedPostgres(folder)
     server.start()
