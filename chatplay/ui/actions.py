@@ -68,8 +68,9 @@ def send() -> list[str]:
             _leave_lost_chat(page)
         return []
     page.request_key = uuid4()
+    cut_short = running_generation(page) is not None  # the drawing of an answer that had just ended
     page.turns.append(turn)
-    if had_notice or len(page.turns) > TURN_SLOTS:
+    if had_notice or cut_short or len(page.turns) > TURN_SLOTS:
         return []
     begins = len(page.turns) == 1 and (page.view is None or not page.view.messages)
     # The turn first: its answer may be coming already, the rest can wait for the end of it.
