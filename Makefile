@@ -44,7 +44,8 @@ check: lint
 
 test: lint
 	@CHROMIUM_PATH="$$($(PY) -m tests.ensure_chromium)" && export CHROMIUM_PATH && \
-	$(PY) -m pytest -n 2 --dist loadfile $(TIERS) $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(filter-out tests/browser,$(TIERS)) $(ARGS) && \
+	$(PY) -m pytest -n 2 --dist loadfile tests/browser $(ARGS)
 
 bench: .venv/.dev
 	@CHROMIUM_PATH="$$($(PY) -m tests.ensure_chromium)" && export CHROMIUM_PATH && \

@@ -24,7 +24,7 @@ from chatplay.conversation import (
     message_record,
 )
 from chatplay.counting import TokenCounter
-from chatplay.errors import BadInput, ChatplayError, Conflict, ModelLocked
+from chatplay.errors import BadInput, ChatplayError, Conflict, ModelLocked, NotFound
 from chatplay.generation.hub import Hub
 from chatplay.generation.remote import Listener, follow_stored
 from chatplay.generation.values import Update
@@ -177,7 +177,10 @@ class ChatService:
                     cure="Continue in a new chat with another model.",
                 )
             self._set_model(conn, chat_id, info)
-            chats.update_chat(conn, chat_id=chat_id, params_json=_first_params(conn, user_id, info))
+            # The new time of change also says that a person chose: the default does not move this chat any more.
+            chats.update_chat(
+                conn, chat_id=chat_id, params_json=_first_params(conn, user_id, info), updated_at=chats.NOW
+            )
             return chat_record(own_chat(conn, user_id, chat_id))
 
     def remember_params(self, *, user_id: int, chat_id: UUID, params: Params) -> None:
@@ -284,7 +287,7 @@ class ChatService:
 
     def _empty_chat(self, conn: Connection, user_id: int, role: str) -> ChatRow:
         if found := chats.find_empty_chat(conn, user_id=user_id):
-            return found
+            return self._with_todays_default(conn, found, role)
         info = self._catalog.default(role)
         chats.insert_empty_chat(
             conn,
@@ -300,6 +303,19 @@ class ChatService:
         if found is None:
             raise Conflict("The new chat was used in another tab.", cure="Open a new chat again.")
         return found
+
+    def _with_todays_default(self, conn: Connection, chat: ChatRow, role: str) -> ChatRow:
+        """An empty chat whose model nobody chose follows the default, which may be another one since."""
+        if chat.updated_at != chat.created_at:
+            return chat
+        try:
+            info = self._catalog.default(role)
+        except NotFound:
+            return chat
+        if (info.name, info.upstream) == (chat.model_name, chat.upstream):
+            return chat
+        self._set_model(conn, chat.id, info)
+        return own_chat(conn, chat.user_id, chat.id)
 
     def _set_model(self, conn: Connection, chat_id: UUID, info: ModelInfo) -> None:
         chats.update_chat(

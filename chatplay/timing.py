@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+_SHORTEST_SPAN_SEC = 0.02  # below it a rate tells of buffers on the way, not of the model
+
 
 @dataclass(frozen=True)
 class Timings:
@@ -52,8 +54,10 @@ def summarise(
 
 
 def decode_rate(completion_tokens: int | None, delta_secs: Sequence[float]) -> float | None:
-    """Decode tokens per second; None with fewer than two deltas or two tokens."""
+    """Decode tokens per second; None with fewer than two deltas or two tokens, or deltas that came as one packet."""
     if completion_tokens is None or completion_tokens < 2 or len(delta_secs) < 2:
+        return None
+    if delta_secs[-1] - delta_secs[0] < _SHORTEST_SPAN_SEC:
         return None
     return rate(completion_tokens - 1, delta_secs[-1] - delta_secs[0])
 

@@ -193,7 +193,7 @@ def _client(name: str, major: int, *, or_else: int | None = None) -> str:
 
 def _without_password(url: str) -> str:
     # Command lines are visible to everybody on the machine; the password goes through the environment.
-    bare = psycopg_url(url).set(drivername="postgresql", password=None)
+    bare = psycopg_url(url).set(drivername="postgresql")._replace(password=None)  # set() takes None for "as it is"
     return bare.render_as_string(hide_password=False)
 
 

@@ -35,6 +35,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _KEEP_ENDED_SEC = 30.0  # an ended answer stays in memory this long for followers that come a little late
 _TICK_SEC = 0.25
+_CHARS_A_TOKEN, _SPARE_CHARS, _ANSWER_CHARS = 16, 65_536, 1_000_000
 # Failures before the first token after which asking once more, without streaming, can help.
 _WORTH_A_FALLBACK = (StreamingUnsupported, StreamCut, ProviderBadAnswer)
 
@@ -65,6 +66,12 @@ class _Running:
     end: End | None = None
     task: asyncio.Task[None] | None = None
     why: Status | ProviderError | None = None  # set before the task is cancelled
+
+    @property
+    def max_chars(self) -> int:
+        """More than any honest answer of so many tokens has; a server that ignores the limit is cut there."""
+        max_tokens = self.job.request.params.max_tokens
+        return _ANSWER_CHARS if max_tokens is None else _SPARE_CHARS + _CHARS_A_TOKEN * max_tokens
 
 
 class Hub:
@@ -260,6 +267,8 @@ class Hub:
                 running.last_sign_sec = self._clock()
                 running.size_bytes += chunk.size_bytes
                 if chunk.text:
+                    if live.chars + len(chunk.text) > running.max_chars:
+                        raise self._endless(running)
                     seq, at_ms = live.append(chunk.text)
                     self._event_log.add(generation_id=gid, seq=seq, text=chunk.text, at_ms=at_ms)
                 if chunk.end is not None:
@@ -304,6 +313,16 @@ class Hub:
         if not began and silent_sec > limits.first_token_sec:
             return self._silent(running, f"did not answer for {limits.first_token_sec:g} s")
         return None
+
+    def _endless(self, running: _Running) -> StreamCut:
+        model, provider = running.job.request.model, running.job.provider.name
+        return StreamCut(
+            f"The model `{model}` at `{provider}` did not stop at the max tokens it was given; "
+            f"the answer was cut at {running.max_chars:,} characters.",
+            provider=provider,
+            model=model,
+            cure="What had arrived is kept. An administrator can look at the model's server.",
+        )
 
     def _silent(self, running: _Running, what: str) -> ProviderSilent:
         model, provider = running.job.request.model, running.job.provider.name

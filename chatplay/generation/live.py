@@ -32,6 +32,10 @@ class LiveGeneration:
         return self._stamps
 
     @property
+    def chars(self) -> int:
+        return self._chars
+
+    @property
     def content(self) -> str:
         return "".join(self._texts)
 

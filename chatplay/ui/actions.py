@@ -73,8 +73,8 @@ def send() -> list[str]:
     if had_notice or cut_short or len(page.turns) > TURN_SLOTS:
         return []
     begins = len(page.turns) == 1 and (page.view is None or not page.view.messages)
-    # The turn first: its answer may be coming already, the rest can wait for the end of it.
-    return [turn_key(len(page.turns) - 1), *([SELECTOR, BEGUN] if begins else []), BANNER]
+    # Lock and history row before the turn: drawing that one lasts as long as its answer comes.
+    return [*([SELECTOR, BEGUN] if begins else []), turn_key(len(page.turns) - 1), BANNER]
 
 
 @_action

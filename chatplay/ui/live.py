@@ -24,6 +24,7 @@ class AnswerFeed:
         self.end: GenerationEnd | None = None
         self.block: str | None = None
         self.shown = ""
+        self._ran_dry = False  # the updates ended before the answer did
         self._updates = updates
         self._on_news = on_news
         self._clock = clock
@@ -44,15 +45,16 @@ class AnswerFeed:
             yield from self._news(target)
             if self.block is not None:
                 return
+        self._ran_dry = True
         self.block = self._cutter.take()
 
     def advance(self) -> bool:
-        """On to the next block; False when the answer is over."""
+        """On to the next block; False when the answer is over, or no more of it will be told."""
         self.block, self.shown = None, ""
         if self.end is not None:
             self.block = self._cutter.take() or None
             return self.block is not None
-        return True
+        return not self._ran_dry
 
     def _take(self, update: Update) -> None:
         self.end = update.end

@@ -17,6 +17,7 @@ from chatplay.ui.markdown import message_markdown, plain_markdown, quoted, safe_
 _AVATARS = {"user": ":material/person:", "assistant": ":material/neurology:"}
 Place = st.delta_generator.DeltaGenerator
 _LONG_CHARS = 20_000
+_LONG_ANSWER_CHARS = 60_000  # as plain text in a box of its own: no browser draws so much Markdown quickly
 _MENUS = {
     "user": {"edit": "Edit and resend", "copy": "Copy"},
     "assistant": {"copy": "Copy", "regenerate": "Regenerate", "branch": "Continue in a new chat from here"},
@@ -61,7 +62,10 @@ def draw_message(message: MessageRecord, *, before: MessageRecord | None = None)
 
 def draw_answer(message: MessageRecord, prompt: MessageRecord | None) -> None:
     """An answer that is over: its text, how it ended, its figures and actions."""
-    if message.content.strip():
+    if len(message.content) > _LONG_ANSWER_CHARS:
+        with st.container(height=600, border=False):
+            st.text(message.content)
+    elif message.content.strip():
         st.markdown(safe_markdown(message.content), anchors=False)
     draw_outcome(message, prompt)
 
@@ -99,6 +103,8 @@ def draw_outcome(message: MessageRecord, prompt: MessageRecord | None) -> None:
         _draw_failure(message, prompt)
     elif message.status in _UNFINISHED:
         st.caption(_UNFINISHED[message.status])
+    elif not message.content.strip():
+        st.caption("The model sent an empty answer. Regenerate asks again.")
     if metrics is not None and metrics.omitted_messages:
         st.caption(f":material/content_cut: {_left_out(metrics)}")
     if metrics is not None and metrics.fallback_reason:

@@ -86,6 +86,7 @@ class Process:
     generations: Generations
     chats: ChatService
     provider: ScriptedProvider
+    catalog: ModelCatalog
 
 
 @dataclass
@@ -172,7 +173,7 @@ def process(
     **settings,
 ):
     provider = ScriptedProvider()
-    upstream = Upstream("scripted", "demo", allowed_models=("tiny",), context_tokens=1000, **settings)
+    upstream = Upstream("scripted", "demo", allowed_models=("tiny", "other"), context_tokens=1000, **settings)
     catalog = ModelCatalog((upstream,), {"scripted": provider})
     store = Store(make_engine(url, pool_size=8))
     calibrations = Calibrations(store)
@@ -193,7 +194,7 @@ def process(
         max_prompt_chars=max_prompt_chars,
     )
     try:
-        yield Process(store, generations, chats, provider)
+        yield Process(store, generations, chats, provider, catalog)
     finally:
         generations.close()
         store.engine.dispose()

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from db.backup import BackupError, backup, restore
+from db.backup import BackupError, _without_password, backup, restore
 from db.engine import current_revision, libpq_url, make_engine, newest_revision
 from db.errors import DatabaseError
 from tests.databases import fresh_database
@@ -101,3 +101,8 @@ def test_backup_of_an_unreachable_server_says_why_without_the_password(tmp_path)
         backup("postgresql://u:geheim@127.0.0.1:9/none", tmp_path / "b.dump")
     assert "refused" in str(caught.value)
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["topsecret", "p%40ss%20w%2Frd%25"])
+def test_password_is_on_no_command_line(password):
+    assert password not in _without_password(f"postgresql://chat:{password}@127.0.0.1:5432/chat")

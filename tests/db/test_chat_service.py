@@ -292,3 +292,23 @@ def test_last_open_chat_is_the_one_that_comes_back(house):
     house.ask("old")
     newest = house.ask("new").user_message.session_id
     assert house.view(None).chat.id == newest
+
+
+def _default_is(house, name):
+    info = next(info for info in house.process.catalog.list_running("analyst") if info.name == name)
+    house.process.catalog.default = lambda role: info
+
+
+def test_empty_chat_nobody_chose_a_model_for_follows_a_new_default(house):
+    chat_id = house.new_chat()
+    _default_is(house, "other")
+    assert house.view(house.new_chat()).chat.model_name == "other"
+    assert house.new_chat() == chat_id
+
+
+def test_empty_chat_keeps_the_model_a_person_chose(house):
+    chat_id = house.new_chat()
+    tiny = next(info for info in house.process.catalog.list_running("analyst") if info.name == "tiny")
+    house.chats.choose_model(user_id=house.user_id, role="analyst", chat_id=chat_id, model=tiny)
+    _default_is(house, "other")
+    assert house.view(house.new_chat()).chat.model_name == "tiny"

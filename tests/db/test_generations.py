@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from chatplay.errors import ProviderAuthFailed, ProviderBadAnswer, RateLimited, StreamCut, StreamingUnsupported
 from chatplay.generation.hub import Limits
+from chatplay.params import Params
 from chatplay.providers.base import Chunk, End, Usage
 from tests.db.chat_rig import STOP, Gate, eventually, process, read_to_end, rig
 
@@ -233,3 +234,11 @@ def test_gaps_and_rates_are_those_of_the_deltas(house):
         row = conn.execute(text("SELECT gaps_ms, tokens_per_second, duration_ms, ttft_ms FROM usage")).one()
     assert len(row.gaps_ms) == 3
     assert row.duration_ms >= row.ttft_ms + sum(row.gaps_ms) - 0.1
+
+
+def test_model_that_never_stops_is_cut_with_its_text_kept(house):
+    house.provider.script = ["x" * 40_000, "y" * 40_000, STOP]
+    answer = _answer(house, house.ask(params=Params(max_tokens=256)))
+    assert (answer.status, answer.metrics.error_code, len(answer.content)) == ("failed", "stream_cut", 40_000)
+    assert "did not stop" in answer.metrics.error_message
+    assert house.provider.closed.wait(10)

@@ -29,7 +29,9 @@ def test_answer_without_a_token_has_a_duration_and_nothing_else():
     assert (timings.itl_p50_ms, timings.itl_max_ms, timings.gaps_ms) == (None, None, ())
 
 
-@pytest.mark.parametrize(("tokens", "deltas"), [(1, [1.0, 2.0]), (50, [1.0]), (None, [1.0, 2.0]), (50, [1.0, 1.0])])
+@pytest.mark.parametrize(
+    ("tokens", "deltas"), [(1, [1.0, 2.0]), (50, [1.0]), (None, [1.0, 2.0]), (50, [1.0, 1.0]), (50, [1.0, 1.015])]
+)
 def test_decode_rate_is_unknown_rather_than_wrong(tokens, deltas):
     timings = summarise(sent_sec=0.5, delta_secs=deltas, ended_sec=3.0, completion_tokens=tokens)
     assert timings.tokens_per_second is None
