@@ -305,13 +305,14 @@ class ChatService:
         return found
 
     def _with_todays_default(self, conn: Connection, chat: ChatRow, role: str) -> ChatRow:
-        """An empty chat whose model nobody chose follows the default, which may be another one since."""
-        if chat.updated_at != chat.created_at:
+        """An empty chat whose model nobody chose follows the default, which may be another one since.
+
+        One whose model does not run stays as it is: the page says so before it takes another.
+        """
+        running = [(info.name, info.upstream) for info in self._catalog.list_running(role)]
+        if chat.updated_at != chat.created_at or (chat.model_name, chat.upstream) not in running:
             return chat
-        try:
-            info = self._catalog.default(role)
-        except NotFound:
-            return chat
+        info = self._catalog.default(role)
         if (info.name, info.upstream) == (chat.model_name, chat.upstream):
             return chat
         self._set_model(conn, chat.id, info)
