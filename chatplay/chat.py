@@ -24,7 +24,7 @@ from chatplay.conversation import (
     message_record,
 )
 from chatplay.counting import TokenCounter
-from chatplay.errors import BadInput, ChatplayError, Conflict, ModelLocked, NotFound
+from chatplay.errors import BadInput, ChatplayError, Conflict, ModelLocked
 from chatplay.generation.hub import Hub
 from chatplay.generation.remote import Listener, follow_stored
 from chatplay.generation.values import Update
