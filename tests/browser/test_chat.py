@@ -34,7 +34,7 @@ def test_performance_is_written_in_the_agreed_form(chat, upstream):
 
 
 def test_an_answer_carries_its_own_figures(chat, upstream):
-    upstream.script(answer("Hello", " there", " you"))
+    upstream.script(answer("Hello", " there", " you", delay_sec=0.05))
     chat.ask("Hi", "Hello there you")
     expect(chat.answer).to_contain_text(re.compile(r"TTFT .+tok/s.*3 tokens.*stop"))
     expect(chat.page.get_by_text("Context: 518 / 32,768 tokens")).to_be_visible()
