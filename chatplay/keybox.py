@@ -17,7 +17,7 @@ from chatplay.errors import ConfigError
 
 
 class KeyBox:
-    """Locks and opens keys. The file is made at first use; processes that start together agree on one."""
+    """Locks and opens keys. The file is made when the first key is locked; processes that start together agree on one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -25,19 +25,19 @@ class KeyBox:
 
     def lock(self, api_key: str, *, base_url: str) -> bytes:
         """The ciphertext to store. Raises ConfigError when the file can't be made or read."""
-        return self._opened().encrypt(json.dumps({"for": base_url, "key": api_key}).encode())
+        return self._opened(make=True).encrypt(json.dumps({"for": base_url, "key": api_key}).encode())
 
     def find_key(self, ciphertext: bytes, *, base_url: str) -> str | None:
-        """The key; None when it was locked for another address or with another file."""
+        """The key; None when it was locked for another address or with another file, or the file is gone."""
         with suppress(InvalidToken, ConfigError, ValueError, KeyError):
-            held = json.loads(self._opened().decrypt(ciphertext))
+            held = json.loads(self._opened(make=False).decrypt(ciphertext))
             return str(held["key"]) if held["for"] == base_url else None
         return None
 
-    def _opened(self) -> Fernet:
+    def _opened(self, *, make: bool) -> Fernet:
         if self._fernet is None:
             try:
-                self._fernet = Fernet(self._read_or_make())
+                self._fernet = Fernet(self._read_or_make() if make else self._path.read_bytes())
             except (OSError, ValueError):
                 raise ConfigError(
                     f"The file {self._path.name} that unlocks stored API keys cannot be used.",

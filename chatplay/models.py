@@ -21,7 +21,7 @@ from chatplay.settings import Settings
 from chatplay.store import Store
 from chatplay.upstreams import UpstreamService
 
-_KEY_FILE = "upstream-keys.key"
+KEY_FILE = "upstream-keys.key"
 _LONGEST_CHECK_SEC = 10.0
 
 
@@ -65,7 +65,7 @@ def assemble_models(settings: Settings, store: Store, *, environ: Mapping[str, s
         whole_sec=settings.generation_timeout_sec,
     )
     catalog = build_catalog(configured, limits, policy=policy, ttl_sec=settings.health_check_ttl_sec)
-    keybox = KeyBox(settings.data_dir / _KEY_FILE)
+    keybox = keybox_of(settings)
     roster = Roster(configured, keybox=keybox, environ=environ, policy=policy)
     breaker = Breaker(settings.cb_failure_threshold, settings.cb_cooldown_sec)
     health = HealthPoller(
@@ -75,6 +75,11 @@ def assemble_models(settings: Settings, store: Store, *, environ: Mapping[str, s
         check_path=settings.health_check_path,
     )
     return Models(catalog, health, roster, keybox, limits, store)
+
+
+def keybox_of(settings: Settings) -> KeyBox:
+    """What opens the stored API keys: the data folder holds its key."""
+    return KeyBox(settings.data_dir / KEY_FILE)
 
 
 def upstreams_of(settings: Settings, *, environ: Mapping[str, str], policy: AddressPolicy) -> tuple[Upstream, ...]:

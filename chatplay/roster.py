@@ -58,10 +58,13 @@ class Roster:
 
     def list_entries(self, conn: Connection) -> list[Entry]:
         """All of them, built-in ones last; a hidden one says what hides it."""
-        configured = [Entry(upstream, self._key_state(upstream)) for upstream in self._configured]
         stored = [self.entry_of(row) for row in rows.list_upstreams(conn)]
         built_in = [Entry(upstream, "none") for upstream in self._built_in]
-        return _marked([*configured, *stored, *built_in])
+        return _marked([*self.list_configured(), *stored, *built_in])
+
+    def list_configured(self) -> list[Entry]:
+        """Those of the environment and of models.toml, which need no database."""
+        return _marked([Entry(upstream, self._key_state(upstream)) for upstream in self._configured])
 
     def find_configured(self, name: str) -> Upstream | None:
         """The upstream outside the database that has this name, whatever the case of its letters."""

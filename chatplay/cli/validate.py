@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from contextlib import ExitStack
 
-from chatplay.cli.probes import ask_model_server, get
+from chatplay.cli.finding import Finding
+from chatplay.cli.probes import get
+from chatplay.cli.servers import check_servers
 from chatplay.cli.stored import reachable_database
 from chatplay.errors import ChatplayError
 from chatplay.presence import list_running
-from chatplay.settings import Settings
+from chatplay.settings import Settings, read_environment
+from chatplay.store import Store
 from db.engine import make_engine, newest_revision
 from db.errors import DatabaseError
 from db.overview import get_overview
 
 _STRANGER = "https://elsewhere.example"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the answer; `text` holds the cure when there is something to cure."""
-
-    grade: Literal["ok", "warn", "fail"]
-    part: str
-    text: str
 
 
 def validate(settings: Settings) -> int:
@@ -41,9 +34,7 @@ def check_all(settings: Settings) -> Iterator[Finding]:
     yield from check_settings(settings)
     yield check_cookie(settings)
     yield check_proxy(settings)
-    yield check_database(settings)
-    if settings.use_openai:
-        yield check_models(settings)
+    yield from check_stored(settings)
     yield from check_app(settings)
 
 
@@ -81,35 +72,30 @@ def check_proxy(settings: Settings) -> Finding:
     return Finding("ok", "proxy", f"X-Forwarded headers believed: {believed}")
 
 
-def check_database(settings: Settings) -> Finding:
+def check_stored(settings: Settings) -> Iterator[Finding]:
+    """The database, then every model server, those it holds included."""
+    environ = read_environment()
+    with ExitStack() as undo:
+        store, finding = _open(settings, undo)
+        yield finding
+        yield from check_servers(settings, store, environ=environ)
+
+
+def _open(settings: Settings, undo: ExitStack) -> tuple[Store | None, Finding]:
+    """The database where it can be had, and how it is."""
     if settings.database_url is None and not (settings.data_dir / "postgres").exists():
-        return Finding("warn", "database", "not set up yet; `make run` does it")
+        return None, Finding("warn", "database", "not set up yet; `make run` does it")
     try:
-        with reachable_database(settings) as url:
-            engine = make_engine(url, pool_size=1, application_name="chatplay-cli")
-            try:
-                seen = get_overview(engine)
-            finally:
-                engine.dispose()
+        url = undo.enter_context(reachable_database(settings))
+        engine = make_engine(url, pool_size=1, application_name="chatplay-cli")
+        undo.callback(engine.dispose)
+        seen = get_overview(engine)
     except (DatabaseError, ChatplayError) as error:
-        return Finding("fail", "database", str(error))
+        return None, Finding("fail", "database", str(error))
     if seen.revision != newest_revision():
-        return Finding(
-            "warn", "database", f"at revision {seen.revision}, not {newest_revision()}; `make run` migrates it"
-        )
-    return Finding("ok", "database", f"PostgreSQL {seen.server_version} at revision {seen.revision}")
-
-
-def check_models(settings: Settings) -> Finding:
-    server = ask_model_server(settings)
-    if not server.ok:
-        return Finding("fail", "models", server.text)
-    if server.models is not None and settings.openai_chat_model not in server.models:
-        offered = ", ".join(server.models[:5])
-        return Finding(
-            "fail", "models", f"no {settings.openai_chat_model} there. Set OPENAI_CHAT_MODEL to one of: {offered}"
-        )
-    return Finding("ok", "models", server.text)
+        text = f"at revision {seen.revision}, not {newest_revision()}; `make run` migrates it"
+        return Store(engine), Finding("warn", "database", text)
+    return Store(engine), Finding("ok", "database", f"PostgreSQL {seen.server_version} at revision {seen.revision}")
 
 
 def check_app(settings: Settings) -> Iterator[Finding]:

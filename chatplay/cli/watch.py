@@ -5,59 +5,67 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from contextlib import ExitStack
 from pathlib import Path
 
-from chatplay.cli.probes import ask_model_server, get
+from chatplay.cli.probes import get
+from chatplay.cli.servers import check_servers
 from chatplay.logs import log_dir
 from chatplay.presence import list_running
-from chatplay.settings import Settings
+from chatplay.settings import Settings, read_environment
+from chatplay.store import Store
 from db.embedded import EmbeddedPostgres
 from db.engine import make_engine, newest_revision
 from db.errors import DatabaseError
 from db.overview import Overview, get_overview
 
+_MARKS = {"ok": "", "warn": "look: ", "fail": "not well: "}
+
 
 def status(settings: Settings) -> int:
-    """One line for each part. 0 when app and database both answer, else 1."""
+    """One line for each part and each model server. 0 when app and database both answer, else 1."""
     app_up = _show_apps(settings)
-    database_up = _show_database(settings)
-    if settings.use_openai:
-        print(f"Models     {ask_model_server(settings).text}")
+    with ExitStack() as undo:
+        store = _show_database(settings, undo)
+        for finding in check_servers(settings, store, environ=read_environment()):
+            print(f"Models     {_MARKS[finding.grade]}{finding.text}")
     print(f"Data       {settings.data_dir}")
-    return 0 if app_up and database_up else 1
+    return 0 if app_up and store is not None else 1
 
 
 def _show_apps(settings: Settings) -> bool:
-    apps = list_running(settings.data_dir)
+    """True when an app runs and every one that does answers."""
+    apps, well = list_running(settings.data_dir), True
     for app in apps:
         answer = get(f"{app.url}/_stcore/health")
         hours = (time.time() - app.started_at) / 3600
-        state = "answers" if answer.status == 200 else f"does not answer ({answer.problem})"
+        state = "answers" if answer.status == 200 else f"does not answer ({answer.problem}); look with `make logs`"
+        well = well and answer.status == 200
         print(f"App        {app.url} {state}, process {app.pid}, up {hours:.1f} h")
     if not apps:
         print("App        not running; `make run` starts it")
-    return bool(apps)
+    return bool(apps) and well
 
 
-def _show_database(settings: Settings) -> bool:
+def _show_database(settings: Settings, undo: ExitStack) -> Store | None:
+    """The store of a database that answers; `undo` closes it."""
     url = settings.database_url or _embedded(settings).url()
     if url is None:
         print("Database   embedded, not running; `make run` starts it")
-        return False
+        return None
     engine = make_engine(url, pool_size=1, application_name="chatplay-cli")
+    undo.callback(engine.dispose)
     try:
         seen = get_overview(engine)
     except DatabaseError as error:
         print(f"Database   {error}")
-        return False
-    finally:
-        engine.dispose()
+        return None
     print(f"Database   {'your own' if settings.database_url else 'embedded'}, PostgreSQL {seen.server_version}")
     print(f"Revision   {_revision(seen)}")
     if seen.chats is not None:
         size_mb = (seen.size_bytes or 0) / 1e6
         print(f"Stored     {seen.chats:,} chats, {seen.messages:,} messages, {seen.people:,} people, {size_mb:,.0f} MB")
-    return True
+    return Store(engine)
 
 
 def _revision(seen: Overview) -> str:

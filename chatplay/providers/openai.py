@@ -61,7 +61,7 @@ class OpenAIProvider:
         self._on_learned = on_learned or (lambda base_url, model, param: None)
         self._limits = limits or Limits()
         # A user and password in the address would stand in the HTTP library's log.
-        self._base_url, self._login = _without_login(base_url.rstrip("/"))
+        self._base_url, self._login = without_login(base_url.rstrip("/"))
         self._key = (api_key or "").strip()
         self._place = _place(self._base_url)
         self._client = self._make_client()
@@ -215,7 +215,7 @@ def _place(base_url: str) -> str:
     return f"{parts.hostname}:{port}" if port else parts.hostname
 
 
-def _without_login(base_url: str) -> tuple[str, tuple[str, str] | None]:
+def without_login(base_url: str) -> tuple[str, tuple[str, str] | None]:
     """The address without its `user:password@`, and the two of them."""
     scheme, _, rest = base_url.partition("://")
     netloc, slash, path = rest.partition("/")

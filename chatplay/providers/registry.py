@@ -14,7 +14,7 @@ from chatplay.prices import FREE, Price
 from chatplay.providers.base import Provider
 from chatplay.providers.demo import DEMO_MODELS, DemoProvider
 from chatplay.providers.echo import EchoProvider
-from chatplay.providers.openai import OPENAI_URL, Learned, Limits, OpenAIProvider
+from chatplay.providers.openai import OPENAI_URL, Learned, Limits, OpenAIProvider, without_login
 from chatplay.providers.safety import AddressPolicy
 
 Kind = Literal["openai", "echo", "demo"]
@@ -71,8 +71,8 @@ class Upstream:
 
     @property
     def address(self) -> str:
-        """The base URL in force; "" for those without one."""
-        return "" if self.kind != "openai" else self.base_url or OPENAI_URL
+        """The base URL in force, without a `user:password@` in it; "" for those without one."""
+        return "" if self.kind != "openai" else without_login(self.base_url or OPENAI_URL)[0]
 
 
 DEMO = Upstream("demo", "demo", allowed_models=DEMO_MODELS, price=FREE, context_tokens=8192)
@@ -132,7 +132,7 @@ def make_provider(
     if upstream.kind == "openai":
         return OpenAIProvider(
             upstream.name,
-            base_url=upstream.address,
+            base_url=upstream.base_url or OPENAI_URL,
             api_key=upstream.api_key,
             limits=limits,
             policy=policy,

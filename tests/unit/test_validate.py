@@ -1,59 +1,84 @@
 """`validate` grades each part and tells the cure; probes never raise."""
 
-import json
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
 import pytest
 
-from chatplay.cli.probes import ask_model_server, get
-from chatplay.cli.validate import check_cookie, check_models, check_proxy, check_settings
+from chatplay.cli import watch
+from chatplay.cli.probes import Answer, get
+from chatplay.cli.servers import check_servers
+from chatplay.cli.validate import check_cookie, check_proxy, check_settings
+from chatplay.presence import RunningApp
 from chatplay.settings import load_settings
+from tests import upstream as mock
 
 
 def load(**environ):
     return load_settings(env_file=None, environ=environ)
 
 
-@contextmanager
-def model_server(status, body):
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body)
+def openai_at(server, **environ):
+    return load(USE_OPENAI="1", OPENAI_BASE_URL=server.base_url, **{"OPENAI_CHAT_MODEL": "mock-model", **environ})
 
-        def log_message(self, *_):
-            pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield load(USE_OPENAI="1", OPENAI_BASE_URL=f"http://127.0.0.1:{server.server_port}/v1", OPENAI_CHAT_MODEL="a")
-        server.shutdown()
+def of_the_environment(settings):
+    """What is said about the one server of the OPENAI_ variables."""
+    return check_servers(settings, None, environ={})[0]
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "grade", "words"),
+    ("script", "model", "grade", "words"),
     [
-        (200, json.dumps({"data": [{"id": "a"}]}).encode(), "ok", "1 models"),
-        (200, json.dumps({"data": [{"id": "b"}]}).encode(), "fail", "Set OPENAI_CHAT_MODEL to one of: b"),
-        (200, b"<html>", "fail", "not as an OpenAI-compatible server"),
-        (401, b"", "fail", "OPENAI_API_KEY"),
-        (500, b"", "fail", "HTTP 500"),
+        (None, "mock-model", "ok", "with 1 model"),
+        (None, "other", "fail", "Set OPENAI_CHAT_MODEL to one of: mock-model"),
+        (mock.html(200), "mock-model", "fail", "usually ends in /v1"),
+        (mock.refuse(401), "mock-model", "fail", "Set OPENAI_API_KEY in the environment or in .env"),
+        (mock.refuse(500), "mock-model", "fail", "HTTP 500"),
     ],
 )
-def test_model_server_answer_is_graded(status, body, grade, words):
-    with model_server(status, body) as settings:
-        finding = check_models(settings)
+def test_model_server_answer_is_graded_with_the_cure(script, model, grade, words):
+    with mock.Upstream() as server:
+        server.routes.update({"GET /v1/models": script} if script else {})
+        finding = of_the_environment(openai_at(server, OPENAI_CHAT_MODEL=model))
     assert finding.grade == grade
     assert words in finding.text
 
 
 def test_model_server_that_is_away_is_a_fail_not_an_exception():
-    server = ask_model_server(load(OPENAI_BASE_URL="http://127.0.0.1:9/v1"))
-    assert not server.ok
-    assert "OPENAI_BASE_URL" in server.text
+    finding = of_the_environment(load(USE_OPENAI="1", OPENAI_BASE_URL="http://127.0.0.1:9/v1"))
+    assert finding.grade == "fail"
+    assert "nothing listens there" in finding.text
+
+
+def test_password_in_an_address_is_not_printed():
+    finding = of_the_environment(load(USE_OPENAI="1", OPENAI_BASE_URL="http://ada:geheim@127.0.0.1:9/v1"))
+    assert "127.0.0.1:9" in finding.text
+    assert "geheim" not in finding.text
+
+
+def test_servers_of_models_toml_are_asked_with_their_own_cures(tmp_path):
+    with mock.Upstream() as server:
+        server.routes["GET /v1/models"] = mock.refuse(401)
+        (tmp_path / "m.toml").write_text(
+            f'[[upstream]]\nname = "lab"\nbase_url = "{server.base_url}"\napi_key_env = "LAB_API_KEY"\n'
+            '[[upstream]]\nname = "old"\nbase_url = "http://127.0.0.1:9/v1"\nenabled = false\n'
+        )
+        found = check_servers(load(CHATPLAY_MODELS_FILE=str(tmp_path / "m.toml")), None, environ={})
+    assert [(one.grade, one.text.split()[0]) for one in found[:2]] == [("fail", "lab"), ("ok", "old")]
+    assert "Set LAB_API_KEY" in found[0].text
+    assert "switched off" in found[1].text
+
+
+def test_models_toml_that_cannot_be_read_is_a_finding_with_its_line(tmp_path):
+    (tmp_path / "m.toml").write_text("[[upstream]]\nname = 7\n")
+    found = check_servers(load(CHATPLAY_MODELS_FILE=str(tmp_path / "m.toml")), None, environ={})
+    assert found[0].grade == "fail"
+    assert "m.toml, line 2" in found[0].text
+
+
+@pytest.mark.parametrize(("status", "up"), [(200, True), (None, False)])
+def test_status_counts_an_app_only_while_it_answers(monkeypatch, status, up):
+    monkeypatch.setattr(watch, "list_running", lambda _: [RunningApp(1, "127.0.0.1", 9, 0.0)])
+    monkeypatch.setattr(watch, "get", lambda _: Answer(status))
+    assert watch._show_apps(load()) is up
 
 
 def test_probe_of_nonsense_answers_with_the_problem():
