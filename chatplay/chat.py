@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from chatplay import params as parameters
+from chatplay.calls import Calls
 from chatplay.catalog import ModelCatalog, ModelInfo
 from chatplay.conversation import (
     ChatRecord,
@@ -26,7 +27,6 @@ from chatplay.conversation import (
 from chatplay.counting import TokenCounter
 from chatplay.errors import BadInput, ChatplayError, Conflict, ModelLocked
 from chatplay.generation.hub import Hub
-from chatplay.generation.remote import Listener, follow_stored
 from chatplay.generation.values import Update
 from chatplay.params import Params
 from chatplay.store import Connection, Store
@@ -46,17 +46,18 @@ class ChatService:
         *,
         store: Store,
         hub: Hub,
-        listener: Listener,
+        calls: Calls,
         catalog: ModelCatalog,
         counter: TokenCounter,
         max_prompt_chars: int,
     ) -> None:
         self._store = store
-        self._hub = hub
-        self._listener = listener
+        self._calls = calls
         self._catalog = catalog
         self._counter = counter
-        self._turns = Turns(store=store, hub=hub, catalog=catalog, counter=counter, max_prompt_chars=max_prompt_chars)
+        self._turns = Turns(
+            store=store, hub=hub, calls=calls, catalog=catalog, counter=counter, max_prompt_chars=max_prompt_chars
+        )
 
     # ---- history -------------------------------------------------------------------------------
 
@@ -210,9 +211,19 @@ class ChatService:
 
     # ---- turns ---------------------------------------------------------------------------------
 
-    def send(self, *, user_id: int, role: str, chat_id: UUID, text: str, params: Params, request_key: UUID) -> Turn:
+    def send(
+        self,
+        *,
+        user_id: int,
+        role: str,
+        chat_id: UUID,
+        text: str,
+        params: Params,
+        request_key: UUID,
+        source: str = "chat",
+    ) -> Turn:
         """Adds a prompt at the end of the thread and starts its answer. The same `request_key` again: the same turn."""
-        return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, text=text))
+        return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, text=text, source=source))
 
     def edit(
         self,
@@ -245,17 +256,14 @@ class ChatService:
 
     def stop(self, *, user_id: int, generation_id: UUID) -> None:
         """Stops an answer that is coming, in whatever process; its text so far stays."""
-        self._own_generation(user_id, generation_id)
-        self._stop(generation_id)
+        self._calls.stop(user_id=user_id, generation_id=generation_id)
 
-    def follow(self, *, user_id: int, generation_id: UUID, interval_sec: float = 0.04) -> Iterator[Update]:
-        """The answer from its beginning, then as it comes; the last update has its end. Works from any process."""
-        live = self._hub.follow(generation_id, user_id=user_id, interval_sec=interval_sec)
-        if live is not None:
-            return live
-        self._own_generation(user_id, generation_id)
-        return follow_stored(
-            store=self._store, listener=self._listener, generation_id=generation_id, interval_sec=interval_sec
+    def follow(
+        self, *, user_id: int, generation_id: UUID, after_seq: int = 0, interval_sec: float = 0.04
+    ) -> Iterator[Update]:
+        """The answer after delta `after_seq`, then as it comes; the last update has its end. From any process."""
+        return self._calls.follow(
+            user_id=user_id, generation_id=generation_id, after_seq=after_seq, interval_sec=interval_sec
         )
 
     # ---- inside --------------------------------------------------------------------------------
@@ -270,20 +278,7 @@ class ChatService:
         with self._store.reading() as conn:
             running = generations.list_streaming_ids(conn, user_id=user_id, chat_id=chat_id)
         for generation_id in running:
-            self._stop(generation_id)
-
-    def _stop(self, generation_id: UUID) -> None:
-        if self._hub.find_live(generation_id) is not None:
-            self._hub.stop(generation_id)
-            return
-        with self._store.transaction() as conn:
-            generations.request_stop(conn, generation_id=generation_id)
-
-    def _own_generation(self, user_id: int, generation_id: UUID) -> None:
-        with self._store.reading() as conn:
-            row = generations.find_generation(conn, generation_id=generation_id)
-        if row is None or row.user_id != user_id:
-            raise not_found("answer")
+            self._calls.stop_unchecked(generation_id)
 
     def _empty_chat(self, conn: Connection, user_id: int, role: str) -> ChatRow:
         if found := chats.find_empty_chat(conn, user_id=user_id):

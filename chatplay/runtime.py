@@ -18,6 +18,7 @@ from chatplay.auth.setup import SetUp
 from chatplay.auth.sign_in import SignIn
 from chatplay.auth.tickets import Tickets
 from chatplay.calibrations import Calibrations
+from chatplay.calls import Calls
 from chatplay.catalog import ModelCatalog
 from chatplay.chat import ChatService
 from chatplay.counting import ServerCounts, TokenCounter
@@ -58,6 +59,7 @@ class Runtime:
     health: HealthPoller
     upstreams: UpstreamService
     generations: Generations
+    calls: Calls
     chats: ChatService
     embedded: EmbeddedPostgres | None = None
 
@@ -103,6 +105,7 @@ def build(
         on_counted=calibrations.learn,
     )
     server_counts = ServerCounts(catalog=models.catalog, submit=generations.hub.submit, on_counted=calibrations.learn)
+    calls = Calls(store=store, hub=generations.hub, listener=generations.listener, catalog=models.catalog)
     return Runtime(
         settings=settings,
         store=store,
@@ -115,10 +118,11 @@ def build(
         health=models.health,
         upstreams=models.service(generations.hub.submit),
         generations=generations,
+        calls=calls,
         chats=ChatService(
             store=store,
             hub=generations.hub,
-            listener=generations.listener,
+            calls=calls,
             catalog=models.catalog,
             counter=TokenCounter(
                 calibrations=calibrations, server=server_counts, ranks=RankLoader(settings.data_dir / _RANKS_FOLDER)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 from uuid import UUID, uuid4
 
 from chatplay import params as parameters
-from chatplay.catalog import ModelCatalog, ModelInfo
+from chatplay.calls import Call, Calls
+from chatplay.catalog import ModelCatalog
 from chatplay.conversation import OverflowPolicy, Turn, check_text, message_record, title_from
 from chatplay.counting import TokenCounter
 from chatplay.errors import Conflict, GenerationRunning, NotFound
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import Job
 from chatplay.params import Params
-from chatplay.providers.base import Request
 from chatplay.store import Connection, Store
 from chatplay.window import plan
-from db import chats, generations
+from db import chats
 from db.chats import ChatRow
 
 _SETTLE_SEC = 2.0  # how long a turn waits for the answer before it to reach the database
@@ -36,16 +36,25 @@ class Prompt:
     request_key: UUID
     text: str | None = None
     at_message: int | None = None
+    source: str = "chat"
 
 
 class Turns:
     """Begins turns; see the module."""
 
     def __init__(
-        self, *, store: Store, hub: Hub, catalog: ModelCatalog, counter: TokenCounter, max_prompt_chars: int
+        self,
+        *,
+        store: Store,
+        hub: Hub,
+        calls: Calls,
+        catalog: ModelCatalog,
+        counter: TokenCounter,
+        max_prompt_chars: int,
     ) -> None:
         self._store = store
         self._hub = hub
+        self._calls = calls
         self._catalog = catalog
         self._counter = counter
         self._max_prompt_chars = max_prompt_chars
@@ -72,7 +81,7 @@ class Turns:
                     cure="Wait for its end or stop it, then send again. Your text is back in the input.",
                 )
             turn, job = self._write(conn, chat, prompt)
-        self._hub.run(job)
+        self._calls.run(job)
         return turn
 
     def _write(self, conn: Connection, chat: ChatRow, prompt: Prompt) -> tuple[Turn, Job]:
@@ -88,7 +97,6 @@ class Turns:
             generation_id=generation_id,
             request_key=prompt.request_key,
         )
-        self._open_generation(conn, chat, info, params, generation_id, answer_id)
         chats.remember_params(
             conn,
             user_id=chat.user_id,
@@ -99,41 +107,19 @@ class Turns:
         thread = chats.list_path(conn, chat_id=chat.id, leaf_id=answer_id)
         policy = cast(OverflowPolicy, chat.overflow_policy)  # the table's check constraint holds it to these
         prompt_plan = plan(thread[:-1], params=params, model=info, policy=policy, counter=self._counter)
-        job = Job(
-            generation_id=generation_id,
+        call = Call(
             user_id=chat.user_id,
+            model=info,
+            messages=prompt_plan.messages,
+            params=params,
+            source=prompt.source,
+            generation_id=generation_id,
+            session_id=chat.id,
             message_id=answer_id,
-            provider=self._catalog.provider_for(info),
-            request=Request(model=info.name, messages=prompt_plan.messages, params=params),
-            supports_streaming=info.supports_streaming,
-            price=info.price,
             omitted_messages=prompt_plan.omitted_messages,
             omitted_tokens=prompt_plan.omitted_tokens,
         )
-        return Turn(message_record(thread[-2]), message_record(thread[-1]), generation_id), job
-
-    def _open_generation(
-        self, conn: Connection, chat: ChatRow, info: ModelInfo, params: Params, generation_id: UUID, answer_id: int
-    ) -> None:
-        call = generations.NewUsage(
-            generation_id=generation_id,
-            user_id=chat.user_id,
-            session_id=chat.id,
-            source="chat",
-            provider=info.provider,
-            upstream=info.upstream,
-            model=info.name,
-            engine_type=info.engine_type,
-            params=parameters.to_json(replace(params, system_prompt="")),  # a usage row holds no prompt text
-        )
-        generations.insert_generation(
-            conn,
-            generation_id=generation_id,
-            user_id=chat.user_id,
-            message_id=answer_id,
-            owner=self._hub.owner,
-            call=call,
-        )
+        return Turn(message_record(thread[-2]), message_record(thread[-1]), generation_id), self._calls.open(conn, call)
 
 
 def _parent(conn: Connection, chat: ChatRow, prompt: Prompt) -> int | None:

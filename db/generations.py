@@ -54,7 +54,9 @@ class NewUsage:
     model: str
     engine_type: str | None
     params: Mapping[str, Any]
+    experiment_id: UUID | None = None
     retry_of: UUID | None = None
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class UsageFigures:
     cost_usd: float | None = None
     request_id: str | None = None
     system_fingerprint: str | None = None
+    sent: Mapping[str, Any] | None = None
+    fingerprint: str | None = None
 
 
 _COLUMNS = (
@@ -119,6 +123,11 @@ def get_call(conn: Connection, *, generation_id: UUID) -> NewUsage:
     """What was noted when the call was opened."""
     columns = [usage.c[field.name] for field in fields(NewUsage)]
     return NewUsage(*conn.execute(select(*columns).where(usage.c.generation_id == generation_id)).one())
+
+
+def find_delta_chars(conn: Connection, *, generation_id: UUID) -> list[int] | None:
+    """How many characters each delta of an ended generation had."""
+    return conn.execute(select(generations.c.delta_chars).where(generations.c.id == generation_id)).scalar_one_or_none()
 
 
 def list_streaming(conn: Connection) -> list[GenerationRow]:
@@ -197,12 +206,14 @@ def list_events(conn: Connection, *, generation_id: UUID, after_seq: int = 0) ->
     return [EventBatch(*row) for row in conn.execute(query)]
 
 
-def finish_generation(conn: Connection, *, generation_id: UUID, figures: UsageFigures) -> None:
+def finish_generation(
+    conn: Connection, *, generation_id: UUID, figures: UsageFigures, delta_chars: Sequence[int] = ()
+) -> None:
     """Closes generation and usage row, drops the event log and wakes followers in other processes."""
     conn.execute(
         update(generations)
         .where(generations.c.id == generation_id)
-        .values(status=figures.status, ended_at=func.clock_timestamp())
+        .values(status=figures.status, ended_at=func.clock_timestamp(), delta_chars=list(delta_chars))
     )
     values = asdict(figures) | {"gaps_ms": None if figures.gaps_ms is None else list(figures.gaps_ms)}
     conn.execute(

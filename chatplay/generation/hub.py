@@ -283,6 +283,7 @@ class Hub:
             sent_sec=live.sent_sec,
             queued_sec=max(live.sent_sec - running.submitted_sec, 0.0),
             delta_secs=tuple(live.stamps),
+            delta_chars=live.delta_chars,
             ended_sec=self._clock(),
             end=running.end,
             streamed=running.streaming,

@@ -32,6 +32,10 @@ class LiveGeneration:
         return self._stamps
 
     @property
+    def delta_chars(self) -> tuple[int, ...]:
+        return tuple(map(len, self._texts))
+
+    @property
     def chars(self) -> int:
         return self._chars
 

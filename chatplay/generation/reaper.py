@@ -89,4 +89,5 @@ def _interrupted(row: GenerationRow, call: generations.NewUsage, batches: list[g
         tokens_estimated=metrics.tokens_estimated,
         gaps_ms=tuple(later - earlier for earlier, later in itertools.pairwise(at_ms)) or None,
     )
-    return Ending(row.id, row.message_id, GenerationEnd("interrupted", content, metrics), figures)
+    lengths = tuple(len(text) for batch in batches for text in batch.texts)
+    return Ending(row.id, row.message_id, GenerationEnd("interrupted", content, metrics), figures, lengths)

@@ -15,7 +15,7 @@ from chatplay.providers.base import End, Usage
 from chatplay.store import Connection, Store
 from chatplay.timing import Timings, summarise
 from chatplay.tokens import estimate_usage
-from db import chats, generations
+from db import answers, chats, generations
 from db.generations import UsageFigures
 
 _log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ class Outcome:
     sent_sec: float
     queued_sec: float
     delta_secs: tuple[float, ...]
+    delta_chars: tuple[int, ...]
     ended_sec: float
     end: End | None
     streamed: bool
@@ -41,12 +42,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Ending:
-    """An outcome put into figures: `end` for readers, `figures` for the usage row, `sample` for the token counts."""
+    """An outcome put into figures: `end` for readers, `figures` for the usage row, `sample` for the token counts,
+    `delta_chars` to resume a reader between two deltas.
+    """
 
     generation_id: UUID
     message_id: int | None
     end: GenerationEnd
     figures: UsageFigures
+    delta_chars: tuple[int, ...] = ()
     sample: Sample | None = None
 
 
@@ -72,6 +76,7 @@ class Recorder:
             message_id=outcome.job.message_id,
             end=GenerationEnd(outcome.status, outcome.content, metrics),
             figures=_figures(outcome, metrics, usage, timings),
+            delta_chars=outcome.delta_chars,
             sample=_sample(outcome, usage),
         )
 
@@ -100,7 +105,17 @@ def record_end(conn: Connection, ending: Ending) -> None:
             status=end.status,
             metrics=end.metrics.to_json(),
         )
-    generations.finish_generation(conn, generation_id=ending.generation_id, figures=ending.figures)
+    else:
+        answers.finish_answer(
+            conn,
+            generation_id=ending.generation_id,
+            content=end.content,
+            status=end.status,
+            metrics=end.metrics.to_json(),
+        )
+    generations.finish_generation(
+        conn, generation_id=ending.generation_id, figures=ending.figures, delta_chars=ending.delta_chars
+    )
 
 
 def _usage(outcome: Outcome) -> Usage | None:
@@ -176,4 +191,6 @@ def _figures(outcome: Outcome, metrics: AnswerMetrics, usage: Usage | None, timi
         cost_usd=metrics.cost_usd,
         request_id=end.request_id if end else None,
         system_fingerprint=end.system_fingerprint if end else None,
+        sent=end.sent or None if end else None,
+        fingerprint=end.fingerprint if end else None,
     )

@@ -6,17 +6,18 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 from uuid import UUID
 
 from chatplay.errors import NotFound, StoreError
 from chatplay.generation.values import AnswerMetrics, GenerationEnd, LiveMetrics, Status, Update
-from chatplay.store import Store
+from chatplay.store import Connection, Store
 from chatplay.timing import decode_rate
-from db import chats, generations
-from db.generations import EVENTS_CHANNEL, STOPS_CHANNEL, EventBatch
+from db import answers, chats, generations
+from db.generations import EVENTS_CHANNEL, STOPS_CHANNEL, EventBatch, GenerationRow
 from db.listen import Notice, listen
 
 _log = logging.getLogger(__name__)
@@ -91,29 +92,30 @@ def follow_stored(
     store: Store,
     listener: Listener,
     generation_id: UUID,
+    after_seq: int = 0,
     interval_sec: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Update]:
-    """Updates of a generation from the event log, whoever runs it; the last one has its end.
+    """Updates of a generation from the event log after delta `after_seq`, whoever runs it; the last has its end.
 
-    The end's text is the message's; what of it the log had not shown comes with it. Raises NotFound when
-    the generation is gone (its chat was deleted).
+    The end's text is the stored one; what of it the log had not shown comes with it. Raises NotFound when
+    the generation is gone (its chat was deleted), or ended and its text is not kept.
     """
     news = listener.subscribe(generation_id)
-    started_sec, seq, shown, stamps = clock(), 0, 0, [0.0, 0.0]
+    started_sec, seq, shown, stamps = clock(), after_seq, 0, [0.0, 0.0]
     try:
         while True:
             news.clear()
-            batches, end = _read(store, generation_id, seq)
+            batches, ended = _read(store, generation_id, seq)
             text = "".join(_texts_after(batch, seq) for batch in batches)
             for batch in batches:
                 stamps = [stamps[0] or batch.at_ms[0] / 1000, batch.at_ms[-1] / 1000]
                 seq = batch.first_seq + len(batch.texts) - 1
             shown += len(text)
-            if end is not None:
-                text, shown = text + end.content[shown:], len(end.content)
-            yield Update(text, seq, _live(stamps, seq, shown, clock() - started_sec), end)
-            if end is not None:
+            if ended is not None:
+                text, seq, shown = _rest(ended, seq, shown)
+            yield Update(text, seq, _live(stamps, seq, shown, clock() - started_sec), ended.end if ended else None)
+            if ended is not None:
                 return
             news.wait(_PATIENCE_SEC)
             if text:
@@ -122,18 +124,43 @@ def follow_stored(
         listener.unsubscribe(generation_id, news)
 
 
-def _read(store: Store, generation_id: UUID, after_seq: int) -> tuple[list[EventBatch], GenerationEnd | None]:
+@dataclass(frozen=True)
+class _Ended:
+    """The stored end, and how long each delta was; None of those before this was kept."""
+
+    end: GenerationEnd
+    delta_chars: list[int] | None
+
+
+def _rest(ended: _Ended, seq: int, shown: int) -> tuple[str, int, int]:
+    """What of the text comes after delta `seq`, the number of the last delta, and the length of it all."""
+    content, lengths = ended.end.content, ended.delta_chars
+    begin = shown if lengths is None else sum(lengths[:seq])
+    return content[begin:], seq if lengths is None else max(seq, len(lengths)), len(content)
+
+
+def _read(store: Store, generation_id: UUID, after_seq: int) -> tuple[list[EventBatch], _Ended | None]:
     # One transaction with one snapshot per statement: the status is read first, so that an end that
     # comes in between only means one more round.
     with store.transaction() as conn:
         row = generations.find_generation(conn, generation_id=generation_id)
         if row is None:
             raise NotFound("This answer is gone: its chat was deleted.", cure="Open another chat.")
-        if row.status == "streaming" or row.message_id is None:
+        if row.status == "streaming":
             return generations.list_events(conn, generation_id=generation_id, after_seq=after_seq), None
-        content, status, metrics = chats.get_answer(conn, message_id=row.message_id)
+        content, status, metrics = _stored_answer(conn, row)
         stored = AnswerMetrics.from_json(metrics) or AnswerMetrics(provider="", model="")
-        return [], GenerationEnd(cast(Status, status), content, stored)
+        lengths = generations.find_delta_chars(conn, generation_id=generation_id)
+        return [], _Ended(GenerationEnd(cast(Status, status), content, stored), lengths)
+
+
+def _stored_answer(conn: Connection, row: GenerationRow) -> tuple[str, str, Mapping[str, Any]]:
+    if row.message_id is not None:
+        return chats.get_answer(conn, message_id=row.message_id)
+    kept = answers.find_answer(conn, generation_id=row.id)
+    if kept is None:
+        raise NotFound("This answer has ended and its text is not kept.", cure="Ask again.")
+    return kept.content, kept.status, kept.metrics
 
 
 def _texts_after(batch: EventBatch, seq: int) -> str:

@@ -51,7 +51,8 @@ class Usage:
 class End:
     """How an answer ended. Every field is None where the server did not say.
 
-    `sent` is the request body as the upstream received it, without messages and without the key.
+    `sent` is the request body as the upstream received it, without messages and without the key;
+    `fingerprint` identifies the whole of it, messages included.
     `ignored_params` were set but not sent, because the server takes none of them for this model.
     """
 
@@ -61,6 +62,7 @@ class End:
     request_id: str | None = None
     system_fingerprint: str | None = None
     sent: dict[str, object] = field(default_factory=dict)
+    fingerprint: str | None = None
     ignored_params: tuple[str, ...] = ()
 
 

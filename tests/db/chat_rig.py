@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from chatplay.calibrations import Calibrations
+from chatplay.calls import Calls
 from chatplay.catalog import ModelCatalog
 from chatplay.chat import ChatService
 from chatplay.conversation import Turn
@@ -84,6 +85,7 @@ class Process:
 
     store: Store
     generations: Generations
+    calls: Calls
     chats: ChatService
     provider: ScriptedProvider
     catalog: ModelCatalog
@@ -185,16 +187,17 @@ def process(
         on_counted=calibrations.learn,
     )
     generations.start()
+    calls = Calls(store=store, hub=generations.hub, listener=generations.listener, catalog=catalog)
     chats = ChatService(
         store=store,
         hub=generations.hub,
-        listener=generations.listener,
+        calls=calls,
         catalog=catalog,
         counter=TokenCounter(calibrations=calibrations, server=None, ranks=None),
         max_prompt_chars=max_prompt_chars,
     )
     try:
-        yield Process(store, generations, chats, provider, catalog)
+        yield Process(store, generations, calls, chats, provider, catalog)
     finally:
         generations.close()
         store.engine.dispose()

@@ -1,0 +1,158 @@
+"""Model calls, whoever makes them: opened in the caller's transaction, run by the hub, followed and stopped by id.
+
+A chat turn, a pane, a trial and a request through a route all go this way, so each has a usage row, a time
+limit, an event log and one end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from uuid import UUID, uuid4
+
+from chatplay import params as parameters
+from chatplay.catalog import ModelCatalog, ModelInfo
+from chatplay.errors import NotFound
+from chatplay.generation.hub import Hub
+from chatplay.generation.remote import Listener, follow_stored
+from chatplay.generation.values import GenerationEnd, Job, Update
+from chatplay.params import Params
+from chatplay.providers.base import Message, Request
+from chatplay.store import Connection, Store
+from db import answers, generations
+
+
+@dataclass(frozen=True)
+class Call:
+    """One model call to make for a person.
+
+    `messages` is all that is sent, the system prompt first. With `message_id` the answer belongs to that message
+    of a chat; else it is kept by itself (`keeps_answer`), or not at all: its usage row is kept in any case.
+    `omitted_messages` of a thread, about `omitted_tokens`, were left out to fit the window.
+    """
+
+    user_id: int
+    model: ModelInfo
+    messages: tuple[Message, ...]
+    params: Params
+    source: str
+    generation_id: UUID = field(default_factory=uuid4)
+    session_id: UUID | None = None
+    message_id: int | None = None
+    experiment_id: UUID | None = None
+    keeps_answer: bool = True
+    retry_of: UUID | None = None
+    attempt: int = 1
+    omitted_messages: int = 0
+    omitted_tokens: int = 0
+
+
+class Calls:
+    """See the module. One per process; safe from any thread."""
+
+    def __init__(self, *, store: Store, hub: Hub, listener: Listener, catalog: ModelCatalog) -> None:
+        self._store = store
+        self._hub = hub
+        self._listener = listener
+        self._catalog = catalog
+
+    def open(self, conn: Connection, call: Call) -> Job:
+        """The call's rows, in the caller's transaction. After its commit, and only then: `run`."""
+        model = call.model
+        generations.insert_generation(
+            conn,
+            generation_id=call.generation_id,
+            user_id=call.user_id,
+            message_id=call.message_id,
+            owner=self._hub.owner,
+            call=generations.NewUsage(
+                generation_id=call.generation_id,
+                user_id=call.user_id,
+                session_id=call.session_id,
+                source=call.source,
+                provider=model.provider,
+                upstream=model.upstream,
+                model=model.name,
+                engine_type=model.engine_type,
+                params=parameters.to_json(replace(call.params, system_prompt="")),  # a usage row holds no prompt text
+                experiment_id=call.experiment_id,
+                retry_of=call.retry_of,
+                attempt=call.attempt,
+            ),
+        )
+        if call.message_id is None and call.keeps_answer:
+            answers.insert_answer(conn, generation_id=call.generation_id)
+        return self._job(call)
+
+    def run(self, job: Job) -> None:
+        """Begins the call; it goes on whatever happens to the caller."""
+        self._hub.run(job)
+
+    def start(self, call: Call) -> UUID:
+        """Opens and runs a call that belongs to no other rows. Returns its generation id."""
+        with self._store.transaction() as conn:
+            job = self.open(conn, call)
+        self.run(job)
+        return call.generation_id
+
+    def follow(
+        self, *, user_id: int, generation_id: UUID, after_seq: int = 0, interval_sec: float = 0.04
+    ) -> Iterator[Update]:
+        """Coalesced updates from delta `after_seq` on, the last with the end; an empty one each second of silence.
+
+        Raises NotFound for what is not the person's own.
+        """
+        live = self._hub.follow(generation_id, user_id=user_id, after_seq=after_seq, interval_sec=interval_sec)
+        if live is not None:
+            return live
+        self._check_owner(user_id, generation_id)
+        return follow_stored(
+            store=self._store,
+            listener=self._listener,
+            generation_id=generation_id,
+            after_seq=after_seq,
+            interval_sec=interval_sec,
+        )
+
+    def wait(self, *, user_id: int, generation_id: UUID) -> GenerationEnd:
+        """Blocks until the end, which the hub's time limits bound. Raises NotFound."""
+        for update in self.follow(user_id=user_id, generation_id=generation_id):
+            if update.end is not None:
+                return update.end
+        raise _no_such_answer()
+
+    def stop(self, *, user_id: int, generation_id: UUID) -> None:
+        """Stops it in whatever process it runs; what had arrived stays. Raises NotFound."""
+        self._check_owner(user_id, generation_id)
+        self.stop_unchecked(generation_id)
+
+    def stop_unchecked(self, generation_id: UUID) -> None:
+        """For services that know whose it is."""
+        if self._hub.find_live(generation_id) is not None:
+            self._hub.stop(generation_id)
+            return
+        with self._store.transaction() as conn:
+            generations.request_stop(conn, generation_id=generation_id)
+
+    def _job(self, call: Call) -> Job:
+        return Job(
+            generation_id=call.generation_id,
+            user_id=call.user_id,
+            message_id=call.message_id,
+            provider=self._catalog.provider_for(call.model),
+            request=Request(model=call.model.name, messages=call.messages, params=call.params),
+            supports_streaming=call.model.supports_streaming,
+            price=call.model.price,
+            omitted_messages=call.omitted_messages,
+            omitted_tokens=call.omitted_tokens,
+        )
+
+    def _check_owner(self, user_id: int, generation_id: UUID) -> None:
+        with self._store.reading() as conn:
+            row = generations.find_generation(conn, generation_id=generation_id)
+        if row is None or row.user_id != user_id:
+            raise _no_such_answer()
+
+
+def _no_such_answer() -> NotFound:
+    return NotFound("There is no such answer.", cure="It may have been deleted.")

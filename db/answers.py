@@ -1,0 +1,48 @@
+"""What model calls answered that are no messages of a chat: panes of a comparison, trials of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select, update
+
+from db.schema import answers
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """One answer; while `status` is `streaming` its text is still in the event log."""
+
+    generation_id: UUID
+    content: str
+    status: str
+    metrics: Mapping[str, Any]
+
+
+def insert_answer(conn: Connection, *, generation_id: UUID) -> None:
+    """Makes the place where the text of a call will be kept."""
+    conn.execute(insert(answers).values(generation_id=generation_id))
+
+
+def finish_answer(
+    conn: Connection, *, generation_id: UUID, content: str, status: str, metrics: Mapping[str, Any]
+) -> None:
+    """Writes final text and figures; does nothing for a call whose answer is not kept."""
+    conn.execute(
+        update(answers)
+        .where(answers.c.generation_id == generation_id)
+        .values(content=content, status=status, metrics_json=dict(metrics))
+    )
+
+
+def find_answer(conn: Connection, *, generation_id: UUID) -> AnswerRow | None:
+    return next(iter(list_answers(conn, generation_ids=[generation_id])), None)
+
+
+def list_answers(conn: Connection, *, generation_ids: Sequence[UUID]) -> list[AnswerRow]:
+    """The kept ones of these, in no particular order. Callers know that they may be read."""
+    query = select(answers.c.generation_id, answers.c.content, answers.c.status, answers.c.metrics_json)
+    return [AnswerRow(*row) for row in conn.execute(query.where(answers.c.generation_id.in_(generation_ids)))]

@@ -1,0 +1,92 @@
+"""A model call of its own, without a chat: opened, followed from anywhere, kept or not kept."""
+
+import pytest
+
+from chatplay.calls import Call
+from chatplay.errors import NotFound
+from chatplay.params import Params
+from chatplay.providers.base import Message
+from db import answers, generations
+from tests.db.chat_rig import STOP, Gate, add_person, eventually, process, rig
+
+
+@pytest.fixture
+def house(database_url):
+    with rig(database_url) as house:
+        yield house
+
+
+def call_of(house, **more):
+    model = house.process.catalog.get("tiny", role="analyst", upstream="scripted")
+    values = {"user_id": house.user_id, "messages": (Message("user", "Hi"),), "params": Params(), "source": "compare"}
+    return Call(model=model, **(values | more))
+
+
+def read(calls, house, generation_id, after_seq=0):
+    updates = list(calls.follow(user_id=house.user_id, generation_id=generation_id, after_seq=after_seq))
+    return "".join(update.text for update in updates), updates[-1]
+
+
+def start_and_finish(house, **more):
+    calls = house.process.calls
+    generation_id = calls.start(call_of(house, **more))
+    end = calls.wait(user_id=house.user_id, generation_id=generation_id)
+    assert house.process.generations.hub.find_live(generation_id).saved.wait(10)
+    return generation_id, end
+
+
+def test_call_without_a_chat_keeps_its_answer(house):
+    generation_id, end = start_and_finish(house)
+    with house.store.reading() as conn:
+        row = answers.find_answer(conn, generation_id=generation_id)
+    assert (row.content, row.status) == (end.content, "complete") == ("Hello there", "complete")
+
+
+def test_call_that_keeps_nothing_still_has_its_usage_row(house):
+    generation_id, _ = start_and_finish(house, keeps_answer=False, source="completions", attempt=2)
+    with house.store.reading() as conn:
+        assert answers.find_answer(conn, generation_id=generation_id) is None
+        assert generations.get_call(conn, generation_id=generation_id).attempt == 2
+
+
+def test_answer_that_is_not_kept_is_said_to_be_gone_in_another_process(house):
+    generation_id, _ = start_and_finish(house, keeps_answer=False)
+    with process(house.url) as other, pytest.raises(NotFound, match="not kept"):
+        read(other.calls, house, generation_id)
+
+
+@pytest.mark.parametrize("after_seq", [0, 1, 2])
+def test_reader_resumes_between_two_deltas_after_the_end_in_another_process(house, after_seq):
+    generation_id, _ = start_and_finish(house)
+    with process(house.url) as other:
+        text, last = read(other.calls, house, generation_id, after_seq)
+    assert text == "".join(["Hello", " there"][after_seq:])
+    assert (last.seq, last.end.content) == (2, "Hello there")
+
+
+def test_reader_resumes_between_two_deltas_while_another_process_writes(house):
+    gate = Gate()
+    house.provider.script = ["Hello", gate, " there", STOP]
+    calls = house.process.calls
+    generation_id = calls.start(call_of(house))
+    assert gate.reached.wait(10)
+    eventually(lambda: house.process.generations.log.flush() or logged(house, generation_id))
+    with process(house.url) as other:
+        updates = other.calls.follow(user_id=house.user_id, generation_id=generation_id, after_seq=1)
+        assert next(updates).text == ""
+        gate.open()
+        assert "".join(update.text for update in updates) == " there"
+
+
+def logged(house, generation_id):
+    with house.store.reading() as conn:
+        return generations.list_events(conn, generation_id=generation_id)
+
+
+def test_call_of_another_person_does_not_exist(house):
+    generation_id, _ = start_and_finish(house)
+    stranger = add_person(house.store, "bo")
+    with pytest.raises(NotFound):
+        house.process.calls.stop(user_id=stranger, generation_id=generation_id)
+    with pytest.raises(NotFound):
+        house.process.calls.follow(user_id=stranger, generation_id=generation_id)
