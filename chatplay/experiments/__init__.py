@@ -1,0 +1,1 @@
+"""Experiments: arms x cases x repeats, planned, run, scored and compared."""
