@@ -35,6 +35,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _KEEP_ENDED_SEC = 30.0  # an ended answer stays in memory this long for followers that come a little late
 _TICK_SEC = 0.25
+_LAST_WORDS_SEC = 2.0  # for chores that tidy up when they are cancelled
 _CHARS_A_TOKEN, _SPARE_CHARS, _ANSWER_CHARS = 16, 65_536, 1_000_000
 # Failures before the first token after which asking once more, without streaming, can help.
 _WORTH_A_FALLBACK = (StreamingUnsupported, StreamCut, ProviderBadAnswer)
@@ -132,6 +133,9 @@ class Hub:
         for chore in list(self._chores):
             chore.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        rest = asyncio.all_tasks() - {asyncio.current_task()}  # chores and ticker, cancelled but not yet awake
+        if rest:
+            await asyncio.wait(rest, timeout=_LAST_WORDS_SEC)
         if self._at_close is not None:
             await self._at_close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
@@ -242,3 +243,20 @@ def test_model_that_never_stops_is_cut_with_its_text_kept(house):
     assert (answer.status, answer.metrics.error_code, len(answer.content)) == ("failed", "stream_cut", 40_000)
     assert "did not stop" in answer.metrics.error_message
     assert house.provider.closed.wait(10)
+
+
+def test_chore_that_tidies_up_when_it_is_cancelled_may_finish(database_url):
+    started, tidied = threading.Event(), threading.Event()
+
+    async def chore():
+        try:
+            started.set()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            tidied.set()
+
+    with process(database_url) as app:
+        app.generations.hub.submit(chore())
+        assert started.wait(10)
+    assert tidied.is_set()
