@@ -1,0 +1,74 @@
+"""One house style for every chart: the same height, fonts and palette, colours that stay with their name everywhere.
+
+Light and dark come from Streamlit's chart theme; here is what must not depend on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import altair as alt
+import streamlit as st
+
+# Okabe and Ito (2008), told apart by every kind of colour vision; yellow and black are left out, because one
+# vanishes on white and the other on dark grey.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A6A00", "#6B7280")
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])  # the second round of colours is told apart by its dashes
+HEIGHT_PX = 260
+SMALL_HEIGHT_PX = 120
+TARGET_COLOUR = "#9A5B00"
+HEAT = "blues"  # one hue, light to dark: readable in grey, too
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name, the same on every page whatever other names stand beside it.
+
+    A name has its own place in the palette; when two want the same one, the later in the alphabet takes the next
+    free place. Beyond the palette's length colours repeat (`dashes` tells those apart).
+    """
+    return {name: PALETTE[place % len(PALETTE)] for name, place in _places(names).items()}
+
+
+def dashes(names: Iterable[str]) -> dict[str, list[int]]:
+    """A line pattern for each name: whole lines, broken ones from the ninth name on."""
+    return {name: DASHES[place // len(PALETTE) % len(DASHES)] for name, place in _places(names).items()}
+
+
+def _places(names: Iterable[str]) -> dict[str, int]:
+    places: dict[str, int] = {}
+    for number, name in enumerate(sorted(set(names))):
+        place = hashlib.sha256(name.encode()).digest()[0] % len(PALETTE)
+        lap = number // len(PALETTE) * len(PALETTE)  # each lap fills the palette once before a colour comes again
+        taken = {used - lap for used in places.values() if used >= lap}
+        while place in taken:
+            place = (place + 1) % len(PALETTE)
+        places[name] = lap + place
+    return places
+
+
+def colour(field: str, names: Sequence[str], *, title: str | None = None, legend: bool = True) -> alt.Color:
+    """The colour channel of a field that holds names (models, arms)."""
+    by_name = colours(names)
+    scale = alt.Scale(domain=list(by_name), range=list(by_name.values()))
+    return alt.Color(f"{field}:N", scale=scale, title=title, legend=alt.Legend(orient="top") if legend else None)
+
+
+def dash(field: str, names: Sequence[str]) -> alt.StrokeDash:
+    """The line pattern that goes with `colour`."""
+    by_name = dashes(names)
+    return alt.StrokeDash(
+        f"{field}:N", scale=alt.Scale(domain=list(by_name), range=list(by_name.values())), legend=None
+    )
+
+
+def draw(chart: Any, *, key: str, selections: Sequence[str] = (), height: int = HEIGHT_PX) -> Any:
+    """Puts a chart on the page in its whole width; with `selections`, returns what the reader selected."""
+    styled = (
+        chart.properties(height=height).configure_axis(titlePadding=8, labelOverlap=True).configure_view(stroke=None)
+    )
+    if not selections:
+        st.altair_chart(styled, key=key, width="stretch")
+        return None
+    return st.altair_chart(styled, key=key, width="stretch", on_select="rerun", selection_mode=list(selections))

@@ -1,0 +1,29 @@
+"""Names keep their colour; no two names of one chart look the same."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatplay.ui.chart_style import PALETTE, colours, dashes
+
+Names = st.sets(st.text(min_size=1, max_size=12), min_size=1, max_size=32)
+
+
+@given(Names)
+def test_no_two_names_share_colour_and_dashes(names):
+    looks = {(colours(names)[name], tuple(dashes(names)[name])) for name in names}
+    assert len(looks) == len(names)
+
+
+@given(st.sets(st.text(min_size=1, max_size=12), min_size=1, max_size=len(PALETTE)))
+def test_as_many_names_as_colours_have_a_colour_each(names):
+    assert len(set(colours(names).values())) == len(names)
+
+
+def test_name_alone_has_the_colour_it_has_beside_others():
+    names = {"tiny", "llama-3", "gpt-5"}
+    first = min(names)
+    assert colours({first}) == {first: colours(names)[first]}
+
+
+def test_order_of_names_does_not_matter():
+    assert colours(["b", "a", "c"]) == colours(["c", "b", "a"])
