@@ -3,12 +3,14 @@
 #   make status logs down  look at it, follow its logs, stop it
 #   make validate          check database, model server, cookies, proxy
 #   make backup restore    FILE=... (restore over data: REPLACE=1)
+#   make setup-link        print a new link that creates the first administrator
+#   make reset-password    USERNAME=... print a temporary password for somebody who is locked out
 #   make check test        quick checks (under a minute); everything
 #   make bench             measure beside other Streamlit programs (ARGS="...")
 
 .DEFAULT_GOAL := run
 .PHONY: run quick-start status logs logs-gateway down validate backup restore setup-link \
-        lint check test bench format lock clean help
+        reset-password lint check test bench format lock clean help
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --no-input
@@ -26,12 +28,22 @@ status down validate setup-link: .venv/.app
 logs logs-gateway: .venv/.app
 	@$(CLI) logs
 
+# Names go through the environment, so that the shell takes blanks, quotes and dollars in them as they are.
+given = $(if $(filter command,$(firstword $(origin $(1)))),$(value $(1)))
+backup restore: export BACKUP = $(or $(call given,FILE),$(FILE))
+
 backup: .venv/.app
-	@$(CLI) backup "$(FILE)"
+	@$(CLI) backup -- "$$BACKUP"
 
 restore: .venv/.app
-	@test -f "$(FILE)" || { echo "Name the backup: make restore FILE=backups/..." >&2; exit 1; }
-	@$(CLI) restore $(if $(REPLACE),--replace) "$(FILE)"
+	@test -f "$$BACKUP" || { echo "Name the backup: make restore FILE=backups/..." >&2; exit 1; }
+	@$(CLI) restore $(if $(REPLACE),--replace) -- "$$BACKUP"
+
+# USERNAME is also what some desktops call whoever sits there: only one given here counts.
+reset-password: export ACCOUNT = $(call given,USERNAME)
+reset-password: .venv/.app
+	@test -n "$$ACCOUNT" || { echo "Name the account: make reset-password USERNAME=..." >&2; exit 1; }
+	@$(CLI) reset-password -- "$$ACCOUNT"
 
 lint: .venv/.dev
 	@$(PY) -m ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +17,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 something is wrong and was said, 2 wrong usage."""
     wanted = _parser().parse_args(argv)
     try:
-        return _run(wanted)
+        code = _run(wanted)
+        sys.stdout.flush()
+        return code
     except (ChatplayError, DatabaseError) as error:
         print(f"{error.message}\n{error.cure}".strip(), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `... | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("file", type=Path)
     restore.add_argument("--replace", action="store_true", help="replace what the database holds now")
     commands.add_parser("setup-link", help="print a new link that creates the first administrator")
+    reset = commands.add_parser("reset-password", help="print a temporary password for somebody who is locked out")
+    reset.add_argument("username")
     table = commands.add_parser("settings-table", help="print every setting as a Markdown table")
     table.add_argument("--env", action="store_true", help="as .env.example instead")
     return parser
@@ -68,6 +76,8 @@ def _run(wanted: argparse.Namespace) -> int:
             return stored.backup(settings, wanted.file)
         case "restore":
             return stored.restore(settings, wanted.file, replace=wanted.replace)
+        case "reset-password":
+            return stored.reset_password(settings, wanted.username)
         case _:
             return stored.set_up_link(settings)
 

@@ -17,7 +17,7 @@ from chatplay.errors import ConfigError
 
 
 class KeyBox:
-    """Locks and opens keys. The file is made when the first key is locked; processes that start together agree on one."""
+    """Locks and opens keys. The file is made with the first key; processes that start together agree on one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -54,6 +54,12 @@ class Roster:
         for entry in entries:
             if entry.problem is not None:
                 _log.warning("upstream %s cannot be used: %s", entry.upstream.name, entry.problem)
+            elif entry.key == "stored but unreadable":
+                _log.warning(
+                    "the stored API key of %s cannot be opened with the key file of this data folder: put the right "
+                    "file back and start again, or type the key again on the Models page",
+                    entry.upstream.name,
+                )
         return tuple(entry.upstream for entry in entries if entry.problem is None)
 
     def list_entries(self, conn: Connection) -> list[Entry]:

@@ -224,9 +224,14 @@ def _config_error(error: ValidationError, known: Mapping[str, str]) -> ConfigErr
         name = str(item["loc"][0])
         shown = "" if name in ("OPENAI_API_KEY", "DATABASE_URL") else f" ({known.get(name, '')!r})"
         reason = item["msg"].removeprefix("Value error, ")
-        problems.append(f"{name}{shown}: {reason[:1].lower()}{reason[1:]}.")
+        problems.append(f"{name}{shown}: {_uncapitalised(reason)}.")
     names = ", ".join(dict.fromkeys(str(item["loc"][0]) for item in error.errors()))
     return ConfigError(" ".join(problems), cure=f"Correct {names} in the environment or in .env.")
+
+
+def _uncapitalised(sentence: str) -> str:
+    """To go on after a colon; a word in capitals, such as URL, stays."""
+    return sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]
 
 
 def serving_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

@@ -22,6 +22,8 @@ from db.engine import alembic_config, explain, make_engine, migrate, psycopg_url
 from db.errors import DatabaseError
 
 _LIMIT_SEC = 6 * 3600
+_UNCHANGED = "The database is as it was."
+_NOTHING_LOST = "The database was only read, and older backups are untouched."
 
 # Everything of ours in `public`, without touching the schema itself, which belongs to somebody else before version 15.
 _EMPTY_PUBLIC = """
@@ -73,7 +75,7 @@ def backup(url: str, file: Path) -> Backup:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         half_done.touch(mode=0o600)
-        _run([*command, "--dbname", _without_password(url)], url)
+        _run([*command, "--dbname", _without_password(url)], url, failed="No backup was written", cure=_NOTHING_LOST)
         half_done.replace(file)
     except OSError as error:
         raise BackupError(f"{file} cannot be written ({error.strerror}).", cure="Name another file.") from None
@@ -95,7 +97,7 @@ def restore(url: str, file: Path, *, replace: bool = False) -> None:
     pg_restore, psql = _client("pg_restore", max(major, 18), or_else=major), _client("psql", major)
     script = [pg_restore, "--no-owner", "--no-privileges", "--file=-", str(file)]
     target = [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "--dbname", _without_password(url)]
-    _run([pg_restore, "--list", str(file)], url)
+    _run([pg_restore, "--list", str(file)], url, failed=f"{file} cannot be restored", cure=_UNCHANGED)
     _pipe(script, target, url)
     engine = make_engine(url, pool_size=1)
     try:
@@ -129,7 +131,8 @@ def _pipe(script: list[str], target: list[str], url: str) -> None:
         _, answer = sink.communicate(timeout=_LIMIT_SEC)
         source.communicate()
     if sink.returncode != 0 or not complete:
-        raise _failed("The restore was taken back", (answer if complete or not said else said).decode(errors="replace"))
+        words = (answer if complete or not said else said).decode(errors="replace")
+        raise _failed("The restore was taken back", words, cure=_UNCHANGED)
 
 
 def _understood(lines: Iterator[bytes]) -> Iterator[bytes]:
@@ -207,14 +210,14 @@ def _environment(url: str) -> dict[str, str]:
     )
 
 
-def _run(command: list[str], url: str) -> None:
+def _run(command: list[str], url: str, *, failed: str, cure: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=_environment(url), timeout=_LIMIT_SEC)
     if done.returncode != 0:
-        raise _failed(f"`{Path(command[0]).name}` failed", done.stderr)
+        raise _failed(failed, done.stderr, cure=cure)
 
 
-def _failed(what: str, said: str) -> BackupError:
+def _failed(what: str, said: str, *, cure: str) -> BackupError:
     lines = [line for line in said.splitlines() if "rror" in line or "ERROR" in line] or said.splitlines()
-    reason = lines[0].split("error: ", 1)[-1] if lines else "it said nothing"
+    reason = lines[0].split("error: ", 1)[-1].rstrip(".") if lines else "the program said nothing"
     full = "No space left" in said
-    return BackupError(f"{what}: {reason}.", cure="Free some disk space." if full else "The database is as it was.")
+    return BackupError(f"{what}: {reason}.", cure=f"Free some disk space. {cure}" if full else cure)

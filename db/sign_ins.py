@@ -204,6 +204,11 @@ def forget_attempts(conn: Connection, *, key: str) -> None:
     conn.execute(delete(auth_attempts).where(auth_attempts.c.key == key))
 
 
+def forget_attempts_like(conn: Connection, *, prefix: str) -> None:
+    """All whose key begins with `prefix`."""
+    conn.execute(delete(auth_attempts).where(auth_attempts.c.key.startswith(prefix, autoescape=True)))
+
+
 def take_back_attempt(conn: Connection, *, key: str) -> None:
     """The attempt counted last was none: the password was right."""
     values = {"failures": auth_attempts.c.failures - 1, "locked_until": None}

@@ -83,7 +83,8 @@ def draw_actions(actor: Person, chosen: Person) -> None:
 def draw_add() -> None:
     actor = gate.recheck()
     accounts = get_runtime().accounts
-    with st.form("add_person", border=False):
+    place = st.empty()
+    with place.form("add_person", border=False):
         username = st.text_input("Username", max_chars=64, autocomplete="off")
         name = st.text_input("Name, as others see it", max_chars=80, autocomplete="off")
         role = st.segmented_control("Role", ROLES, default=ROLES[0], required=True)
@@ -99,23 +100,28 @@ def draw_add() -> None:
         except ChatplayError as error:
             st.error(str(error))
             return
-        draw_password_once(username.strip(), password)
+        with place.container():
+            draw_password_once(username.strip(), password)
 
 
 @st.dialog("Reset password", on_dismiss="rerun")
 def draw_reset(chosen: Person) -> None:
     actor = gate.recheck()
-    st.markdown(
-        f"{plain(chosen.display_name)} gets a temporary password and is signed out everywhere at once. "
-        "A lock after too many attempts is lifted."
-    )
-    if st.button("Reset password", type="primary", key="do_reset"):
+    place = st.empty()
+    with place.container():
+        st.markdown(
+            f"{plain(chosen.display_name)} gets a temporary password and is signed out everywhere at once. "
+            "A lock after too many attempts is lifted."
+        )
+        pressed = st.button("Reset password", type="primary", key="do_reset")
+    if pressed:
         try:
             password = get_runtime().accounts.reset_password(actor=actor, user_id=chosen.id)
         except ChatplayError as error:
             st.error(str(error))
             return
-        draw_password_once(chosen.username, password)
+        with place.container():
+            draw_password_once(chosen.username, password)
 
 
 @st.dialog("Change role")

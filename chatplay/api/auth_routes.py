@@ -11,7 +11,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from chatplay.auth.client import came_by_tls, client_address
@@ -83,13 +83,8 @@ class _Routes:
         return _no_store(JSONResponse({name: getattr(person, name) for name in shown}))
 
     async def setup(self, request: Request) -> Response:
-        """The link of the first start: on to the page that creates the administrator, or why not. GET ?token="""
-        runtime = await self._run(self._get_runtime)
+        """The link of the first start: on to the page that creates the administrator, or says why not. GET ?token="""
         token = request.query_params.get("token", "")
-        try:
-            await self._run(runtime.set_up.check, token)
-        except (Conflict, NotAllowed) as error:
-            return _no_store(PlainTextResponse(f"{error}\n", status_code=410))
         return _no_store(RedirectResponse(f"/?setup={quote(token)}", status_code=303))
 
 

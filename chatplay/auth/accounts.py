@@ -81,6 +81,26 @@ class AccountService:
         self._attempts.forget_account(username=person.username)
         return password
 
+    def rescue(self, *, username: str) -> str:
+        """For whoever sits at the machine, where nobody is left to help: a temporary password, every sign-in ended,
+        every lock lifted. Raises NotFound naming the administrators, Conflict for a deactivated account.
+        """
+        password = temporary_password()
+        password_hash = self._passwords.hash(password)
+        with self._store.transaction() as conn:
+            found = accounts.find_credentials(conn, username=username.strip())
+            if found is None:
+                raise _nobody_called(username, accounts.list_users(conn))
+            if not found.is_active:
+                raise Conflict(
+                    f"The account {username} is deactivated.", cure="An administrator activates it on the Users page."
+                )
+            accounts.set_password(conn, user_id=found.user_id, password_hash=password_hash, must_change_password=True)
+            sign_ins.end_sign_ins(conn, user_id=found.user_id)
+        self._attempts.forget_account(username=username.strip())
+        self._attempts.forget_addresses()
+        return password
+
     def change_role(self, *, actor: Person, user_id: int, role: str) -> None:
         """Raises Conflict for the last active administrator."""
         _require_administrator(actor)
@@ -142,6 +162,15 @@ class AccountService:
 def temporary_password() -> str:
     """Four groups of four letters and digits that cannot be mistaken for one another; 79 bits."""
     return "-".join("".join(secrets.choice(_UNAMBIGUOUS) for _ in range(4)) for _ in range(4))
+
+
+def _nobody_called(username: str, people: list[accounts.UserRecord]) -> NotFound:
+    administrators = [one.username for one in people if one.role == "administrator" and one.is_active]
+    if not administrators:
+        cure = "Nobody exists yet: `make setup-link` prints the link that creates the first administrator."
+    else:
+        cure = f"The administrators are {', '.join(administrators)}."
+    return NotFound(f"Nobody has the username {ascii(username)[1:-1]}.", cure=cure)
 
 
 def _require_administrator(actor: Person) -> None:

@@ -14,6 +14,7 @@ from db import sign_ins
 _ADDRESS_FACTOR = 4  # a whole team may sit behind one address
 _DOUBLINGS = 4  # a lock grows to 16 times SIGN_IN_LOCK_MINUTES, not for ever
 _FORGET = timedelta(hours=24)
+_ADDRESS = "address:"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class Attempts:
         with self._store.transaction() as conn:
             sign_ins.forget_attempts(conn, key=_account_key(username))
 
+    def forget_addresses(self) -> None:
+        """Nobody can tell from which address the one who was locked out came."""
+        with self._store.transaction() as conn:
+            sign_ins.forget_attempts_like(conn, prefix=_ADDRESS)
+
     def _count(self, key: str, policy: Policy) -> None:
         now = self._clock()
         with self._store.transaction() as conn:
@@ -101,4 +107,4 @@ def _account_key(username: str) -> str:
 
 
 def _address_key(address: str) -> str:
-    return "address:" + ascii(address)[:100]
+    return _ADDRESS + ascii(address)[:100]

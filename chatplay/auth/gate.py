@@ -23,6 +23,7 @@ from chatplay.ui.people import plain
 PULSE_SEC = 5.0
 _OWN_PARAMS = ("setup", "sign_in")
 _LET_IN = "gate_let_in"
+_PASSWORD_FIELD, _PASSWORD_FIELDS = "gate_password_", ("current", "new", "repeated")
 
 
 def require_person() -> Person:
@@ -127,7 +128,10 @@ def _draw_sign_in(runtime: Runtime) -> None:
         )
     except SignInRefused as error:
         st.error(str(error))
-    st.caption("No account, or a forgotten password? An administrator helps.")
+    st.caption(
+        "No account, or a forgotten password? An administrator helps.",
+        help="The only administrator is helped by `make reset-password USERNAME=...` where the app is installed.",
+    )
 
 
 def _draw_set_up_needed() -> None:
@@ -136,7 +140,7 @@ def _draw_set_up_needed() -> None:
         "printed when the app started."
     )
     st.markdown("To print a new link, run this where the app is installed:")
-    st.code("python -m chatplay setup-link", language="sh")
+    st.code("make setup-link", language="sh")
 
 
 def _draw_set_up(runtime: Runtime, token: str) -> None:
@@ -189,17 +193,19 @@ def _draw_new_password(runtime: Runtime, person: Person) -> None:
             f"Welcome, {plain(person.display_name)}. The temporary password works only until you chose your own."
         )
         if draw_password_form(runtime, person, current_label="Temporary password"):
+            st.success("Your password is set. The page opens.")
             _go(_here())  # and not st.rerun: before the first st.navigation every address counts as the first page
         if st.button("Sign out", type="tertiary"):
             sign_out()
 
 
 def draw_password_form(runtime: Runtime, person: Person, *, current_label: str = "Current password") -> bool:
-    """The form that changes one's own password; True in the run that changed it."""
-    with st.form("change_password", border=True):
-        current = st.text_input(current_label, type="password", autocomplete="current-password")
-        password = st.text_input("New password", type="password", autocomplete="new-password", help=PASSWORD_HELP)
-        repeated = st.text_input("The new password again", type="password", autocomplete="new-password")
+    """The form that changes one's own password; True in the run that changed it, which takes the form away."""
+    place = st.empty()
+    with place.form("change_password", border=True):
+        current = _password_field(current_label, "current", autocomplete="current-password")
+        password = _password_field("New password", "new", autocomplete="new-password", help=PASSWORD_HELP)
+        repeated = _password_field("The new password again", "repeated", autocomplete="new-password")
         sent = st.form_submit_button("Change password", type="primary")
     if not sent:
         return False
@@ -215,7 +221,14 @@ def draw_password_form(runtime: Runtime, person: Person, *, current_label: str =
     except ChatplayError as error:
         st.error(str(error))
         return False
+    place.empty()
+    for name in _PASSWORD_FIELDS:  # when the form comes back it begins empty
+        st.session_state.pop(f"{_PASSWORD_FIELD}{name}", None)
     return True
+
+
+def _password_field(label: str, name: str, *, autocomplete: str, help: str | None = None) -> str:
+    return st.text_input(label, key=f"{_PASSWORD_FIELD}{name}", type="password", autocomplete=autocomplete, help=help)
 
 
 def _draw_unavailable(error: ChatplayError) -> None:

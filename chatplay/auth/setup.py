@@ -97,5 +97,5 @@ def _refuse_when_done(has_users: bool) -> None:
 def _unknown_link() -> NotAllowed:
     return NotAllowed(
         "This set-up link does not work any more.",
-        cure="Use the link the terminal printed last, or print a new one with `python -m chatplay setup-link`.",
+        cure="Use the link the terminal printed last, or print a new one with `make setup-link`.",
     )

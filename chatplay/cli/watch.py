@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 import time
 from collections import deque
@@ -89,11 +90,23 @@ def logs(settings: Settings, *, lines: int, follow: bool) -> int:
     if not files:
         print("There are no logs yet; `make run` starts the app.")
     places = {file: file.stat().st_size for file in files}
-    while follow:
+    while follow and not _nobody_reads():
         time.sleep(0.5)
         for file in log_files(settings):
             places[file] = _print_new(file, places.get(file, 0))
     return 0
+
+
+def _nobody_reads() -> bool:
+    """True once the program our output is piped into has ended, though there may be nothing to write yet."""
+    if not hasattr(select, "poll"):
+        return False
+    watched = select.poll()
+    try:
+        watched.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError):  # no real file
+        return False
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in watched.poll(0))
 
 
 def log_files(settings: Settings) -> list[Path]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,17 @@ def listen_as_configured(
     app_file: Path,
     *,
     read_settings: Callable[[], Settings] = load_settings,
-    environ: Mapping[str, str] = os.environ,
+    environ: MutableMapping[str, str] = os.environ,
     execute: Exec = os.execve,
 ) -> None:
     """Call while app.py is imported as the server: starts the process over when it listens elsewhere than asked.
 
-    Streamlit's own flags and STREAMLIT_SERVER_* variables win over HOST and PORT, and nothing is started over.
+    Streamlit's own flags and STREAMLIT_SERVER_* variables win: nothing is started over, and HOST and PORT in `environ`
+    follow them, so that links, `make status` and `make down` are right.
     """
     if _chosen_for_streamlit("server.port") or _chosen_for_streamlit("server.address"):
+        environ["HOST"] = config.get_option("server.address") or "0.0.0.0"
+        environ["PORT"] = str(config.get_option("server.port"))
         return
     try:
         settings = read_settings()

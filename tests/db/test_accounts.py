@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from chatplay.auth.person import Preferences
-from chatplay.errors import BadInput, Conflict, NotAllowed, NotFound
+from chatplay.errors import BadInput, Conflict, NotAllowed, NotFound, SignInRefused
 from tests.sign_in_rig import PASSWORD, Rig
 
 
@@ -234,3 +234,43 @@ def _change(rig, person, current, new, repeated=None, keep_token=None):
         keep_token=keep_token,
         address=None,
     )
+
+
+def test_rescue_lets_a_locked_out_administrator_in_and_ends_what_was_open(rig, ada):
+    token = rig.open(ada)
+    for _ in range(5):
+        rig.clock.turn(minutes=1)
+        with pytest.raises(SignInRefused):
+            rig.try_password("ada", "wrong guess")
+    with pytest.raises(SignInRefused, match="Too many"):
+        rig.try_password("ada", PASSWORD)
+    password = rig.accounts.rescue(username=" ADA ")
+    assert rig.sessions.find_person(token) is None
+    assert rig.person(rig.try_password("ada", password)).must_change_password
+    with pytest.raises(SignInRefused):
+        rig.try_password("ada", PASSWORD)
+
+
+def test_rescue_lifts_the_lock_of_the_address_too(rig, ada):
+    for name in range(25):
+        with pytest.raises(SignInRefused):
+            rig.try_password(f"nobody{name}", "wrong guess")
+    with pytest.raises(SignInRefused, match="Too many"):
+        rig.try_password("ada", PASSWORD)
+    assert rig.try_password("ada", rig.accounts.rescue(username="ada")) == ada.id
+
+
+def test_rescue_of_an_unknown_name_names_the_administrators(rig, ada, bob):
+    with pytest.raises(NotFound, match=r"The administrators are ada\."):
+        rig.accounts.rescue(username="adda")
+
+
+def test_rescue_before_the_first_start_names_the_set_up_link(rig):
+    with pytest.raises(NotFound, match="make setup-link"):
+        rig.accounts.rescue(username="ada")
+
+
+def test_rescue_of_a_deactivated_account_is_refused(rig, ada, bob):
+    rig.accounts.set_active(actor=ada, user_id=bob.id, is_active=False)
+    with pytest.raises(Conflict, match="deactivated"):
+        rig.accounts.rescue(username="bob")

@@ -106,3 +106,13 @@ def test_backup_of_an_unreachable_server_says_why_without_the_password(tmp_path)
 @pytest.mark.parametrize("password", ["topsecret", "p%40ss%20w%2Frd%25"])
 def test_password_is_on_no_command_line(password):
     assert password not in _without_password(f"postgresql://chat:{password}@127.0.0.1:5432/chat")
+
+
+def test_backup_that_fails_says_that_nothing_was_lost(database_url, tmp_path, monkeypatch):
+    (tmp_path / "pg_dump").write_text("#!/bin/sh\necho 'pg_dump: error: No space left on device.' >&2\nexit 1\n")
+    (tmp_path / "pg_dump").chmod(0o755)
+    monkeypatch.setattr("db.backup._client", lambda *_, **__: str(tmp_path / "pg_dump"))
+    with pytest.raises(BackupError) as caught:
+        backup(database_url, tmp_path / "b.dump")
+    assert str(caught.value).startswith("No backup was written: No space left on device. Free some disk space.")
+    assert not list(tmp_path.glob("b.dump*"))

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -9,12 +10,21 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from chatplay.settings import ROOT
+from chatplay.auth.attempts import Attempts
+from chatplay.auth.passwords import Passwords, bcrypt_hasher
+from chatplay.auth.sign_in import SignIn
+from chatplay.cli.stored import open_store
+from chatplay.keybox import KeyBox
+from chatplay.models import KEY_FILE
+from chatplay.settings import ROOT, load_settings
+from db import upstreams as rows
 from db.embedded import EmbeddedPostgres
 from tests.databases import reachable_folder
+from tests.sign_in_rig import Rig
 
 
 @pytest.fixture
@@ -63,6 +73,11 @@ def wait_until_it_answers(process, environment):
 def said(environment):
     with open(environment["CHATPLAY_DATA_DIR"] + ".log") as log:
         return log.read()
+
+
+def stored(environment):
+    """The database of the environment, while the app does not run."""
+    return open_store(load_settings(env_file=None, environ=environment))
 
 
 def server_runs(environment):
@@ -131,3 +146,60 @@ def test_bad_setting_is_told_with_the_cure_and_no_traceback(environment):
 
 def test_setup_link_before_the_first_start_works(environment):
     assert "/auth/setup?token=" in command(environment, "setup-link").stdout
+
+
+def test_reset_password_prints_a_temporary_one_that_signs_in(environment):
+    with stored(environment) as store:
+        rig = Rig(store.engine)
+        rig.administrator()
+    done = command(environment, "reset-password", "ada")
+    assert done.returncode == 0, done.stderr
+    temporary = re.search(r"^    ((?:\w{4}-){3}\w{4})$", done.stdout, re.MULTILINE)[1]
+    with stored(environment) as store:
+        services = SignIn(
+            store=store,
+            passwords=Passwords(bcrypt_hasher()),
+            attempts=Attempts(store=store, settings=rig.settings, clock=rig.clock),
+        )
+        assert services.check(username="ada", password=temporary, address=None)
+
+
+def test_backup_and_restore_tell_of_the_key_that_opens_stored_api_keys(environment, tmp_path):
+    folder, file = Path(environment["CHATPLAY_DATA_DIR"]), tmp_path / "it's mine.dump"
+    with stored(environment) as store, store.transaction() as conn:
+        locked = KeyBox(folder / KEY_FILE).lock("sk-x", base_url="http://127.0.0.1:9/v1")
+        plain = {"allowed_models": [], "enabled": True, "settings": {}, "per_model": {}}
+        url = "http://127.0.0.1:9/v1"
+        rows.add_upstream(conn, name="lab", base_url=url, api_key_encrypted=locked, **plain)
+    said = command(environment, "backup", file).stdout
+    assert f"{folder / KEY_FILE}  opens the stored API keys of lab" in said
+    assert f"make restore FILE={shlex.quote(str(file))}" in said
+    assert "lab" not in command(environment, "restore", file, "--replace").stdout
+    (folder / KEY_FILE).unlink()
+    said = command(environment, "restore", file, "--replace").stdout
+    assert "The stored API keys of lab cannot be opened here." in said
+
+
+def test_logs_end_quietly_when_their_reader_has_enough(environment):
+    folder = Path(environment["CHATPLAY_DATA_DIR"]) / "logs"
+    folder.mkdir(parents=True)
+    (folder / "app-1.log").write_text("a line of the log\n" * 20_000)
+    ours = f"{shlex.quote(sys.executable)} -m chatplay logs --lines 20000"
+    for count in (1, 20_001):  # it leaves while we write, and while we wait for more
+        line = ["sh", "-c", f"{ours} | head -n {count}"]
+        done = subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_make_hands_over_names_as_they_were_typed():
+    awkward = """it's a "b" $x.dump"""
+
+    def made(*words):
+        line = ["make", "-s", "-o", ".venv/.app", "CLI=printf '[%s]'", *words]
+        return subprocess.run(
+            line, env=os.environ | {"USERNAME": "desktop"}, cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+
+    assert made("backup", f"FILE={awkward}").stdout == f"[backup][--][{awkward}]"
+    assert made("reset-password", "USERNAME=ada").stdout == "[reset-password][--][ada]"
+    assert "USERNAME=" in made("reset-password").stderr

@@ -66,7 +66,7 @@ def test_before_the_first_administrator_nobody_is_asked_for_a_password(services,
     app = opened()
     assert "set-up link" in said(app)
     assert labels(app) == []
-    assert app.code[0].value == "python -m chatplay setup-link"
+    assert app.code[0].value == "make setup-link"
 
 
 def test_set_up_page_creates_the_administrator_and_signs_in(services, cookies):
@@ -84,6 +84,16 @@ def test_refused_set_up_says_why_and_keeps_what_was_typed(services, cookies):
     assert "too short" in said(app)
     assert app.text_input[0].value == "ada"
     assert services.set_up.is_needed()
+
+
+def test_temporary_password_is_asked_for_no_more_once_it_was_used(services, ada, sign_in_as):
+    temporary = services.accounts.add_person(actor=ada, username="bob", display_name="Bob", role="analyst")
+    bob = next(one for one in services.accounts.list_people(actor=ada) if one.username == "bob")
+    sign_in_as(bob.id)
+    new = "other unrelated words"
+    app = fill(opened(), "Change password", temporary=temporary, new_password=new, the_new=new)
+    assert (labels(app), "password is set" in said(app)) == ([], True)
+    assert address_left_for(app) == "/"
 
 
 def test_dead_set_up_link_says_so_and_leads_to_sign_in(services, cookies, ada):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit import config
 
+from chatplay.auth.setup import base_url
 from chatplay.errors import ConfigError
 from chatplay.settings import load_settings
 from chatplay.ui.serving import listen_as_configured
@@ -47,6 +48,13 @@ def test_serving_where_asked_goes_on(listening):
 def test_serving_as_streamlit_was_told_goes_on(listening, where):
     listening("0.0.0.0", 7000, where)
     assert started_over(PORT="9001") == []
+
+
+def test_links_follow_what_streamlit_was_told(listening):
+    listening("0.0.0.0", 7000, "command-line argument or environment variable")
+    environ = {"PORT": "9001"}
+    listen_as_configured(Path("app.py"), environ=environ, execute=pytest.fail)
+    assert base_url(load_settings(env_file=None, environ=environ)) == "http://localhost:7000"
 
 
 def test_serving_with_bad_settings_leaves_the_message_to_the_start(listening):

@@ -58,6 +58,11 @@ def test_settings_bad_value_is_refused_by_name_with_the_cure(name, value):
     assert caught.value.cure == f"Correct {name} in the environment or in .env."
 
 
+def test_settings_error_keeps_words_in_capitals():
+    with pytest.raises(ConfigError, match=r"OPENAI_BASE_URL \('ftp://x'\): URL scheme should"):
+        load(OPENAI_BASE_URL="ftp://x")
+
+
 def test_settings_every_bad_value_is_named_at_once():
     with pytest.raises(ConfigError, match=r"PORT.*LOG_LEVEL"):
         load(PORT="x", LOG_LEVEL="y")
