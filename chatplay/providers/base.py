@@ -5,9 +5,9 @@ To add a provider, write a class with `name` and `stream` and register it in `re
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from chatplay.params import Params
 
@@ -24,17 +24,33 @@ class Message:
     content: str
 
 
+Json = Mapping[str, Any]  # a JSON object passed on as it came
+
+
+@dataclass(frozen=True)
+class Relay:
+    """A program's own request, to be sent as it came: `messages` with all their parts, and the fields of the
+    body beside them that are no `Params` (tools, response_format, ...).
+    """
+
+    messages: tuple[Json, ...]
+    extra: Json = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Request:
     """One call. `messages` is all that is sent, the system prompt first if there is one.
 
     `stream=False` asks for the whole answer at once: the provider then yields one delta and the end.
+    With `relay` that is what is sent and all that comes back is handed on; `messages` is then its text alone.
+    A provider that is no OpenAI-compatible server knows texts only and passes `relay` over.
     """
 
     model: str
     messages: tuple[Message, ...]
     params: Params
     stream: bool = True
+    relay: Relay | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,7 @@ class End:
     `sent` is the request body as the upstream received it, without messages and without the key;
     `fingerprint` identifies the whole of it, messages included.
     `ignored_params` were set but not sent, because the server takes none of them for this model.
+    `raw_usage` is the server's own account of a relayed request, with what `Usage` has no place for.
     """
 
     finish_reason: FinishReason | None = None
@@ -64,6 +81,7 @@ class End:
     sent: dict[str, object] = field(default_factory=dict)
     fingerprint: str | None = None
     ignored_params: tuple[str, ...] = ()
+    raw_usage: Json | None = None
 
 
 @dataclass(frozen=True)
@@ -71,11 +89,15 @@ class Chunk:
     """A piece of text, or the end (text is then empty). `size_bytes`: bytes read from the upstream.
 
     With neither it is a sign of life: the model reasons or prepares. It is no delta and is not timed.
+    `raw`, only of relayed requests: the choice as the server sent it (`delta` or `message`, `logprobs`), where it
+    holds more than `text`. `calls_tool`: it holds a piece of a tool call, which is as good as text.
     """
 
     text: str = ""
     end: End | None = None
     size_bytes: int = 0
+    raw: Json | None = None
+    calls_tool: bool = False
 
 
 class Provider(Protocol):

@@ -6,13 +6,10 @@ sent (as a response or inside a stream), and the small functions below say the r
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import openai
@@ -30,24 +27,18 @@ from chatplay.errors import (
     StreamCut,
     StreamingUnsupported,
 )
+from chatplay.providers.masking import excerpt
+from chatplay.providers.refusals import (
+    Refusal,
+    is_overflow,
+    names_missing_model,
+    parameter_named,
+    read_refusal,
+    says_no_streaming,
+    wait_sec,
+)
 from chatplay.providers.safety import AddressRefused
-
-_OVERFLOW = re.compile(
-    r"context_length_exceeded|exceed_context_size|maximum context length|context (length|window|size)[^.]*(exceed|only)"
-    r"|exceed\w*[^.]*context|longer than the model's context|prompt is too long|input token count[^.]*exceeds"
-    r"|max_new_tokens` must be|trying to keep the first \d+ tokens",
-    re.IGNORECASE,
-)
-_NO_STREAMING = re.compile(
-    r"stream\w*[^.]*(not supported|unsupported|not available|not allowed|disabled)|(not|n't) support[^.]*\bstream"
-    r"|verified to stream",
-    re.IGNORECASE,
-)
-_NO_MODEL = re.compile(
-    r"model_not_found|model[^.]*(not found|does not exist|not exist|unknown|not loaded)", re.IGNORECASE
-)
-_PARAMETERS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "max_tokens", "stop")
-_PARAMETER = re.compile(r"(?<![a-z_])(" + "|".join((*_PARAMETERS, "max_completion_tokens")) + r")(?![a-z_])")
+from chatplay.waits import wait_text
 
 
 @dataclass(frozen=True)
@@ -63,20 +54,6 @@ class Caller:
         return f"{self.provider} ({self.place})"
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """What a server said when it refused, read from whichever shape it used."""
-
-    message: str = ""
-    code: str = ""
-    param: str | None = None
-    status: int | None = None
-
-    @property
-    def words(self) -> str:
-        return f"{self.code} {self.message}"
-
-
 def from_sdk(error: Exception, caller: Caller) -> ProviderError:
     """The ProviderError for what the SDK raised before the answer began."""
     if isinstance(error, openai.APIStatusError):
@@ -90,11 +67,11 @@ def from_answer(
 ) -> ProviderError:
     """The ProviderError for a refusal; `begun` when text had arrived already."""
     status, said = refusal.status, excerpt(refusal.message, caller.secrets)
-    wait = retry_after_sec((headers or {}).get("retry-after"))
+    wait = wait_sec(headers or {}, refusal.message)
     where: dict[str, Any] = {"provider": caller.provider, "model": caller.model, "status": status}
     if status in (401, 403) or refusal.code in ("invalid_api_key", "authentication_error"):
         return _auth(refusal, caller, where)
-    if _is_overflow(refusal):
+    if is_overflow(refusal):
         return ContextOverflow(
             f"The conversation and the answer's max tokens do not fit the context window of `{caller.model}` "
             f"at {caller}.{said}",
@@ -105,7 +82,7 @@ def from_answer(
         return _limited(refusal, caller, where, wait)
     if status is not None and 300 <= status < 400:
         return _redirect(caller, where)
-    if status == 404 or _names_missing_model(refusal):
+    if status == 404 or names_missing_model(refusal):
         return _missing(refusal, caller, where, said)
     if status is None or 400 <= status < 500:
         found = _refused(refusal, caller, where, said)
@@ -115,8 +92,9 @@ def from_answer(
         return cut(caller, status=status, said=said)
     return ProviderBadAnswer(
         f"{caller} failed to answer with `{caller.model}`{_http(status)}.{said}",
-        cure=f"Try again in {wait:.0f} seconds." if wait else "Try again; if it stays, look at that server's log.",
+        cure=f"Try again in {wait_text(wait)}." if wait else "Try again; if it stays, look at that server's log.",
         retry_after_sec=wait,
+        param=refusal.param,
         **where,
     )
 
@@ -142,7 +120,7 @@ def _limited(refusal: Refusal, caller: Caller, where: dict[str, Any], wait: floa
             cure="An administrator needs to check its plan and billing; another model may work.",
             **where,
         )
-    cure = f"Try again in {wait:.0f} seconds." if wait is not None else "Wait a little and try again."
+    cure = f"Try again in {wait_text(wait)}." if wait is not None else "Wait a little and try again."
     return RateLimited(
         f"{caller} takes no more requests for `{caller.model}` at the moment (rate limit).",
         cure=cure,
@@ -160,7 +138,7 @@ def _redirect(caller: Caller, where: dict[str, Any]) -> ProviderError:
 
 
 def _missing(refusal: Refusal, caller: Caller, where: dict[str, Any], said: str) -> ProviderError:
-    if _names_missing_model(refusal) or caller.model in refusal.message:
+    if names_missing_model(refusal) or caller.model in refusal.message:
         return ModelUnknown(
             f"{caller} has no model called `{caller.model}`.",
             cure="Choose another model, or have it loaded there.",
@@ -174,7 +152,7 @@ def _missing(refusal: Refusal, caller: Caller, where: dict[str, Any], said: str)
 
 
 def _refused(refusal: Refusal, caller: Caller, where: dict[str, Any], said: str) -> ProviderError | None:
-    if refusal.param == "stream" or _NO_STREAMING.search(refusal.message):
+    if refusal.param == "stream" or says_no_streaming(refusal):
         return StreamingUnsupported(
             f"{caller} cannot stream `{caller.model}`.", cure="Ask for the whole answer at once.", **where
         )
@@ -187,55 +165,6 @@ def _refused(refusal: Refusal, caller: Caller, where: dict[str, Any], said: str)
         param=named,
         **where,
     )
-
-
-def _is_overflow(refusal: Refusal) -> bool:
-    return refusal.status != 429 and _OVERFLOW.search(refusal.words) is not None
-
-
-def _names_missing_model(refusal: Refusal) -> bool:
-    return _NO_MODEL.search(refusal.words) is not None and (refusal.status or 404) in (400, 404, 422)
-
-
-def parameter_named(refusal: Refusal) -> str | None:
-    """The one of our parameters that the refusal is about, or None."""
-    found = _PARAMETER.search(refusal.param or "") or _PARAMETER.search(refusal.message)
-    return found.group(1).replace("max_completion_tokens", "max_tokens") if found else None
-
-
-def read_refusal(body: object, status: int | None) -> Refusal:
-    """What `body` says, in the shapes of OpenAI, vLLM, llama-server, Ollama, LM Studio and FastAPI."""
-    if isinstance(body, Mapping) and isinstance(body.get("error"), (Mapping, str)):
-        body = body["error"]
-    if isinstance(body, str):
-        return Refusal(message=body, status=status)
-    if not isinstance(body, Mapping):
-        return Refusal(status=status)
-    if isinstance(body.get("detail"), list):
-        return _validation_refusal(body["detail"], status)
-    return Refusal(
-        message=str(body.get("message") or body.get("detail") or ""),
-        code=_word(body.get("code")) or _word(body.get("type")),
-        param=body["param"] if isinstance(body.get("param"), str) else None,
-        status=status if status is not None else _status_in(body),
-    )
-
-
-def _word(code: object) -> str:
-    """`code` where it is a word: llama-server's and vLLM's is the HTTP status again, their word is the type."""
-    return code if isinstance(code, str) and not code.isdigit() else ""
-
-
-def _status_in(body: Mapping[str, Any]) -> int | None:
-    code = str(body.get("code") or body.get("status") or "")
-    return int(code) if code.isascii() and code.isdigit() and len(code) == 3 and 400 <= int(code) < 600 else None
-
-
-def _validation_refusal(items: list[Any], status: int | None) -> Refusal:
-    first = items[0] if items and isinstance(items[0], Mapping) else {}
-    place = first.get("loc")
-    param = str(place[-1]) if isinstance(place, (list, tuple)) and place else None
-    return Refusal(message=str(first.get("msg", "")), param=param, status=status)
 
 
 def unreachable(caller: Caller, causes: tuple[BaseException, ...] = ()) -> ProviderError:
@@ -320,36 +249,6 @@ def bad_key(caller: Caller, why: str) -> ProviderError:
         provider=caller.provider,
         model=caller.model,
     )
-
-
-def retry_after_sec(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds to wait from a Retry-After header (a number or an HTTP date); None when it says nothing usable."""
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            then = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        then = then if then.tzinfo else then.replace(tzinfo=UTC)
-        seconds = (then - (now or datetime.now(UTC))).total_seconds()
-    return max(seconds, 0.0) if seconds < 86_400 * 7 else None
-
-
-_SECRET_LOOKS = re.compile(r"\b(?:sk|pk|gsk|hf|xai|key)[-_][\w*.-]{6,}|Bearer\s+\S+|//[^/\s@]+@", re.IGNORECASE)
-
-
-def excerpt(text: str, secrets: tuple[str, ...] = (), limit: int = 160) -> str:
-    """A short, harmless piece of a server's own words, quoted and with a blank before; "" of nothing or HTML."""
-    for secret in secrets:
-        text = text.replace(secret, "[key]")
-    if not text.strip() or "<html" in text.lower() or "<!doctype" in text.lower():
-        return ""
-    text = _SECRET_LOOKS.sub("[key]", text)
-    text = " ".join("".join(char if char.isprintable() else " " for char in text[:2000]).split())
-    return f' It said: "{text[:limit]}{"..." if len(text) > limit else ""}"'
 
 
 def _http(status: int | None) -> str:

@@ -20,9 +20,13 @@ class NotTheProtocol(Exception):
 
 
 class AnswerReader:
-    """What has been read of one answer. `begun` once text or reasoning came, `done` at [DONE]."""
+    """What has been read of one answer. `begun` once text or reasoning came, `done` at [DONE].
 
-    def __init__(self) -> None:
+    With `relays`, `raw` is the choice of the event just read where it holds more than text, and `raw_usage` the
+    usage as it came.
+    """
+
+    def __init__(self, *, relays: bool = False) -> None:
         self.begun = False
         self.done = False
         self.events = 0
@@ -31,10 +35,14 @@ class AnswerReader:
         self.model: str | None = None
         self.system_fingerprint: str | None = None
         self.refusal: Refusal | None = None
+        self.raw: dict[str, Any] | None = None
+        self.raw_usage: dict[str, Any] | None = None
+        self._relays = relays
         self._half = ""  # the first half of a surrogate pair that a server cut in two
 
     def read(self, data: bytes) -> tuple[str, bool]:
         """Text of one event and whether the event shows a model at work. Raises NotTheProtocol."""
+        self.raw = None
         if data == b"[DONE]":
             self.done = True
             return self._rest(), True
@@ -59,6 +67,8 @@ class AnswerReader:
             self.finish_reason = storable(str(reason))[:_MAX_REASON_CHARS]
         if reason or self.model is None or "usage" in body:
             self._note(body)
+        if self._relays and isinstance(delta, dict) and (choice.get("logprobs") or _says_more(delta)):
+            self.raw = choice
         alive = bool(text or reason) or (isinstance(delta, dict) and _works(delta))
         self.begun = self.begun or alive
         return text, alive
@@ -89,7 +99,10 @@ class AnswerReader:
         """What stands beside the text: error, usage, model, fingerprint."""
         if body.get("error") is not None or body.get("object") == "error":
             self.refusal = read_refusal(body, None)
-        self.usage = read_usage(body.get("usage")) or self.usage
+        usage = body.get("usage")
+        self.usage = read_usage(usage) or self.usage
+        if self._relays and isinstance(usage, dict):
+            self.raw_usage = usage
         self.model = _name(body.get("model")) or self.model
         self.system_fingerprint = _name(body.get("system_fingerprint")) or self.system_fingerprint
 
@@ -146,6 +159,19 @@ def is_storable(text: str) -> bool:
     return _UNSTORABLE.search(text) is None
 
 
+_PLAIN = ("content", "role")
+
+
+def _says_more(delta: Mapping[str, Any]) -> bool:
+    return not isinstance(delta.get("content") or "", str) or any(delta[key] for key in delta if key not in _PLAIN)
+
+
+def calls_tool(raw: Mapping[str, Any] | None) -> bool:
+    """Whether a choice holds a tool call or a piece of one."""
+    said = (raw.get("delta") or raw.get("message")) if raw else None
+    return isinstance(said, Mapping) and bool(said.get("tool_calls") or said.get("function_call"))
+
+
 def _works(delta: Mapping[str, Any]) -> bool:
     """True for a delta without text that still shows progress: reasoning or a tool call."""
-    return bool(delta.get("reasoning_content") or delta.get("reasoning") or delta.get("tool_calls"))
+    return any(delta.get(key) for key in ("reasoning_content", "reasoning", "tool_calls", "function_call"))

@@ -47,11 +47,17 @@ class Dialect:
         return None
 
     def body(self, request: Request) -> dict[str, Any]:
-        """The request body without messages; what is None, a penalty of 0, or refused is left out."""
-        return {name: value for name, value in self._whole(request).items() if name not in self.refused}
+        """The request body without messages; what is None, a penalty of 0, or refused is left out.
+
+        A program's own request is left as it is: it hears from the server what that does not take.
+        """
+        refused = self.refused if request.relay is None else ()
+        return {name: value for name, value in self._whole(request).items() if name not in refused}
 
     def ignored(self, request: Request) -> tuple[str, ...]:
         """The parameters that were set and not sent, in the table's order."""
+        if request.relay is not None:
+            return ()
         return tuple(name for name in self._whole(request) if name in self.refused)
 
     def _whole(self, request: Request) -> dict[str, Any]:
@@ -78,7 +84,21 @@ def dialect_of(model: str, refused: Iterable[str] = ()) -> Dialect:
 
 
 def messages_of(request: Request) -> Any:
+    """In the SDK's hands; a relayed request goes past them, see `extra_of`."""
+    if request.relay is not None:
+        return []
     return [{"role": message.role, "content": storable(message.content)} for message in request.messages]
+
+
+def extra_of(request: Request) -> dict[str, object] | None:
+    """What goes into the body just as it is: the SDK would look into each message and tool and put it in order."""
+    return None if request.relay is None else {**request.relay.extra, "messages": request.relay.messages}
+
+
+def shown_of(request: Request) -> dict[str, object]:
+    """The relayed fields as a usage row may keep them: texts and schemas can hold what a prompt says."""
+    extra = request.relay.extra if request.relay is not None else {}
+    return {name: value if isinstance(value, (bool, int, float)) else "(sent)" for name, value in extra.items()}
 
 
 def _takes_none(refusal: Refusal) -> bool:
