@@ -15,9 +15,9 @@ from chatplay.catalog import ModelCatalog, ModelInfo
 from chatplay.errors import NotFound
 from chatplay.generation.hub import Hub
 from chatplay.generation.remote import Listener, follow_stored
-from chatplay.generation.values import GenerationEnd, Job, Update
+from chatplay.generation.values import GenerationEnd, Job, Tap, Update
 from chatplay.params import Params
-from chatplay.providers.base import Message, Request
+from chatplay.providers.base import Message, Relay, Request
 from chatplay.store import Connection, Store
 from db import answers, generations
 
@@ -29,6 +29,7 @@ class Call:
     `messages` is all that is sent, the system prompt first. With `message_id` the answer belongs to that message
     of a chat; else it is kept by itself (`keeps_answer`), or not at all: its usage row is kept in any case.
     `omitted_messages` of a thread, about `omitted_tokens`, were left out to fit the window.
+    A program's own request is `relay`, asked for whole without `stream`, and its reader the `tap`.
     """
 
     user_id: int
@@ -45,6 +46,9 @@ class Call:
     attempt: int = 1
     omitted_messages: int = 0
     omitted_tokens: int = 0
+    stream: bool = True
+    relay: Relay | None = None
+    tap: Tap | None = None
 
 
 class Calls:
@@ -140,11 +144,13 @@ class Calls:
             user_id=call.user_id,
             message_id=call.message_id,
             provider=self._catalog.provider_for(call.model),
-            request=Request(model=call.model.name, messages=call.messages, params=call.params),
+            request=Request(call.model.name, call.messages, call.params, call.stream, call.relay),
             supports_streaming=call.model.supports_streaming,
             price=call.model.price,
             omitted_messages=call.omitted_messages,
             omitted_tokens=call.omitted_tokens,
+            source=call.source,
+            tap=call.tap,
         )
 
     def _check_owner(self, user_id: int, generation_id: UUID) -> None:

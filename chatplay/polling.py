@@ -36,7 +36,12 @@ _log = logging.getLogger(__name__)
 _JITTER = 0.1
 # Failures that say something about the server; the others are about the request.
 _SERVER_FAULTS = (ProviderUnreachable, ProviderSilent, ProviderAuthFailed, ProviderBadAnswer, StreamCut)
+_BAD_REQUESTS = (400, 413, 422)  # a program's own body can be wrong in ways that only the server can tell
 T = TypeVar("T")
+
+
+def _is_servers_fault(error: ProviderError) -> bool:
+    return isinstance(error, _SERVER_FAULTS) and error.status not in _BAD_REQUESTS
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ class HealthPoller:
     def note_call(self, upstream_name: str, error: ChatplayError | None) -> None:
         """An answer has ended: what it says about its server counts too. On the hub's loop."""
         upstream = self._find(upstream_name)
-        if upstream is None or (isinstance(error, ProviderError) and not isinstance(error, _SERVER_FAULTS)):
+        if upstream is None or (isinstance(error, ProviderError) and not _is_servers_fault(error)):
             return
         health = self._catalog.health_of(upstream_name)
         failures = health.breaker.failed_calls + health.breaker.failed_checks

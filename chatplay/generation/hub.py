@@ -28,7 +28,8 @@ from chatplay.errors import (
 from chatplay.generation.live import LiveGeneration
 from chatplay.generation.log import EventLog
 from chatplay.generation.recorder import Ending, Outcome, Recorder
-from chatplay.generation.values import Job, Status, Update
+from chatplay.generation.tally import Tally
+from chatplay.generation.values import Job, Status, Update, never_asked
 from chatplay.providers.base import End
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class _Running:
     streaming: bool = True
     fallback_reason: str | None = None
     size_bytes: int = 0
+    relayed: bool = False
     end: End | None = None
     task: asyncio.Task[None] | None = None
     why: Status | ProviderError | None = None  # set before the task is cancelled
@@ -89,6 +91,7 @@ class Hub:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.owner: UUID = uuid4()
+        self.tally = Tally()
         self._recorder = recorder
         self._event_log = log
         self._limits = limits
@@ -143,8 +146,10 @@ class Hub:
 
     def run(self, job: Job) -> None:
         """Begins the call. The job's rows must be committed. Safe from any thread."""
-        if self._closing:
-            return  # too late to ask: the reaper of the next process marks it interrupted
+        if self._closing:  # too late to ask: the reaper of the next process marks it interrupted
+            if job.tap is not None:
+                job.tap.finish(never_asked(job), None)
+            return
         now = self._clock()
         running = _Running(job, LiveGeneration(self._clock), now, now, now)
         self._running[job.generation_id] = running
@@ -211,7 +216,10 @@ class Hub:
         if self._on_call is not None and status in ("complete", "failed"):
             self._on_call(running.job.provider.name, error)
         ending = self._recorder.describe(self._outcome(running, status, error))
+        self.tally.note(running.job.source, ending.end)
         running.live.finish(ending.end)  # readers see the end now; the database has it some milliseconds later
+        if running.job.tap is not None:
+            running.job.tap.finish(ending.end, error)
         await self._save(ending)
         running.live.saved.set()
         self._loop.call_later(_KEEP_ENDED_SEC, self._running.pop, running.job.generation_id, None)
@@ -248,21 +256,27 @@ class Hub:
         return "complete", None
 
     async def _ask(self, running: _Running) -> None:
-        """Streams the answer; before its first token one failure may be cured by asking without streaming."""
+        """Streams the answer; before its first token one failure may be cured by asking without streaming.
+
+        A program's own request is asked as it wants, and once: it has its own way to try again.
+        """
+        if not running.job.request.stream:
+            return await self._consume(running, stream=False)
         if not running.job.supports_streaming:
             running.fallback_reason = "The model's server does not stream."
             return await self._consume(running, stream=False)
         try:
             await self._consume(running, stream=True)
         except _WORTH_A_FALLBACK as error:
-            if running.live.stamps:
+            own = running.job.request.relay is not None and not isinstance(error, StreamingUnsupported)
+            if own or running.live.stamps or running.relayed:
                 raise
             running.fallback_reason = error.message
             await self._consume(running, stream=False)
 
     async def _consume(self, running: _Running, *, stream: bool) -> None:
         request = replace(running.job.request, stream=stream)
-        live, gid = running.live, running.job.generation_id
+        live, gid, tap = running.live, running.job.generation_id, running.job.tap
         running.streaming = stream
         live.begin()
         running.began_sec = running.last_sign_sec = live.sent_sec
@@ -275,8 +289,13 @@ class Hub:
                         raise self._endless(running)
                     seq, at_ms = live.append(chunk.text)
                     self._event_log.add(generation_id=gid, seq=seq, text=chunk.text, at_ms=at_ms)
+                elif chunk.calls_tool:
+                    live.mark()
                 if chunk.end is not None:
                     running.end = chunk.end
+                if tap is not None:
+                    running.relayed = running.relayed or chunk.raw is not None
+                    tap.take(chunk)
 
     def _outcome(self, running: _Running, status: Status, error: ChatplayError | None) -> Outcome:
         live = running.live

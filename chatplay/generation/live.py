@@ -58,6 +58,10 @@ class LiveGeneration:
                 self._news.notify_all()
             return len(self._texts), (now - self.sent_sec) * 1000
 
+    def mark(self) -> None:
+        """A delta that is no text: timed, not kept."""
+        self._stamps.append(self._clock())
+
     def finish(self, end: GenerationEnd) -> None:
         """Ends it and wakes every follower."""
         with self._news:

@@ -124,6 +124,8 @@ def _usage(outcome: Outcome) -> Usage | None:
         return outcome.end.usage
     if outcome.error is not None and not outcome.content:
         return None
+    if len(outcome.delta_secs) > len(outcome.delta_chars):  # tool calls, which are not kept
+        return None
     return estimate_usage(outcome.job.request.messages, outcome.content, outcome.job.request.model)
 
 
@@ -131,6 +133,8 @@ def _sample(outcome: Outcome, usage: Usage | None) -> Sample | None:
     if usage is None or usage.estimated:
         return None
     request = outcome.job.request
+    if request.relay is not None:  # tools and pictures were counted, too
+        return None
     return Sample(outcome.job.provider.name, request.model, request.messages, usage.prompt_tokens)
 
 

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from chatplay import params as parameters
+from chatplay.errors import ChatplayError
 from chatplay.params import Params
 from chatplay.prices import Price
-from chatplay.providers.base import Provider, Request
+from chatplay.providers.base import Chunk, Provider, Request
 
 Status = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
+
+
+class Tap(Protocol):
+    """Gets an answer chunk by chunk as it comes, with what is not kept of it: for the one reader of a relayed call.
+
+    Called on the hub's thread, which it must not hold up; it must not raise.
+    """
+
+    def take(self, chunk: Chunk) -> None: ...
+
+    def finish(self, end: GenerationEnd, error: ChatplayError | None) -> None:
+        """Nothing more comes. `error`: what it failed with."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,8 @@ class Job:
     price: Price | None = None
     omitted_messages: int = 0
     omitted_tokens: int = 0
+    source: str = ""
+    tap: Tap | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +122,11 @@ class GenerationEnd:
     content: str
     metrics: AnswerMetrics
     saved: bool = True
+
+
+def never_asked(job: Job) -> GenerationEnd:
+    """The end of a call for which it was too late."""
+    return GenerationEnd("interrupted", "", AnswerMetrics(job.provider.name, job.request.model))
 
 
 @dataclass(frozen=True)
