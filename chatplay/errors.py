@@ -11,6 +11,7 @@
     ├── Conflict                   true a moment ago, not now (another tab, a second click)
     │   ├── ModelLocked            the chat has a first message, its model stays
     │   └── GenerationRunning      an answer is still coming in this chat
+    ├── TooManyRequests            this person or address asks faster than the settings allow
     ├── StoreError                 PostgreSQL refused or failed the work
     │   ├── StoreUnavailable       it cannot be reached
     │   └── StoreFull              its disk is full
@@ -97,6 +98,14 @@ class ModelLocked(Conflict):
 
 class GenerationRunning(Conflict):
     code = "generation_running"
+
+
+class TooManyRequests(ChatplayError):
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after_sec: float, cure: str = "") -> None:
+        super().__init__(message, cure=cure)
+        self.retry_after_sec = retry_after_sec
 
 
 class StoreError(ChatplayError):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from chatplay.auth.access_tokens import AccessTokens
 from chatplay.auth.accounts import AccountService
 from chatplay.auth.attempts import Attempts
 from chatplay.auth.passwords import Hasher, Passwords, bcrypt_hasher
@@ -25,6 +26,7 @@ from chatplay.counting import ServerCounts, TokenCounter
 from chatplay.errors import StoreUnavailable
 from chatplay.generation.assembly import Generations, assemble
 from chatplay.generation.hub import Limits
+from chatplay.limits import RequestLimits
 from chatplay.models import assemble_models
 from chatplay.polling import HealthPoller
 from chatplay.settings import Settings, load_settings, read_environment
@@ -52,6 +54,8 @@ class Runtime:
     store: Store
     accounts: AccountService
     sessions: Sessions
+    access_tokens: AccessTokens
+    limits: RequestLimits
     sign_in: SignIn
     tickets: Tickets
     set_up: SetUp
@@ -111,6 +115,8 @@ def build(
         store=store,
         accounts=AccountService(store=store, passwords=passwords, attempts=attempts),
         sessions=Sessions(store=store, settings=settings, clock=clock),
+        access_tokens=AccessTokens(store=store, clock=clock),
+        limits=RequestLimits(store=store, settings=settings),
         sign_in=SignIn(store=store, passwords=passwords, attempts=attempts),
         tickets=Tickets(store=store, clock=clock),
         set_up=SetUp(store=store, passwords=passwords, clock=clock),

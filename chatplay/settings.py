@@ -128,6 +128,17 @@ class Settings(BaseModel):
     reap_after_sec: Seconds = Field(10, description="Without a heartbeat for this long, it is marked interrupted.")
     max_prompt_chars: int = Field(200_000, ge=1, le=10_000_000, description="Longest message a person may send.")
 
+    api_requests_per_minute: int = Field(
+        600, ge=1, le=1_000_000, description="Requests to the API one person may make in a minute."
+    )
+    api_address_requests_per_minute: int = Field(
+        1_200, ge=1, le=1_000_000, description="The same for one network address, signed in or not."
+    )
+    api_max_body_kb: int = Field(1_024, ge=1, le=65_536, description="Largest request body the API reads.")
+    api_slow_reader_sec: Seconds = Field(
+        30, description="A reader of a stream that takes nothing for this long is cut off; the answer goes on."
+    )
+
     sign_in_days: float = Field(14, gt=0, le=366, description="A sign-in ends after this many days.")
     sign_in_idle_hours: float = Field(72, gt=0, le=8_784, description="It ends earlier when unused for this long.")
     sign_in_max_failures: int = Field(5, ge=1, le=1_000, description="Wrong passwords in a row before a lock.")

@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 
 from chatplay import runtime
+from chatplay.api.app import api_routes
 from chatplay.api.auth_routes import auth_mount
 from chatplay.api.middleware import HiddenPaths, SecurityHeaders, policy_for
 from chatplay.auth.client import came_by_tls
@@ -32,7 +33,11 @@ _HIDDEN = ("/_stcore/metrics", "/_stcore/agent")
 
 def routes() -> list[BaseRoute]:
     """Every path that is not one of Streamlit's."""
-    return [auth_mount(runtime.get_runtime), Route("/welcome", _to_welcome, methods=["GET"])]
+    return [
+        auth_mount(runtime.get_runtime),
+        *api_routes(runtime.get_runtime, max_body_bytes=lambda: runtime.get_settings().api_max_body_kb * 1024),
+        Route("/welcome", _to_welcome, methods=["GET"]),
+    ]
 
 
 async def _to_welcome(_request: Request) -> RedirectResponse:

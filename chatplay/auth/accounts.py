@@ -13,7 +13,7 @@ from chatplay.auth.setup import DEFAULT_ORGANISATION
 from chatplay.auth.tokens import token_hash
 from chatplay.errors import BadInput, Conflict, NotAllowed, NotFound
 from chatplay.store import Store
-from db import accounts, sign_ins
+from db import access, accounts, sign_ins
 
 _UNAMBIGUOUS = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -112,6 +112,7 @@ class AccountService:
             if person.role != _check_role(role):
                 accounts.set_role(conn, user_id=user_id, role=role)
                 sign_ins.end_sign_ins(conn, user_id=user_id)
+                access.end_tokens(conn, user_id=user_id)
 
     def set_active(self, *, actor: Person, user_id: int, is_active: bool) -> None:
         """Let a person in again, or keep them out: their chats stay. Raises Conflict for the last administrator."""
@@ -123,6 +124,7 @@ class AccountService:
             _person(accounts.find_user(conn, user_id=user_id))
             accounts.set_active(conn, user_id=user_id, is_active=is_active)
             sign_ins.end_sign_ins(conn, user_id=user_id)
+            access.end_tokens(conn, user_id=user_id)
 
     # ---- everybody ----
 

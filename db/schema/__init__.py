@@ -1,7 +1,20 @@
 """Every table, once, a file per room. Alembic's version files bring a database to this; a test compares the two."""
 
+from db.schema.access import access_tokens, request_limits
 from db.schema.base import metadata
 from db.schema.chats import chat_messages, chat_sessions
+from db.schema.experiments import (
+    experiment_arms,
+    experiment_cases,
+    experiment_hand_scores,
+    experiment_judges,
+    experiment_links,
+    experiment_trials,
+    experiment_votes,
+    experiments,
+    prompt_versions,
+    upstream_paces,
+)
 from db.schema.generations import answers, generation_events, generations, usage
 from db.schema.models import (
     catalog_state,
@@ -14,6 +27,7 @@ from db.schema.models import (
 from db.schema.people import auth_attempts, auth_sessions, auth_tickets, organisations, users
 
 __all__ = [
+    "access_tokens",
     "answers",
     "auth_attempts",
     "auth_sessions",
@@ -21,14 +35,25 @@ __all__ = [
     "catalog_state",
     "chat_messages",
     "chat_sessions",
+    "experiment_arms",
+    "experiment_cases",
+    "experiment_hand_scores",
+    "experiment_judges",
+    "experiment_links",
+    "experiment_trials",
+    "experiment_votes",
+    "experiments",
     "generation_events",
     "generations",
     "metadata",
     "organisations",
+    "prompt_versions",
     "refused_params",
+    "request_limits",
     "token_calibrations",
     "upstream_checks",
     "upstream_health",
+    "upstream_paces",
     "upstreams",
     "usage",
     "users",

@@ -1,0 +1,53 @@
+"""The one FastAPI app behind /v1, /ws and /admin: its routes by their whole paths, its errors, its document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from chatplay.api import models
+from chatplay.api.edge import Edge, Prefix
+from chatplay.api.errors import EVERYWHERE, HANDLERS
+from chatplay.api.services import Services
+from chatplay.runtime import Runtime
+
+PREFIXES = ("/v1", "/ws", "/admin")
+_ABOUT = (
+    "The same engine as the pages, for scripts and notebooks. Sign in with a personal access token "
+    "(`Authorization: Bearer`) from the Account page."
+)
+
+
+def build_app(get_runtime: Callable[[], Runtime]) -> FastAPI:
+    """The app; nothing is started. Tests ask it without a server."""
+    app = FastAPI(
+        title="Chat Playground",
+        description=_ABOUT,
+        version="1",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # they load their scripts from elsewhere; `docs` draws the document itself
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=HANDLERS,
+        responses=EVERYWHERE,
+        generate_unique_id_function=_operation_id,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.services = Services(get_runtime)
+    for part in (models,):
+        app.include_router(part.router)
+    return app
+
+
+def api_routes(get_runtime: Callable[[], Runtime], *, max_body_bytes: Callable[[], int]) -> list[BaseRoute]:
+    """To stand beside Streamlit's own routes."""
+    edge = Edge(build_app(get_runtime), max_body_bytes=max_body_bytes)
+    return [Prefix(path, edge) for path in PREFIXES]
+
+
+def _operation_id(route: APIRoute | Any) -> str:
+    return str(route.name)

@@ -1,0 +1,168 @@
+"""The outermost layer of our routes: gives each request an id, bounds what it may send, lets no traceback out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chatplay.api.errors import answer, plain_detail, request_id_of
+
+_log = logging.getLogger(__name__)
+_MAX_HEADER_BYTES = 32_768
+_MAX_DEPTH = 64
+_BODY_SEC = 30.0
+_OWN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+
+
+class Prefix(BaseRoute):
+    """Hands `path` and everything below it to an app that knows its routes by their whole paths."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        self.path = path
+        self._app = app
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        path = scope.get("path", "")
+        ours = scope["type"] in ("http", "websocket") and (path == self.path or path.startswith(f"{self.path}/"))
+        return (Match.FULL if ours else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+@dataclass
+class _Refusal(Exception):
+    """The request is answered here and goes no further."""
+
+    status: int
+    kind: str
+    message: str
+    cure: str = ""
+
+
+class Edge:
+    """Pure ASGI, so that streams and WebSockets pass untouched. `max_body_bytes` is asked for each request."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: Callable[[], int]) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        request_id, begun = _give_id(scope), False
+
+        async def send_marked(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers.setdefault("cache-control", "no-store")
+                headers.setdefault("cross-origin-resource-policy", "same-origin")
+            begun = begun or message["type"].startswith("websocket.")
+            await send(message)
+
+        try:
+            if scope["type"] == "http":
+                receive = await self._bounded(scope, receive)
+            await self._app(scope, receive, send_marked)
+        except _Refusal as refusal:
+            detail = plain_detail(refusal.kind, refusal.message, request_id, cure=refusal.cure)
+            await _close_after(answer(detail, refusal.status))(scope, receive, send_marked)
+        except Exception:
+            _log.exception("request %s: %s", request_id, scope["path"])
+            if begun or scope["type"] != "http":
+                raise  # the server closes the connection, and the client sees that it was cut
+            await answer(_our_fault(request_id), 500)(scope, receive, send_marked)
+
+    async def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        """The request's messages, its body whole and found small, shallow and in time."""
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > _MAX_HEADER_BYTES:
+            raise _Refusal(431, "too_large", f"The headers have more than {_MAX_HEADER_BYTES:,} bytes.")
+        headers = dict(scope["headers"])
+        if b"content-length" not in headers and b"transfer-encoding" not in headers:
+            return receive
+        try:
+            async with asyncio.timeout(_BODY_SEC):
+                body = await _read(receive, headers.get(b"content-length"), self._max_body_bytes())
+        except TimeoutError:
+            raise _Refusal(408, "too_slow", f"The body did not arrive within {_BODY_SEC:g} s.") from None
+        if _too_deep(body):
+            raise _Refusal(413, "too_large", f"The body is nested deeper than {_MAX_DEPTH} levels.")
+        return _replay(body, receive)
+
+
+def _give_id(scope: Scope) -> str:
+    """A caller's own id is kept, so that its log and ours tell of the same request."""
+    own = dict(scope["headers"]).get(b"x-request-id", b"")
+    if _OWN_ID.fullmatch(own):
+        scope.setdefault("state", {})["request_id"] = own.decode()
+    return request_id_of(HTTPConnection(scope))
+
+
+async def _read(receive: Receive, length: bytes | None, most: int) -> bytes:
+    refusal = _Refusal(413, "too_large", f"The body has more than {most:,} bytes.", cure="Send less at once.")
+    if length is not None and length.isdigit() and int(length) > most:
+        raise refusal
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Refusal(400, "bad_request", "The body broke off.")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > most:
+            raise refusal
+    return bytes(body)
+
+
+def _too_deep(body: bytes) -> bool:
+    """Whether JSON in `body` nests so deep that reading it could exhaust the stack. Brackets in texts don't count."""
+    if body.count(b"[") + body.count(b"{") <= _MAX_DEPTH:
+        return False
+    depth = 0
+    for char in re.sub(rb"[^\[\]{}]", b"", _STRINGS.sub(b"", body)):
+        depth += 1 if char in b"[{" else -1
+        if depth > _MAX_DEPTH:
+            return True
+    return False
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def receive_again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again
+
+
+def _close_after(response: Response) -> Response:
+    """What is left of an unread body must not be taken for the next request."""
+    response.headers["connection"] = "close"
+    return response
+
+
+def _our_fault(request_id: str) -> dict[str, object]:
+    return plain_detail(
+        "internal_error",
+        "Something went wrong here. It is not your fault.",
+        request_id,
+        cure="Try again; an administrator finds the details in `make logs` under this request's id.",
+    )

@@ -1,0 +1,164 @@
+"""Personal access tokens (stored as SHA-256 only), and the pace at which people and addresses ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ARRAY, Connection, Double, Text, bindparam, delete, func, insert, or_, select, text, update
+
+from db.accounts import UserRecord, user_columns, user_record
+from db.schema import access_tokens, organisations, request_limits, users
+
+
+@dataclass(frozen=True)
+class TokenRecord:
+    """A token as its owner may see it. `ending`: its last characters."""
+
+    id: int
+    user_id: int
+    name: str
+    scopes: tuple[str, ...]
+    ending: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Pace:
+    """`burst` requests at once and one more each `every_sec`, counted under `key`."""
+
+    key: str
+    every_sec: float
+    burst: int
+
+
+_COLUMNS = (
+    access_tokens.c.id,
+    access_tokens.c.user_id,
+    access_tokens.c.name,
+    access_tokens.c.scopes,
+    access_tokens.c.ending,
+    access_tokens.c.created_at,
+    access_tokens.c.expires_at,
+    access_tokens.c.last_used_at,
+)
+
+
+def add_token(
+    conn: Connection,
+    *,
+    user_id: int,
+    name: str,
+    scopes: Sequence[str],
+    token_hash: bytes,
+    ending: str,
+    expires_at: datetime | None,
+    now: datetime,
+) -> TokenRecord:
+    values = {
+        "user_id": user_id,
+        "name": name,
+        "scopes": list(scopes),
+        "token_hash": token_hash,
+        "ending": ending,
+        "created_at": now,
+        "expires_at": expires_at,
+    }
+    return _token(conn.execute(insert(access_tokens).values(**values).returning(*_COLUMNS)).one())
+
+
+def list_tokens(conn: Connection, *, user_id: int) -> list[TokenRecord]:
+    """The person's tokens, the newest first; those that have expired too."""
+    query = select(*_COLUMNS).where(access_tokens.c.user_id == user_id)
+    return [_token(row) for row in conn.execute(query.order_by(access_tokens.c.id.desc()))]
+
+
+def count_tokens(conn: Connection, *, user_id: int) -> int:
+    query = select(func.count()).select_from(access_tokens).where(access_tokens.c.user_id == user_id)
+    return conn.execute(query).scalar_one()
+
+
+def find_token(conn: Connection, *, token_hash: bytes, now: datetime) -> tuple[UserRecord, TokenRecord] | None:
+    """The active person behind a token that has not expired, and the token."""
+    query = (
+        select(*user_columns(), *(column.label(f"token_{column.name}") for column in _COLUMNS))
+        .select_from(access_tokens)
+        .join(users, users.c.id == access_tokens.c.user_id)
+        .join(organisations, organisations.c.id == users.c.organisation_id)
+        .where(
+            access_tokens.c.token_hash == token_hash,
+            or_(access_tokens.c.expires_at.is_(None), access_tokens.c.expires_at > now),
+            users.c.is_active,
+        )
+    )
+    row = conn.execute(query).one_or_none()
+    if row is None:
+        return None
+    return user_record(row), _token([getattr(row, f"token_{column.name}") for column in _COLUMNS])
+
+
+def set_last_used(conn: Connection, *, token_id: int, now: datetime) -> None:
+    conn.execute(update(access_tokens).where(access_tokens.c.id == token_id).values(last_used_at=now))
+
+
+def end_token(conn: Connection, *, user_id: int, token_id: int) -> bool:
+    """False when the person has no such token."""
+    own = (access_tokens.c.id == token_id) & (access_tokens.c.user_id == user_id)
+    return conn.execute(delete(access_tokens).where(own)).rowcount == 1
+
+
+def end_tokens(conn: Connection, *, user_id: int) -> int:
+    """How many of this person's tokens ended."""
+    return conn.execute(delete(access_tokens).where(access_tokens.c.user_id == user_id)).rowcount
+
+
+def _token(row: Sequence[object]) -> TokenRecord:
+    values = dict(zip(TokenRecord.__dataclass_fields__, row, strict=True))
+    return TokenRecord(**{**values, "scopes": tuple(values["scopes"])})  # type: ignore[arg-type]
+
+
+# ---- pace --------------------------------------------------------------------------------------
+
+# GCRA: `due_at` moves on by `every_sec` with each request and may run ahead of the clock by `burst` of these.
+# One statement on the database's clock: two processes that ask at once are counted one after the other. Keys are
+# locked in order, so that two requests with the same two keys cannot wait for each other.
+_COUNT = text("""
+    WITH asked AS (
+        SELECT key, make_interval(secs => every) AS every, make_interval(secs => every * burst) AS ahead
+        FROM unnest(:keys, :every, :burst) AS a(key, every, burst) ORDER BY key
+    ), counted AS (
+        INSERT INTO request_limits AS l (key, due_at)
+        SELECT key, clock_timestamp() + every FROM asked
+        ON CONFLICT (key) DO UPDATE SET due_at = greatest(l.due_at, clock_timestamp())
+            + (SELECT every FROM asked WHERE asked.key = l.key)
+        WHERE greatest(l.due_at, clock_timestamp()) + (SELECT every FROM asked WHERE asked.key = l.key)
+            <= clock_timestamp() + (SELECT ahead FROM asked WHERE asked.key = l.key)
+        RETURNING l.key
+    )
+    SELECT coalesce(max(extract(epoch FROM greatest(l.due_at, clock_timestamp()) + a.every - a.ahead
+                                           - clock_timestamp())), 0)
+    FROM asked a LEFT JOIN request_limits l USING (key)
+    WHERE a.key NOT IN (SELECT key FROM counted)
+""").bindparams(
+    bindparam("keys", type_=ARRAY(Text)),
+    bindparam("every", type_=ARRAY(Double)),
+    bindparam("burst", type_=ARRAY(Double)),
+)
+
+
+def count_request(conn: Connection, *, paces: Sequence[Pace]) -> float:
+    """Counts one request under each pace; the seconds to wait when one of them is exceeded, else 0."""
+    values = {
+        "keys": [pace.key for pace in paces],
+        "every": [pace.every_sec for pace in paces],
+        "burst": [float(pace.burst) for pace in paces],
+    }
+    return float(conn.execute(_COUNT, values).scalar_one())
+
+
+def forget_requests(conn: Connection) -> int:
+    """Removes what counts for nothing any more."""
+    return conn.execute(delete(request_limits).where(request_limits.c.due_at < func.clock_timestamp())).rowcount
