@@ -7,6 +7,7 @@
     ├── NotSignedIn                no valid session: sign in and come back
     │   └── SignInRefused          wrong name or password, or too many attempts
     ├── NotAllowed                 signed in, but the role does not permit it
+    │   └── BudgetSpent            the month's budget is used up; the model was not asked
     ├── NotFound                   missing, or not yours: the two are never told apart
     ├── Conflict                   true a moment ago, not now (another tab, a second click)
     │   ├── ModelLocked            the chat has a first message, its model stays
@@ -82,6 +83,10 @@ class SignInRefused(NotSignedIn):
 
 class NotAllowed(ChatplayError):
     code = "not_allowed"
+
+
+class BudgetSpent(NotAllowed):
+    code = "budget_spent"
 
 
 class NotFound(ChatplayError):

@@ -33,6 +33,9 @@ from chatplay.settings import Settings, load_settings, read_environment
 from chatplay.store import Store
 from chatplay.tokens import RankLoader
 from chatplay.upstreams import UpstreamService
+from chatplay.usage.budgets import Budgets
+from chatplay.usage.price_table import PriceTable
+from chatplay.usage.service import Usage
 from db.embedded import EmbeddedPostgres
 from db.engine import make_engine, migrate
 from db.errors import DatabaseError
@@ -65,6 +68,9 @@ class Runtime:
     generations: Generations
     calls: Calls
     chats: ChatService
+    usage: Usage
+    prices: PriceTable
+    budgets: Budgets
     embedded: EmbeddedPostgres | None = None
 
     def close(self) -> None:
@@ -135,6 +141,9 @@ def build(
             ),
             max_prompt_chars=settings.max_prompt_chars,
         ),
+        usage=Usage(store=store),
+        prices=PriceTable(store=store),
+        budgets=Budgets(store=store),
         embedded=embedded,
     )
 
