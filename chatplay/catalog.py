@@ -31,6 +31,7 @@ from chatplay.providers.base import Provider
 from chatplay.providers.openai import Learned, Limits, OpenAIProvider
 from chatplay.providers.registry import Upstream, list_effective, make_provider
 from chatplay.providers.safety import AddressPolicy
+from chatplay.waits import wait_text
 
 __all__ = ["CatalogStatus", "Constraints", "ModelCatalog", "ModelInfo", "UpstreamStatus", "build_catalog"]
 _log = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ class ModelCatalog:
         reason = f" {status.problem.message}" if status.problem else ""
         raise ProviderUnreachable(
             f"`{info.upstream}` failed several times in a row and is left alone for a moment.{reason}",
-            cure=f"Try again in {max(status.wait_sec, 1):.0f} seconds, or choose another model.",
+            cure=f"Try again in {wait_text(status.wait_sec)}, or choose another model.",
             provider=info.upstream,
             model=info.name,
             retry_after_sec=status.wait_sec,

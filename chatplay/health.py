@@ -24,6 +24,7 @@ from chatplay.providers.base import Provider
 from chatplay.providers.engines import discover
 from chatplay.providers.openai import ListedModel, OpenAIProvider
 from chatplay.providers.registry import EngineType, Upstream
+from chatplay.waits import wait_text
 
 BreakerState = Literal["closed", "open", "half-open"]
 Standing = Literal["healthy", "unhealthy", "not checked yet", "stale"]
@@ -175,7 +176,8 @@ def explain(error: ProviderError, *, has_key: bool, limit_sec: float) -> Problem
         message = "It has no model list at its address (HTTP 404)."
         return Problem("not_found", message, "Check the base URL; it usually ends in /v1.")
     if isinstance(error, RateLimited):
-        return Problem("rate_limited", "It takes no more requests at the moment (HTTP 429).", "Wait a little.")
+        wait = "a little" if error.retry_after_sec is None else wait_text(error.retry_after_sec)
+        return Problem("rate_limited", "It takes no more requests at the moment (HTTP 429).", f"Wait {wait}.")
     if status is not None and status >= 400:
         return Problem("failed", f"It answered with an error (HTTP {status}).", "Look at that server's log.")
     return Problem(

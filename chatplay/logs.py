@@ -9,6 +9,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from chatplay.errors import ConfigError
+from chatplay.providers.masking import masked
 from chatplay.settings import Settings
 
 _LOG_BYTES, _LOG_FILES = 10_000_000, 5
@@ -16,6 +17,14 @@ _CHATTER = (
     "streamlit.runtime.caching.cache_data_api",
     "streamlit.runtime.scriptrunner_utils.script_run_context",
 )
+
+
+_hidden: list[str] = []  # the longest first: one key may begin like another
+
+
+def keep_out_of_logs(*secrets: str) -> None:
+    """From now on these are masked in every line, tracebacks and other packages' lines included."""
+    _hidden[:] = sorted({*_hidden, *secrets}, key=len, reverse=True)
 
 
 def log_dir(settings: Settings) -> Path:
@@ -72,7 +81,14 @@ def hush_import_chatter() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
+class _Formatter(logging.Formatter):
+    """UTC, and no key."""
+
+    converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record), tuple(_hidden))
+
+
 def _utc_formatter() -> logging.Formatter:
-    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    return formatter
+    return _Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from chatplay.errors import SignInRefused
 from chatplay.settings import Settings
 from chatplay.store import Store
+from chatplay.waits import wait_text
 from db import sign_ins
 
 _ADDRESS_FACTOR = 4  # a whole team may sit behind one address
@@ -91,15 +92,6 @@ def too_many(wait_sec: float) -> SignInRefused:
         cure=f"Wait {wait_text(wait_sec)}, then try again. An administrator can reset a forgotten password.",
         retry_after_sec=wait_sec,
     )
-
-
-def wait_text(wait_sec: float) -> str:
-    """`"1 second"`, `"14 minutes"`, `"4 hours"`, never shorter than the wait."""
-    for unit, size in (("hour", 3600), ("minute", 60), ("second", 1)):
-        if wait_sec > size or unit == "second":
-            count = int(-(-wait_sec // size))
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    raise AssertionError
 
 
 def _account_key(username: str) -> str:

@@ -33,6 +33,7 @@ class EventLog:
     def __init__(self, *, store: Store, interval_sec: float = 0.2) -> None:
         self._store = store
         self._interval_sec = interval_sec
+        self._away = False
         self.on_tick: Callable[[], None] | None = None  # called after each write, for chores of a like pace
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -74,10 +75,22 @@ class EventLog:
                 with self._store.transaction() as conn:
                     generations.append_events(conn, batches=taken)
             except StoreError as error:
-                _log.warning("event log: %d batches wait for the database (%s)", len(taken), error.code)
                 self._put_back(taken)
+                self._note_outage(error)
                 return False
+            self._note_recovery()
             return True
+
+    def _note_outage(self, error: StoreError) -> None:
+        """Once for each outage: writes are tried five times a second."""
+        if not self._away:
+            self._away = True
+            _log.warning("the database takes no text of answers (%s); it is kept in memory meanwhile", error.code)
+
+    def _note_recovery(self) -> None:
+        if self._away:
+            self._away = False
+            _log.warning("the database takes the text of answers again; all of it is written")
 
     def _take(self) -> list[EventBatch]:
         with self._lock:

@@ -5,7 +5,9 @@ per-chunk parsing is not, because decoding the events ourselves costs a tenth of
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -15,12 +17,16 @@ from urllib.parse import unquote, urlsplit
 import openai
 
 from chatplay.errors import ConfigError, ProviderError
+from chatplay.fingerprint import fingerprint
+from chatplay.logs import keep_out_of_logs
 from chatplay.providers import faults
 from chatplay.providers.base import Chunk, Request
 from chatplay.providers.faults import Caller
+from chatplay.providers.masking import masked, secrets_among
 from chatplay.providers.openai_answer import is_storable
-from chatplay.providers.openai_body import Dialect, dialect_of, messages_of
+from chatplay.providers.openai_body import Dialect, dialect_of, extra_of, messages_of, shown_of
 from chatplay.providers.openai_call import Call, Limits, Patience
+from chatplay.providers.refusals import read_refusal
 from chatplay.providers.safety import AddressPolicy, guard
 
 __all__ = ["OPENAI_URL", "Learned", "Limits", "ListedModel", "OpenAIProvider"]
@@ -63,6 +69,8 @@ class OpenAIProvider:
         # A user and password in the address would stand in the HTTP library's log.
         self._base_url, self._login = without_login(base_url.rstrip("/"))
         self._key = (api_key or "").strip()
+        self._secrets = _secrets(self._key, self._login)
+        keep_out_of_logs(*secrets_among(self._secrets))
         self._place = _place(self._base_url)
         self._client = self._make_client()
         # The SDK imports this part on first use, which takes too long inside the event loop.
@@ -87,22 +95,25 @@ class OpenAIProvider:
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind == "text/html":
                 raise faults.not_the_protocol(caller, "a web page", status=response.status_code)
-            call = Call(caller, response, self._limits, patience, sent)
+            call = Call(caller, response, self._limits, patience, sent, relays=request.relay is not None)
             chunks = call.whole() if kind.endswith("json") or not request.stream else call.events()
             async with contextlib.aclosing(chunks):
                 async for chunk in chunks:
-                    yield self._with_ignored(chunk, request)
+                    yield self._with_sent(chunk, request, response)
 
     def know_refused(self, model: str, params: Iterable[str]) -> None:
         """Not to send these for `model`: another process has learned that the server takes none."""
         known = self._dialects.get(model) or dialect_of(model)
         self._dialects[model] = replace(known, refused=dialect_of(model, params).refused)
 
-    def _with_ignored(self, chunk: Chunk, request: Request) -> Chunk:
-        dialect = self._dialects.get(request.model)
-        if chunk.end is None or dialect is None or not (ignored := dialect.ignored(request)):
+    def _with_sent(self, chunk: Chunk, request: Request, response: Any) -> Chunk:
+        """An end with what identifies the bytes that went out, and the parameters that did not."""
+        if chunk.end is None:
             return chunk
-        return replace(chunk, end=replace(chunk.end, ignored_params=ignored))
+        dialect = self._dialects.get(request.model)
+        ignored = dialect.ignored(request) if dialect else ()
+        sent = fingerprint(json.loads(response.http_request.content))
+        return replace(chunk, end=replace(chunk.end, ignored_params=ignored, fingerprint=sent))
 
     async def list_models(self) -> tuple[ListedModel, ...]:
         """What GET {base}/models lists. Raises ProviderError."""
@@ -112,7 +123,9 @@ class OpenAIProvider:
             rows = []  # Ollama's list without a model
         if not isinstance(rows, list):
             raise faults.not_the_protocol(self._caller("models"), "something other than a model list")
-        return tuple(_listed(row) for row in rows if isinstance(row, Mapping) and _is_name(row.get("id")))
+        listed = (_listed(row) for row in rows if isinstance(row, Mapping) and _is_name(row.get("id")))
+        secrets = secrets_among(self._secrets)
+        return tuple(model for model in listed if masked(model.name, secrets) == model.name)
 
     async def check_page(self, path: str) -> None:
         """GET `path` of the server's root must succeed. Raises ProviderError."""
@@ -151,18 +164,19 @@ class OpenAIProvider:
     ) -> tuple[Any, dict[str, object]]:
         """The response, its headers read, with the body that was sent; at most one try for each dialect."""
         dialect = before = self._dialects.get(request.model) or dialect_of(request.model)
+        extra = extra_of(request)
         while True:
             body = dialect.body(request)
             try:
-                context = self._create(messages=messages_of(request), **body)
+                context = self._create(messages=messages_of(request), extra_body=extra, **body)
                 response = await patience.wait(stack.enter_async_context(context))
                 self._keep(request.model, before, dialect)
-                return response, body
+                return response, body | shown_of(request)
             except TimeoutError:
                 raise faults.silent(caller, patience.limit_sec, begun=False) from None
             except openai.APIStatusError as error:
-                learned = dialect.learn(faults.read_refusal(error.body, error.status_code), body)
-                if learned is None:
+                learned = dialect.learn(read_refusal(error.body, error.status_code), body)
+                if learned is None or (request.relay is not None and learned.refused != dialect.refused):
                     raise faults.from_sdk(error, caller) from None
                 dialect = learned
             except Exception as error:
@@ -175,8 +189,7 @@ class OpenAIProvider:
             self._on_learned(self._base_url, model, param)
 
     def _caller(self, model: str) -> Caller:
-        secrets = (self._key, *(self._login or ()))
-        return Caller(self._name, model, self._place, tuple(secret for secret in secrets if len(secret) > 3))
+        return Caller(self._name, model, self._place, self._secrets)
 
     def _check_key(self, caller: Caller) -> None:
         if not self._key and self._base_url.startswith("https://api.openai.com"):
@@ -222,6 +235,13 @@ def without_login(base_url: str) -> tuple[str, tuple[str, str] | None]:
     login, at, host = netloc.rpartition("@")
     user, _, password = login.partition(":")
     return (f"{scheme}://{host}{slash}{path}", (unquote(user), unquote(password))) if at else (base_url, None)
+
+
+def _secrets(key: str, login: tuple[str, str] | None) -> tuple[str, ...]:
+    """What must not be shown: the key, the password of the address, and the header made of it."""
+    user, password = login or ("", "")
+    header = base64.b64encode(f"{user}:{password}".encode()).decode() if login else ""
+    return tuple(secret for secret in (key, password, header) if len(secret) > 3)
 
 
 def _is_loopback(base_url: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chatplay.providers.base import Usage
-from chatplay.providers.faults import Refusal, read_refusal
+from chatplay.providers.refusals import Refusal, read_refusal
 
 _MAX_REASON_CHARS = 40
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")

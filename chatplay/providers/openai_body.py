@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chatplay.providers import faults
 from chatplay.providers.base import Request
-from chatplay.providers.faults import Refusal
 from chatplay.providers.openai_answer import storable
+from chatplay.providers.refusals import Refusal, parameter_named
 
 _WANTS_COMPLETION_TOKENS = re.compile(r"^(?:openai/)?(?:o\d|gpt-[5-9])")
 # max_tokens is not among them: an answer without a limit is not what was asked for.
@@ -41,7 +40,7 @@ class Dialect:
             return replace(self, asks_usage=False)
         if self.limit_name == "max_tokens" and re.search(rf"\b{other}\b.*instead|instead.*\b{other}\b", words):
             return replace(self, limit_name=other)
-        param = faults.parameter_named(refusal)
+        param = parameter_named(refusal)
         if param in DROPPABLE and param in body and _takes_none(refusal):
             return replace(self, refused=self.refused | {param})
         return None

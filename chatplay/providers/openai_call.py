@@ -12,7 +12,8 @@ from chatplay.errors import ProviderError
 from chatplay.providers import faults
 from chatplay.providers.base import Chunk, End
 from chatplay.providers.faults import Caller
-from chatplay.providers.openai_answer import AnswerReader, NotTheProtocol, read_whole
+from chatplay.providers.masking import Mask, RawMask, masked, secrets_among
+from chatplay.providers.openai_answer import AnswerReader, NotTheProtocol, calls_tool, read_whole
 from chatplay.providers.sse import EventTooLong, SseDecoder
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -60,13 +61,22 @@ class Call:
     """One response being read."""
 
     def __init__(
-        self, caller: Caller, response: Any, limits: Limits, patience: Patience, sent: dict[str, object]
+        self,
+        caller: Caller,
+        response: Any,
+        limits: Limits,
+        patience: Patience,
+        sent: dict[str, object],
+        *,
+        relays: bool = False,
     ) -> None:
         self._caller = caller
         self._limits = limits
         self._patience = patience
         self._bytes: AsyncIterator[bytes] = response.iter_bytes()
-        self._reader = AnswerReader()
+        self._reader = AnswerReader(relays=relays)
+        self._secrets = secrets_among(caller.secrets)
+        self._mask, self._raw_mask = Mask(self._secrets), RawMask(self._secrets)
         self._sent = sent
         self._request_id: str | None = response.headers.get("x-request-id")
         self._unreported_bytes = 0
@@ -78,12 +88,14 @@ class Call:
             received = await self._read()
             for data in self._decode(decoder, received):
                 text, alive = self._understand(data)
-                if text or (alive and reader.finish_reason is None):
+                if text or reader.raw is not None or (alive and reader.finish_reason is None):
                     yield self._chunk(text)
             if received is None:
                 break
         if not reader.done and reader.finish_reason is None:
             raise self._broken()
+        if held_back := self._mask.rest():
+            yield self._chunk(held_back)
         yield self._end()
         await self._drain()
 
@@ -100,7 +112,8 @@ class Call:
             raise faults.not_the_protocol(self._caller, str(error)) from None
         if self._reader.refusal is not None:
             raise faults.from_answer(self._reader.refusal, self._caller)
-        if text:
+        text = self._mask.feed(text) + self._mask.rest()
+        if text or self._reader.raw is not None:
             yield self._chunk(text)
         yield self._end()
 
@@ -140,19 +153,29 @@ class Call:
         if alive:
             finished = reader.finish_reason is not None
             self._patience.restart(min(_TAIL_SEC, self._limits.silence_sec) if finished else self._limits.silence_sec)
-        return text, alive
+        return self._mask.feed(text), alive
 
     def _chunk(self, text: str) -> Chunk:
         size_bytes, self._unreported_bytes = self._unreported_bytes, 0
-        return Chunk(text, None, size_bytes)
+        raw = self._raw_mask.feed(self._reader.raw)
+        return Chunk(text, None, size_bytes) if raw is None else Chunk(text, None, size_bytes, raw, calls_tool(raw))
 
     def _end(self) -> Chunk:
-        reader = self._reader
+        reader, clean = self._reader, self._clean
         end = End(
-            reader.finish_reason, reader.usage, reader.model, self._request_id, reader.system_fingerprint, self._sent
+            clean(reader.finish_reason),
+            reader.usage,
+            clean(reader.model),
+            clean(self._request_id),
+            clean(reader.system_fingerprint),
+            self._sent,
+            raw_usage=reader.raw_usage,
         )
         size_bytes, self._unreported_bytes = self._unreported_bytes, 0
         return Chunk("", end, size_bytes)
+
+    def _clean(self, text: str | None) -> str | None:
+        return None if text is None else masked(text, self._secrets)
 
     def _broken(self) -> ProviderError:
         if self._reader.begun or self._reader.events:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatplay.auth.attempts import account_policy, address_policy, too_many, wait_text
+from chatplay.auth.attempts import account_policy, address_policy, too_many
 from chatplay.auth.client import came_by_tls, client_address
 from chatplay.auth.handover import GO_SCRIPT, GO_SCRIPT_HASH, go_html
 from chatplay.auth.passwords import Passwords, bcrypt_hasher
@@ -16,6 +16,7 @@ from chatplay.auth.return_to import safe_return_to
 from chatplay.auth.rules import check_display_name, check_new_password, check_username
 from chatplay.errors import BadInput
 from chatplay.settings import Settings
+from chatplay.waits import wait_text
 from tests.sign_in_rig import CountingHasher
 
 # ---- names and passwords ----

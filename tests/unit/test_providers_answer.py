@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from chatplay import errors
 from chatplay.providers.base import Usage
-from chatplay.providers.faults import Caller, from_answer, read_refusal
+from chatplay.providers.faults import Caller, from_answer
 from chatplay.providers.openai_answer import AnswerReader, NotTheProtocol, is_storable, read_usage, read_whole
+from chatplay.providers.refusals import read_refusal
 
 KEYS = (
     *("choices", "delta", "message", "content", "index", "finish_reason", "usage", "error", "object", "model"),

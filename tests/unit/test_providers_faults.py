@@ -6,7 +6,9 @@ import openai
 import pytest
 
 from chatplay.errors import ProviderError
-from chatplay.providers.faults import Caller, excerpt, from_sdk, retry_after_sec
+from chatplay.providers.faults import Caller, from_sdk
+from chatplay.providers.masking import excerpt
+from chatplay.providers.refusals import retry_after_sec, wait_sec
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -28,6 +30,24 @@ NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 )
 def test_retry_after_is_read_as_seconds(value, seconds):
     assert retry_after_sec(value, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "message", "seconds"),
+    [
+        ({"retry-after": "7", "retry-after-ms": "6500"}, "", 6.5),
+        ({"retry-after": "20"}, "try again in 3s", 20),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m1.5s"}, "", 361.5),
+        ({"x-ratelimit-remaining-tokens": "9", "x-ratelimit-reset-tokens": "6m0s"}, "", None),
+        ({}, "Rate limit reached for gpt-4o. Please try again in 1m20s. Visit https://x", 80),
+        ({}, "Please retry after 500ms", 0.5),
+        ({}, "Too many requests, wait 2 minutes", 120),
+        ({}, "You may try again in a while", None),
+        ({}, "retry in 20 cats", None),
+    ],
+)
+def test_wait_is_found_wherever_a_server_says_it(headers, message, seconds):
+    assert wait_sec(headers, message, NOW) == seconds
 
 
 def test_excerpt_is_short_and_printable():

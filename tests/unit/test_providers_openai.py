@@ -136,6 +136,12 @@ def test_rate_limit_carries_the_wait(upstream):
     assert "7 seconds" in error.cure
 
 
+def test_rate_limit_tells_the_time_that_only_the_words_name(upstream):
+    upstream.script(mock.refuse(429, {"message": "Rate limit reached. Please try again in 1m20s.", "code": None}))
+    _, _, error = ask(upstream)
+    assert (error.retry_after_sec, error.cure) == (80, "Try again in 2 minutes.")
+
+
 def test_refused_parameter_is_named(upstream):
     assert ask(upstream, request("bad-parameter"))[2].param == "temperature"
 
