@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from chatplay.experiments.stats.values import Vote, Winner
 from chatplay.experiments.values import (
     Attempt,
     CasePage,
@@ -29,6 +29,9 @@ from chatplay.experiments.values import (
     ReviewItem,
     Trial,
 )
+
+if TYPE_CHECKING:
+    from chatplay.experiments.stats.values import Vote, Winner
 
 
 class ExperimentService:
@@ -112,7 +115,7 @@ class ExperimentService:
         self, *, user_id: int, role: str, experiment_id: UUID, plan: Plan, cases: CaseTable | None = None
     ) -> int:
         """More repeats, arms or cases (`cases`: new rows, added to those there); runs only what is missing, and takes
-        over the plan's caps, pace and rules. Returns the number of new trials. Raises BadInput, or Conflict for a draft.
+        over the plan's caps, pace and rules. Returns the number of new trials. Raises BadInput; Conflict for a draft.
         """
         raise NotImplementedError
 
@@ -202,7 +205,7 @@ class ExperimentService:
         raise NotImplementedError
 
     def next_pair(self, *, user_id: int, experiment_id: UUID, skip: Sequence[tuple[int, int]] = ()) -> PairItem | None:
-        """Two answers of different arms to the same case and repeat that this person has not voted on; None at the end."""
+        """Answers of two arms to the same case and repeat that this person has not voted on; None at the end."""
         raise NotImplementedError
 
     def add_vote(

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from chatplay.experiments.scoring import Rule, Scored
-from chatplay.experiments.stats.table import Axis, TrialTable
-from chatplay.experiments.stats.values import Winner
 from chatplay.generation.values import AnswerMetrics
 from chatplay.params import Params
+
+if TYPE_CHECKING:  # the statistics bring scipy, which the start of the app must not wait for
+    from chatplay.experiments.stats.table import Axis, TrialTable
+    from chatplay.experiments.stats.values import Winner
 
 State = Literal["draft", "running", "paused", "done", "cancelled"]
 TrialState = Literal["waiting", "running", "done", "failed", "cancelled"]

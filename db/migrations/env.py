@@ -9,10 +9,17 @@ from sqlalchemy import Connection
 
 from db.engine import make_engine
 from db.schema import metadata
+from db.schema.base import is_ours
 
 
 def run(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=metadata, compare_type=True, compare_server_default=True)
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        compare_server_default=True,
+        include_name=is_ours,
+    )
     with context.begin_transaction():
         context.run_migrations()
 

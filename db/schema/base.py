@@ -27,3 +27,8 @@ OVERFLOW_POLICIES = ("hold_back", "drop_oldest")
 def one_of(column: str, allowed: tuple[str, ...]) -> str:
     """The SQL of a check constraint."""
     return f"{column} IN ({', '.join(repr(value) for value in allowed)})"
+
+
+def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """For Alembic: False for the job queue's tables, which its library owns."""
+    return kind != "table" or not (name or "").startswith("procrastinate_")
