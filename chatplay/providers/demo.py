@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from chatplay.errors import ModelUnknown
+from chatplay.fingerprint import fingerprint_of
 from chatplay.params import SPECS
 from chatplay.providers.base import Chunk, End, Request, Sleep, Usage, last_user_text
 from chatplay.providers.demo_text import PAGES
@@ -111,7 +112,13 @@ class _Answer:
 
     def end(self) -> End:
         usage = Usage(prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens)
-        return End(self._finish_reason, usage, self._request.model, sent=self._sent())
+        return End(
+            self._finish_reason,
+            usage,
+            self._request.model,
+            sent=self._sent(),
+            fingerprint=fingerprint_of(self._request),
+        )
 
     def _sent(self) -> dict[str, object]:
         values = {spec.name: getattr(self._request.params, spec.name) for spec in SPECS if spec.sampling}

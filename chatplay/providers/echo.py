@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
 
+from chatplay.fingerprint import fingerprint_of
 from chatplay.providers.base import Chunk, End, Request, Sleep, Usage, last_user_text
 
 
@@ -35,7 +36,15 @@ class EchoProvider:
             if number:
                 await self._sleep(self._gap_sec)
             yield Chunk(token, size_bytes=len(token.encode()))
-        yield Chunk(end=End(finish_reason, count_usage(request, "".join(tokens)), request.model, sent=sent_by(request)))
+        yield Chunk(
+            end=End(
+                finish_reason,
+                count_usage(request, "".join(tokens)),
+                request.model,
+                sent=sent_by(request),
+                fingerprint=fingerprint_of(request),
+            )
+        )
 
     async def aclose(self) -> None:
         """Nothing is held open."""
