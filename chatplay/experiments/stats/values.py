@@ -215,7 +215,7 @@ class Vote:
 class Strength:
     """An arm's place in the votes of its group.
 
-    `win_chance` is the chance to win against an arm of the group's average strength (ties split evenly), with
+    `win_chance` is the chance to win a vote that is no tie against an arm of the group's average strength, with
     its 95 % interval; `log_strength` the same on the log-odds scale of the model. `rank` begins at 1.
     """
 
