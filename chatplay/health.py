@@ -29,6 +29,8 @@ from chatplay.waits import wait_text
 BreakerState = Literal["closed", "open", "half-open"]
 Standing = Literal["healthy", "unhealthy", "not checked yet", "stale"]
 
+_ROOM_SEC = 0.5
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -134,22 +136,23 @@ async def check(
     known: tuple[ListedModel, ...] = (),
     clock: Callable[[], float] = time.monotonic,
 ) -> CheckResult:
-    """Asks one upstream whether it is well; ends within `limit_sec`, never raises for what the server does.
+    """Asks one upstream whether it is well; ends within `limit_sec`, never raises for what the server does. The server
+    gets a little less, so that a round of many ends in time too: what came has to be read and kept.
 
     Well is a readable model list with a 2xx status, and the same status at `path` when there is one.
     """
     if not isinstance(provider, OpenAIProvider):
         return CheckResult(upstream.engine_type, None, None)
-    started_sec = clock()
+    started_sec, asked_sec = clock(), limit_sec - min(_ROOM_SEC, limit_sec / 6)
     try:
-        async with asyncio.timeout(limit_sec):
+        async with asyncio.timeout(asked_sec):
             if path is not None:
                 await provider.check_page(path)
             found = await discover(provider, upstream, known)
     except TimeoutError:
-        return CheckResult(None, None, None, _silent(limit_sec))
+        return CheckResult(None, None, None, _silent(asked_sec))
     except ProviderError as error:
-        return CheckResult(None, None, None, explain(error, has_key=upstream.api_key is not None, limit_sec=limit_sec))
+        return CheckResult(None, None, None, explain(error, has_key=upstream.api_key is not None, limit_sec=asked_sec))
     return CheckResult(found.engine_type, found.models, (clock() - started_sec) * 1000)
 
 

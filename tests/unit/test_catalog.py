@@ -179,3 +179,15 @@ def test_model_names_that_cannot_be_stored_are_left_out(upstream):
     upstream.models = [{"id": "fine"}, {"id": "nul\0"}, {"id": "x" * 500}, {"id": 7}, "no row"]
     assert names(from_server(upstream))[:1] == ["fine"]
     assert len(names(from_server(upstream))) == 4
+
+
+def test_round_leaves_room_to_keep_what_came_before_its_limit(upstream):
+    upstream.routes["GET /v1/models"] = mock.SCRIPTS["hang-before-headers"]
+
+    async def problem():
+        catalog = build_catalog(upstreams_from(use_openai=True, openai_base_url=upstream.base_url), LIMITS)
+        await catalog.refresh(0.3)
+        await catalog.aclose()
+        return catalog.problem("openai")
+
+    assert "within 0.25 seconds" in asyncio.run(problem())
