@@ -5,7 +5,7 @@ To add a parameter, add a field to `Params`. Nothing else in the house names par
 
 from __future__ import annotations
 
-import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from chatplay.errors import BadInput
 
 Kind = Literal["float", "int", "text", "list"]
 Tier = Literal["basic", "advanced"]
+_HUGE = 1e300  # also what is no number and what is infinite are not below it
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Spec:
 
     `unset_label` is set for parameters that may be None, which means "leave it to the server".
     `sampling` is False for what shapes the prompt instead of the sampler (the system prompt).
+    `range` is what people choose from; `protocol`, wider, is what the OpenAI protocol lets a program ask for.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Spec:
     help: str
     default: Any
     range: Range | None = None
+    protocol: Range | None = None
     step: float | None = None
     unset_label: str | None = None
     max_items: int | None = None
@@ -60,6 +63,7 @@ class Params:
         kind="float",
         tier="basic",
         range=Range(0.0, 1.0),
+        protocol=Range(0.0, 2.0),
         step=0.05,
         help="How freely the model picks among likely tokens. 0 takes the likeliest each time; "
         "higher values vary more.",
@@ -70,6 +74,7 @@ class Params:
         kind="int",
         tier="basic",
         range=Range(256, 1024),
+        protocol=Range(1, 2**31 - 1),
         step=64,
         help="The answer ends after this many tokens at the latest (finish reason `length`).",
     )
@@ -79,6 +84,7 @@ class Params:
         kind="float",
         tier="advanced",
         range=Range(0.0, 1.0),
+        protocol=Range(0.0, 1.0),
         step=0.05,
         help="Sample only from the likeliest tokens that together reach this probability. 1.0 leaves all tokens in.",
     )
@@ -88,6 +94,7 @@ class Params:
         kind="int",
         tier="advanced",
         range=Range(0, 2**31 - 1),
+        protocol=Range(-(2**63), 2**63 - 1),
         step=1,
         unset_label="random",
         help="The same seed and settings repeat the same answer where the server supports it.",
@@ -107,6 +114,7 @@ class Params:
         kind="float",
         tier="advanced",
         range=Range(-2.0, 2.0),
+        protocol=Range(-2.0, 2.0),
         step=0.1,
         help="Above 0, tokens that already appeared become less likely, however often they did.",
     )
@@ -116,6 +124,7 @@ class Params:
         kind="float",
         tier="advanced",
         range=Range(-2.0, 2.0),
+        protocol=Range(-2.0, 2.0),
         step=0.1,
         help="Above 0, tokens become less likely with each time they appeared.",
     )
@@ -150,6 +159,18 @@ def get_spec(name: str) -> Spec:
 def range_of(spec: Spec, overrides: Ranges | None = None) -> Range | None:
     """The range in force: the model's own where it has one, else the table's."""
     return (overrides or {}).get(spec.name, spec.range)
+
+
+def program_ranges(overrides: Ranges | None = None) -> dict[str, Range]:
+    """What a program's own request is held to: the model's ranges where it has some, else the protocol's.
+
+    The lower end of max tokens is about sliders alone: a program may well want one word.
+    """
+    own = dict(overrides or {})
+    protocol = {spec.name: spec.protocol for spec in SPECS if spec.protocol is not None}
+    if (limits := own.get("max_tokens")) is not None:
+        own["max_tokens"] = Range(protocol["max_tokens"].low, limits.high)
+    return protocol | own
 
 
 def parse(values: Mapping[str, Any], *, overrides: Ranges | None = None, base: Params | None = None) -> Params:
@@ -223,8 +244,8 @@ def check(spec: Spec, value: Any, overrides: Ranges | None = None) -> Any:
 
 
 def _check_number(spec: Spec, value: Any, limits: Range | None) -> float | int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise BadInput(f"{spec.label} must be a number, not {value!r}.", param=spec.name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_HUGE < value < _HUGE:
+        raise BadInput(f"{spec.label} must be a number, not {reprlib.repr(value)}.", param=spec.name)
     if spec.kind == "int" and value != int(value):
         raise BadInput(f"{spec.label} must be a whole number, not {value}.", param=spec.name)
     number = int(value) if spec.kind == "int" else float(value)
