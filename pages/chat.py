@@ -5,7 +5,8 @@ import streamlit as st
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
 from chatplay.ui import (
-    actions,
+    callbacks,
+    chat_actions,
     composer,
     dialogs,
     header,
@@ -27,7 +28,7 @@ def draw() -> None:
     except StoreError as error:
         draw_unreachable(error)
         return
-    model = actions.model_of(view)
+    model = callbacks.model_of(view)
 
     history.draw(view.chat.id)
     column = st.container(key="chat_column")
@@ -47,7 +48,7 @@ def draw_history(view):
     """Messages before the turn that is coming; older ones on demand, folded."""
     page = state.chat()
     if page.has_older:
-        st.button("Show earlier messages", key="chat_older", type="tertiary", on_click=actions.show_older)
+        st.button("Show earlier messages", key="chat_older", type="tertiary", on_click=chat_actions.show_older)
     if page.older:
         transcript.draw_older(page.older)
     before, cut = None, cut_place(view)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from chatplay.catalog import ModelInfo
 from chatplay.conversation import ChatView
-from chatplay.ui import actions, meter, state
+from chatplay.ui import chat_actions, meter, state, turn_actions
 from chatplay.ui.header import Place
 from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.scripts import copy_html, focus_html, meter_html, whole_characters_html
@@ -26,7 +26,12 @@ def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = Fal
         with st.container(key="chat_foot_line", horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             context = st.empty()
             st.button(
-                "Stop", key="chat_stop", type="secondary", icon=":material/stop:", shortcut="Esc", on_click=actions.stop
+                "Stop",
+                key="chat_stop",
+                type="secondary",
+                icon=":material/stop:",
+                shortcut="Esc",
+                on_click=turn_actions.stop,
             )
             _draw_tools(view)
         _draw_ways_out()
@@ -35,7 +40,7 @@ def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = Fal
         page.give_back = None
     text = st.chat_input("Type a message...", key=state.COMPOSER, on_submit=_send, disabled=disabled)
     if text and not page.took_input:
-        actions.send()
+        turn_actions.send()
         st.rerun()
     page.took_input = False
     _run_scripts()
@@ -45,7 +50,7 @@ def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = Fal
 def _send() -> None:
     """Not called in the first run after the app restarted or forgot an idle tab; the text arrives all the same."""
     state.chat().took_input = True
-    if fragments := actions.send():
+    if fragments := turn_actions.send():
         st.rerun(fragments)
 
 
@@ -62,12 +67,12 @@ def _draw_ways_out() -> None:
     """Shown by the stylesheet while the message does not fit; the browser knows that before we do."""
     with st.container(key="chat_ways", horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown("This does not fit the model's context window. Shorten the message, lower Max tokens, or:")
-        st.button("Begin a new chat", key="chat_ways_new", type="tertiary", on_click=actions.new_chat)
+        st.button("Begin a new chat", key="chat_ways_new", type="tertiary", on_click=chat_actions.new_chat)
         st.button(
             "Leave out the oldest turns",
             key="chat_ways_drop",
             type="tertiary",
-            on_click=actions.set_overflow,
+            on_click=chat_actions.set_overflow,
             args=("drop_oldest",),
         )
 
@@ -85,7 +90,7 @@ def _draw_tools(view: ChatView | None) -> None:
             type="tertiary",
             icon=":material/clear_all:",
             disabled=view is None,
-            on_click=actions.ask,
+            on_click=chat_actions.ask,
             args=("clear_chat",),
         )
         st.button(
@@ -93,11 +98,11 @@ def _draw_tools(view: ChatView | None) -> None:
             key="chat_icon_keys",
             type="tertiary",
             icon=":material/keyboard:",
-            on_click=actions.ask,
+            on_click=chat_actions.ask,
             args=("shortcuts",),
         )
         # Shown to the keyboard only.
-        st.button("Focus the input", key="chat_focus", shortcut="Mod+Shift+I", on_click=actions.focus_input)
+        st.button("Focus the input", key="chat_focus", shortcut="Mod+Shift+I", on_click=chat_actions.focus_input)
 
 
 def _run_scripts() -> None:

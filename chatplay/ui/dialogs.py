@@ -10,7 +10,7 @@ import streamlit as st
 
 from chatplay.catalog import ModelInfo
 from chatplay.conversation import MessageRecord
-from chatplay.ui import actions, state
+from chatplay.ui import callbacks, chat_actions, state
 from chatplay.ui.markdown import plain_markdown
 
 _SHORTCUTS = (
@@ -38,13 +38,13 @@ def draw(models: tuple[ModelInfo, ...]) -> bool:
 def _confirm(text: str, verb: str, act: Callable[..., None], *args: Any) -> None:
     st.markdown(text)
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key="chat_dialog_cancel", on_click=actions.close_dialog)
+        st.button("Cancel", key="chat_dialog_cancel", on_click=chat_actions.close_dialog)
         st.button(verb, key="chat_dialog_yes", type="primary", on_click=act, args=args)
 
 
 @st.dialog("Clear this chat", on_dismiss="rerun")
 def _clear_chat(_about: object) -> None:
-    _confirm("A fresh chat begins. This one ends and stays in your history.", "Clear chat", actions.clear_chat)
+    _confirm("A fresh chat begins. This one ends and stays in your history.", "Clear chat", chat_actions.clear_chat)
 
 
 @st.dialog("Delete all chats", on_dismiss="rerun")
@@ -52,7 +52,7 @@ def _clear_all(_about: object) -> None:
     _confirm(
         "All your chats are deleted with their messages and figures. This cannot be undone.",
         "Delete all chats",
-        actions.delete_all,
+        chat_actions.delete_all,
     )
 
 
@@ -61,7 +61,7 @@ def _delete(about: tuple[UUID, str]) -> None:
     _confirm(
         f"**{plain_markdown(about[1])}** is deleted with its messages and figures. This cannot be undone.",
         "Delete chat",
-        actions.delete,
+        chat_actions.delete,
         about[0],
     )
 
@@ -71,22 +71,22 @@ def _rename(about: tuple[UUID, str]) -> None:
     key = f"chat_title_{about[0]}"
     st.text_input("Title", about[1], key=key, max_chars=200)
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key="chat_dialog_cancel", on_click=actions.close_dialog)
-        st.button("Rename", key="chat_dialog_yes", type="primary", on_click=actions.rename, args=(about[0], key))
+        st.button("Cancel", key="chat_dialog_cancel", on_click=chat_actions.close_dialog)
+        st.button("Rename", key="chat_dialog_yes", type="primary", on_click=chat_actions.rename, args=(about[0], key))
 
 
 @st.dialog("Continue with another model", on_dismiss="rerun")
 def _other_model(models: tuple[ModelInfo, ...], failed: MessageRecord | None) -> None:
     st.markdown("The messages are copied into a new chat. This chat stays as it is.")
     key = "chat_other_model_choice"
-    st.selectbox("Model", [actions.model_id(model) for model in models], key=key, on_change="ignore")
+    st.selectbox("Model", [callbacks.model_id(model) for model in models], key=key, on_change="ignore")
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key="chat_dialog_cancel", on_click=actions.close_dialog)
+        st.button("Cancel", key="chat_dialog_cancel", on_click=chat_actions.close_dialog)
         st.button(
             "Continue in a new chat",
             key="chat_dialog_yes",
             type="primary",
-            on_click=actions.continue_with,
+            on_click=chat_actions.continue_with,
             args=(key, models, failed),
         )
 

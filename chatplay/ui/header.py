@@ -6,7 +6,7 @@ import streamlit as st
 
 from chatplay.catalog import CatalogStatus, ModelInfo
 from chatplay.conversation import ChatView, MessageRecord
-from chatplay.ui import actions, format, params_panel, state
+from chatplay.ui import callbacks, chat_actions, format, params_panel, state, turn_actions
 from chatplay.ui.markdown import message_markdown, plain_markdown
 
 Place = st.delta_generator.DeltaGenerator
@@ -40,10 +40,10 @@ def draw_performance(place: Place, tokens_per_second: float | None, ttft_ms: flo
     place.text(format.performance(tokens_per_second, ttft_ms))
 
 
-@st.fragment(key=actions.SELECTOR)
+@st.fragment(key=turn_actions.SELECTOR)
 def _draw_selector(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> None:
-    ids = [actions.model_id(info) for info in models]
-    chosen = actions.model_id(model) if model else f"{view.chat.model_name} · {view.chat.upstream}"
+    ids = [callbacks.model_id(info) for info in models]
+    chosen = callbacks.model_id(model) if model else callbacks.model_id_of(view.chat)
     if chosen not in ids:
         ids.insert(0, chosen)
     state.set_widget_value(state.MODEL, chosen)
@@ -53,7 +53,7 @@ def _draw_selector(view: ChatView, models: tuple[ModelInfo, ...], model: ModelIn
         key=state.MODEL,
         disabled=view.chat.locked_at is not None or bool(state.chat().turns),
         help=_LOCK_REASON,
-        on_change=actions.choose_model,
+        on_change=chat_actions.choose_model,
         args=(models,),
     )
 
@@ -66,7 +66,7 @@ def _draw_overflow(view: ChatView) -> None:
         value=drops,
         key=key,
         help="Otherwise a message that does not fit is held back. An answer says how much was left out of its prompt.",
-        on_change=actions.toggle_overflow,
+        on_change=chat_actions.toggle_overflow,
         args=(key,),
     )
 
@@ -83,7 +83,7 @@ def draw_lock(view: ChatView) -> None:
             "Continue in a new chat with another model",
             key="chat_other_model",
             type="tertiary",
-            on_click=actions.ask,
+            on_click=chat_actions.ask,
             args=("other_model",),
         )
 

@@ -11,7 +11,7 @@ import streamlit as st
 from chatplay.conversation import title_from
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
-from chatplay.ui import actions, format, state
+from chatplay.ui import chat_actions, format, state, turn_actions
 from chatplay.ui.markdown import plain_markdown
 from db.chats import ChatSummary
 
@@ -29,7 +29,7 @@ def draw(current: UUID | None) -> None:
             width="stretch",
             type="primary",
             shortcut="Mod+Shift+K",
-            on_click=actions.new_chat,
+            on_click=chat_actions.new_chat,
         )
         search = st.text_input(
             "Search chats",
@@ -48,7 +48,7 @@ def draw(current: UUID | None) -> None:
             _draw_begun(hint)
 
 
-@st.fragment(key=actions.BEGUN)
+@st.fragment(key=turn_actions.BEGUN)
 def _draw_begun(hint: str) -> None:
     """The row of a chat whose first message was just sent, until the list is read again; else the hint."""
     page = state.chat()
@@ -74,8 +74,8 @@ def _draw_list(search: str, current: UUID | None) -> str:
             _draw_row(chat, is_current=chat.id == current)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if len(chats) > limit:
-            st.button("Show more", key="chat_more", type="tertiary", on_click=actions.more_chats)
-        st.button("Clear All", key="chat_clear_all", type="tertiary", on_click=actions.ask, args=("clear_all",))
+            st.button("Show more", key="chat_more", type="tertiary", on_click=chat_actions.more_chats)
+        st.button("Clear All", key="chat_clear_all", type="tertiary", on_click=chat_actions.ask, args=("clear_all",))
     return ""
 
 
@@ -88,7 +88,7 @@ def _draw_row(chat: ChatSummary, *, is_current: bool) -> None:
             type="tertiary",
             icon="spinner" if chat.streaming and not is_current else None,
             width="stretch",
-            on_click=actions.open_chat,
+            on_click=chat_actions.open_chat,
             args=(chat.id,),
         )
         menu_key = f"chat_icon_row_{chat.id}"
@@ -99,7 +99,7 @@ def _draw_row(chat: ChatSummary, *, is_current: bool) -> None:
             type="tertiary",
             icon=":material/more_vert:",
             format_func=lambda name: _MENU.get(name, name),
-            on_click=actions.chat_menu,
+            on_click=chat_actions.chat_menu,
             args=(chat.id, chat.title, menu_key),
         )
 

@@ -14,7 +14,7 @@ from chatplay.errors import BadInput
 from chatplay.estimate import REMEMBERED_ANSWERS, estimate_message
 from chatplay.params import Params
 from chatplay.runtime import get_runtime
-from chatplay.ui import actions, format, state
+from chatplay.ui import callbacks, format, state
 
 _FULL, _NEARLY_FULL = 1.0, 0.8
 _WAYS = {
@@ -70,7 +70,7 @@ def how_estimated(use: ContextUse) -> str:
 
 def _params(view: ChatView) -> Params:
     try:
-        return actions.current_params(state.chat())
+        return callbacks.current_params(state.chat())
     except BadInput:  # told when it is sent
         return view.chat.params
 

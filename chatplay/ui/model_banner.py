@@ -8,7 +8,7 @@ from chatplay.auth import gate
 from chatplay.catalog import ModelCatalog, ModelInfo, UpstreamStatus
 from chatplay.conversation import ChatView
 from chatplay.runtime import get_runtime
-from chatplay.ui import actions, state
+from chatplay.ui import chat_actions, state, turn_actions
 from chatplay.ui.markdown import message_markdown
 
 REFRESH_SEC = 5.0
@@ -20,7 +20,7 @@ def draw(view: ChatView) -> None:
         _keep(view)
 
 
-@st.fragment(key=actions.BANNER)
+@st.fragment(key=turn_actions.BANNER)
 def _keep(view: ChatView) -> None:
     """Sending a message ends all timers of the page in the browser; drawn along with it, this one begins anew."""
     _draw(view)
@@ -41,7 +41,7 @@ def _draw(view: ChatView) -> None:
             st.button(
                 "Continue in a new chat with another model",
                 key="chat_down_other_model",
-                on_click=actions.ask,
+                on_click=chat_actions.ask,
                 args=("other_model",),
             )
 

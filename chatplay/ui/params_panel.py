@@ -6,6 +6,7 @@ Changing one runs nothing: the values travel with the next message, so a running
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import streamlit as st
 
@@ -21,8 +22,7 @@ BASIC = tuple(spec for spec in SPECS if spec.tier == "basic")  # always in sight
 
 def fill(chat: ChatRecord, ranges: Ranges) -> None:
     """Puts the chat's remembered settings into the widgets, once for each chat and model."""
-    page = state.chat()
-    mark = (chat.id, chat.model_name, chat.upstream)
+    page, mark = state.chat(), _mark(chat)
     if page.params_of == mark and state.param_key(SPECS[0].name) in st.session_state:
         return
     page.params_of = mark
@@ -34,14 +34,28 @@ def fill(chat: ChatRecord, ranges: Ranges) -> None:
         state.set_widget_value(state.param_key(spec.name), list(value) if spec.kind == "list" else value)
 
 
-def current(base: Params, ranges: Ranges) -> Params:
-    """What the widgets say now. Raises BadInput for a value the model does not take."""
+def is_of(chat: ChatRecord) -> bool:
+    """Whether the page was drawn for this chat and its model; a click may have changed either since."""
+    return state.chat().params_of == _mark(chat)
+
+
+def _mark(chat: ChatRecord) -> tuple[UUID, str, str]:
+    return (chat.id, chat.model_name, chat.upstream)
+
+
+def current(chat: ChatRecord, ranges: Ranges) -> Params:
+    """What the widgets say now; what the chat remembers while they are another chat's or model's.
+
+    Raises BadInput for a value the model does not take.
+    """
+    if not is_of(chat):
+        return parameters.clamp(chat.params, overrides=ranges)
     keys = {spec.name: state.param_key(spec.name) for spec in SPECS}
     values = {name: state.widget_value(key) for name, key in keys.items() if key in st.session_state}
     values = {
         name: value or "" if parameters.get_spec(name).kind == "text" else value for name, value in values.items()
     }
-    return parameters.parse(values, overrides=ranges, base=base)
+    return parameters.parse(values, overrides=ranges, base=chat.params)
 
 
 def draw_advanced(ranges: Ranges, model: ModelInfo | None) -> st.delta_generator.DeltaGenerator:

@@ -11,7 +11,7 @@ import streamlit as st
 from chatplay.conversation import MessageRecord
 from chatplay.generation.values import AnswerMetrics
 from chatplay.params import SPECS, Params, get_spec
-from chatplay.ui import actions, format, state
+from chatplay.ui import format, state, turn_actions
 from chatplay.ui.markdown import message_markdown, plain_markdown, quoted, safe_markdown
 
 _AVATARS = {"user": ":material/person:", "assistant": ":material/neurology:"}
@@ -153,8 +153,8 @@ def _draw_editor(message: MessageRecord) -> None:
         state.set_widget_value(key, message.content)
     st.text_area("Your message, worded anew", key=key, on_change="ignore", height="content")
     with st.container(horizontal=True):
-        st.button("Send", type="primary", key=f"{key}_send", on_click=actions.resend, args=(message, key))
-        st.button("Cancel", key=f"{key}_cancel", on_click=actions.edit, args=(None,))
+        st.button("Send", type="primary", key=f"{key}_send", on_click=turn_actions.resend, args=(message, key))
+        st.button("Cancel", key=f"{key}_cancel", on_click=turn_actions.edit, args=(None,))
 
 
 def _draw_menu(message: MessageRecord) -> None:
@@ -166,7 +166,7 @@ def _draw_menu(message: MessageRecord) -> None:
         type="tertiary",
         icon=":material/more_horiz:",
         format_func=lambda name: labels.get(name, name),
-        on_click=actions.from_menu,
+        on_click=turn_actions.from_menu,
         args=(message, key),
     )
 
@@ -187,7 +187,7 @@ def _draw_step(message: MessageRecord, label: str, icon: str, target: int | None
         type="tertiary",
         icon=f":material/{icon}:",
         disabled=target is None,
-        on_click=actions.show_variant,
+        on_click=turn_actions.show_variant,
         args=(target,),
     )
 
@@ -209,7 +209,7 @@ def _draw_failure(message: MessageRecord, prompt: MessageRecord | None) -> None:
             st.button(
                 step.label,
                 key=f"chat_{step.action}_{message.id}",
-                on_click=actions.next_step,
+                on_click=turn_actions.next_step,
                 args=(step.action, message, prompt),
             )
 

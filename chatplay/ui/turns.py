@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import streamlit as st
+from streamlit.errors import StreamlitInvalidLayoutContextError
 
 from chatplay.auth import gate
 from chatplay.catalog import ModelInfo
@@ -18,9 +19,9 @@ from chatplay.conversation import ChatView, MessageRecord, Turn
 from chatplay.errors import ChatplayError
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
 from chatplay.runtime import get_runtime
-from chatplay.ui import actions, composer, header, state, transcript
-from chatplay.ui.actions import TURN_SLOTS, turn_key
+from chatplay.ui import chat_actions, composer, header, state, transcript
 from chatplay.ui.live import write_answer
+from chatplay.ui.turn_actions import TURN_SLOTS, turn_key
 
 _EXAMPLES = (
     "Explain what the temperature setting does, in three sentences.",
@@ -51,6 +52,14 @@ class Places:
         """Both lines with the figures of the last answer that is over."""
         header.draw_performance(self.performance, *header.last_figures(_answers(self.view)))
         composer.draw_context(self.context, self.view)
+
+    def are_lost(self) -> bool:
+        """A run of the whole page was cut short by the message whose turn is now drawn: its places never stood."""
+        try:
+            self.draw_running()
+        except StreamlitInvalidLayoutContextError:
+            return True
+        return False
 
     def draw_running(self, live_tokens: int = 0) -> None:
         """The foot says that an answer is coming, and offers to stop it."""
@@ -94,6 +103,8 @@ def _draw_slot(slot: int, places: Places, follow: bool) -> None:
         transcript.draw_message(turn.user_message)
         transcript.draw_message(answer, before=turn.user_message)
         return
+    if places.are_lost():
+        st.rerun()
     with transcript.bubble("user"):
         actions_place = transcript.draw_prompt_text(turn.user_message)
     with transcript.bubble("assistant"):
@@ -104,7 +115,6 @@ def _draw_slot(slot: int, places: Places, follow: bool) -> None:
 def _draw_coming(turn: Turn, places: Places, *, follow: bool) -> None:
     marker = st.empty()
     marker.html(_WAITING)
-    places.draw_running()
     try:
         updates = get_runtime().chats.follow(
             user_id=state.person().id, generation_id=turn.generation_id, interval_sec=_UPDATE_SEC
@@ -142,7 +152,7 @@ def draw_empty() -> None:
         st.subheader("Ask the model something", anchor=False)
         st.markdown("The answer streams in here with its figures. Choose the model and the settings above first.")
         for number, example in enumerate(_EXAMPLES):
-            st.button(example, key=f"chat_example_{number}", on_click=actions.use_example, args=(example,))
+            st.button(example, key=f"chat_example_{number}", on_click=chat_actions.use_example, args=(example,))
 
 
 class _Figures:
