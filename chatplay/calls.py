@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 from uuid import UUID, uuid4
 
 from chatplay import params as parameters
 from chatplay.catalog import ModelCatalog, ModelInfo
 from chatplay.errors import NotFound
 from chatplay.generation.hub import Hub
-from chatplay.generation.remote import Listener, follow_stored
+from chatplay.generation.live import LiveGeneration
+from chatplay.generation.remote import Listener, StoredReader, follow_stored
 from chatplay.generation.values import GenerationEnd, Job, Tap, Update
 from chatplay.params import Params
 from chatplay.providers.base import Message, Relay, Request
@@ -49,6 +51,14 @@ class Call:
     stream: bool = True
     relay: Relay | None = None
     tap: Tap | None = None
+
+
+class Reader(Protocol):
+    """Takes what has come of one answer since the last time; None when nothing can have come."""
+
+    def take(self) -> Update | None: ...
+
+    def close(self) -> None: ...
 
 
 class Calls:
@@ -118,6 +128,17 @@ class Calls:
             interval_sec=interval_sec,
         )
 
+    def reader(self, *, user_id: int, generation_id: UUID) -> Reader:
+        """Takes an answer from its beginning without waiting, so that one loop can read many. Close it.
+
+        Raises NotFound for what is not the person's own.
+        """
+        self._check_owner(user_id, generation_id)
+        live = self._hub.find_live(generation_id)
+        if live is not None:
+            return _LiveReader(live)
+        return StoredReader(store=self._store, listener=self._listener, generation_id=generation_id)
+
     def wait(self, *, user_id: int, generation_id: UUID) -> GenerationEnd:
         """Blocks until the end, which the hub's time limits bound. Raises NotFound."""
         for update in self.follow(user_id=user_id, generation_id=generation_id):
@@ -158,6 +179,20 @@ class Calls:
             row = generations.find_generation(conn, generation_id=generation_id)
         if row is None or row.user_id != user_id:
             raise _no_such_answer()
+
+
+class _LiveReader:
+    def __init__(self, live: LiveGeneration) -> None:
+        self._live = live
+        self._seq = 0
+
+    def take(self) -> Update:
+        update = self._live.take(after_seq=self._seq)
+        self._seq = update.seq
+        return update
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
 
 def _no_such_answer() -> NotFound:

@@ -94,6 +94,12 @@ class LiveGeneration:
             if text:
                 self._over.wait(interval_sec)
 
+    def take(self, *, after_seq: int) -> Update:
+        """What there is after delta `after_seq`, at once and perhaps nothing: for a reader of many answers."""
+        with self._news:
+            end, text, seq = self.end, "".join(self._texts[after_seq:]), len(self._texts)
+        return Update(text, seq, self.metrics(), end)
+
     def _take(self, seq: int) -> tuple[GenerationEnd | None, str, int]:
         with self._news:
             self._waiting += 1

@@ -165,6 +165,7 @@ def _metrics(outcome: Outcome, usage: Usage | None, timings: Timings) -> AnswerM
         ignored_params=end.ignored_params if end else (),
         omitted_messages=job.omitted_messages or None,
         omitted_tokens=job.omitted_tokens or None,
+        fingerprint=end.fingerprint if end else None,
     )
 
 

@@ -101,27 +101,65 @@ def follow_stored(
     The end's text is the stored one; what of it the log had not shown comes with it. Raises NotFound when
     the generation is gone (its chat was deleted), or ended and its text is not kept.
     """
-    news = listener.subscribe(generation_id)
-    started_sec, seq, shown, stamps = clock(), after_seq, 0, [0.0, 0.0]
-    try:
+    reader = StoredReader(store=store, listener=listener, generation_id=generation_id, after_seq=after_seq, clock=clock)
+    with closing(reader):
         while True:
-            news.clear()
-            batches, ended = _read(store, generation_id, seq)
-            text = "".join(_texts_after(batch, seq) for batch in batches)
-            for batch in batches:
-                stamps = [stamps[0] or batch.at_ms[0] / 1000, batch.at_ms[-1] / 1000]
-                seq = batch.first_seq + len(batch.texts) - 1
-            shown += len(text)
-            if ended is not None:
-                text, seq, shown = _rest(ended, seq, shown)
-            yield Update(text, seq, _live(stamps, seq, shown, clock() - started_sec), ended.end if ended else None)
-            if ended is not None:
+            update = reader.read()
+            yield update
+            if update.end is not None:
                 return
-            news.wait(_PATIENCE_SEC)
-            if text:
+            reader.wait(_PATIENCE_SEC)
+            if update.text:
                 time.sleep(interval_sec)
-    finally:
-        listener.unsubscribe(generation_id, news)
+
+
+class StoredReader:
+    """Reads one generation from the event log, now and then. Close it: it is told of news until then."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        listener: Listener,
+        generation_id: UUID,
+        after_seq: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._listener = listener
+        self._id = generation_id
+        self._clock = clock
+        self._started_sec, self._looked_sec = clock(), float("-inf")
+        self._seq, self._shown, self._stamps = after_seq, 0, [0.0, 0.0]
+        self._news = listener.subscribe(generation_id)
+
+    def close(self) -> None:
+        self._listener.unsubscribe(self._id, self._news)
+
+    def wait(self, timeout_sec: float) -> None:
+        """Until there is news, or long enough to look anyway."""
+        self._news.wait(timeout_sec)
+
+    def take(self) -> Update | None:
+        """As `read`, but None when there cannot be anything new."""
+        if not self._news.is_set() and self._clock() - self._looked_sec < _PATIENCE_SEC:
+            return None
+        return self.read()
+
+    def read(self) -> Update:
+        """What came since the last time; with the end, whatever of the text had not been shown."""
+        self._news.clear()
+        self._looked_sec = self._clock()
+        batches, ended = _read(self._store, self._id, self._seq)
+        text = "".join(_text_after(batch, self._seq) for batch in batches)
+        for batch in batches:
+            self._stamps = [self._stamps[0] or batch.at_ms[0] / 1000, batch.at_ms[-1] / 1000]
+            self._seq = batch.first_seq + len(batch.texts) - 1
+        self._shown += len(text)
+        if ended is not None:
+            text, self._seq, self._shown = _rest(ended, self._seq, self._shown)
+        live = _live(self._stamps, self._seq, self._shown, self._looked_sec - self._started_sec)
+        return Update(text, self._seq, live, ended.end if ended else None)
 
 
 @dataclass(frozen=True)
@@ -163,7 +201,7 @@ def _stored_answer(conn: Connection, row: GenerationRow) -> tuple[str, str, Mapp
     return kept.content, kept.status, kept.metrics
 
 
-def _texts_after(batch: EventBatch, seq: int) -> str:
+def _text_after(batch: EventBatch, seq: int) -> str:
     return "".join(batch.texts[max(seq - batch.first_seq + 1, 0) :])
 
 

@@ -64,6 +64,7 @@ class AnswerMetrics:
 
     `ignored_params` were set but had no effect: the server takes none of them for this model.
     `omitted_messages`: the oldest of the thread that were left out of the prompt, with an estimate of their tokens.
+    `fingerprint` is of the request as the upstream really got it (`chatplay.fingerprint`).
     """
 
     provider: str
@@ -90,6 +91,7 @@ class AnswerMetrics:
     ignored_params: tuple[str, ...] = ()
     omitted_messages: int | None = None
     omitted_tokens: int | None = None
+    fingerprint: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready, unknown figures left out; the inverse of `from_json`."""
