@@ -103,7 +103,7 @@ def test_server_in_a_closed_folder_is_refused_with_the_cure(folder):
 def test_folder_of_another_major_version_is_refused_by_name(server):
     server.start()
     server.stop()
-    (server.cluster / "PG_VERSION").write_text("12\n")
+    (server._cluster.path / "PG_VERSION").write_text("12\n")
     with pytest.raises(EmbeddedError, match="made by PostgreSQL 12"):
         server.start()
 

@@ -97,7 +97,7 @@ def test_stale_pid_file_does_not_stop_a_start(folder, content):
 def test_pid_file_of_a_living_server_is_never_removed(folder):
     server = EmbeddedPostgres(folder)
     server.start()
-    server._clear_the_way()
+    server._cluster._clear_the_way(server.binaries(), None)
     assert server.running()
 
 
