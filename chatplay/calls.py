@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 from uuid import UUID, uuid4
 
 from chatplay import params as parameters
@@ -16,7 +15,7 @@ from chatplay.catalog import ModelCatalog, ModelInfo
 from chatplay.errors import NotFound
 from chatplay.generation.hub import Hub
 from chatplay.generation.live import LiveGeneration
-from chatplay.generation.remote import Listener, StoredReader, follow_stored
+from chatplay.generation.remote import Listener, StoredGeneration, follow_stored
 from chatplay.generation.values import GenerationEnd, Job, Tap, Update
 from chatplay.params import Params
 from chatplay.providers.base import Message, Relay, Request
@@ -51,14 +50,6 @@ class Call:
     stream: bool = True
     relay: Relay | None = None
     tap: Tap | None = None
-
-
-class Reader(Protocol):
-    """Takes what has come of one answer since the last time; None when nothing can have come."""
-
-    def take(self) -> Update | None: ...
-
-    def close(self) -> None: ...
 
 
 class Calls:
@@ -116,28 +107,21 @@ class Calls:
 
         Raises NotFound for what is not the person's own.
         """
-        live = self._hub.follow(generation_id, user_id=user_id, after_seq=after_seq, interval_sec=interval_sec)
-        if live is not None:
-            return live
-        self._check_owner(user_id, generation_id)
-        return follow_stored(
-            store=self._store,
-            listener=self._listener,
-            generation_id=generation_id,
-            after_seq=after_seq,
-            interval_sec=interval_sec,
-        )
+        source = self.find_source(user_id=user_id, generation_id=generation_id)
+        if isinstance(source, LiveGeneration):
+            return source.follow(after_seq=after_seq, interval_sec=interval_sec)
+        return follow_stored(source, after_seq=after_seq, interval_sec=interval_sec)
 
-    def reader(self, *, user_id: int, generation_id: UUID) -> Reader:
-        """Takes an answer from its beginning without waiting, so that one loop can read many. Close it.
+    def find_source(self, *, user_id: int, generation_id: UUID) -> LiveGeneration | StoredGeneration:
+        """Where the answer can be looked at: in memory when this process holds it, else in the event log.
 
         Raises NotFound for what is not the person's own.
         """
-        self._check_owner(user_id, generation_id)
-        live = self._hub.find_live(generation_id)
+        live = self._hub.find_live(generation_id, user_id=user_id)
         if live is not None:
-            return _LiveReader(live)
-        return StoredReader(store=self._store, listener=self._listener, generation_id=generation_id)
+            return live
+        self._check_owner(user_id, generation_id)
+        return StoredGeneration(store=self._store, listener=self._listener, generation_id=generation_id)
 
     def wait(self, *, user_id: int, generation_id: UUID) -> GenerationEnd:
         """Blocks until the end, which the hub's time limits bound. Raises NotFound."""
@@ -179,20 +163,6 @@ class Calls:
             row = generations.find_generation(conn, generation_id=generation_id)
         if row is None or row.user_id != user_id:
             raise _no_such_answer()
-
-
-class _LiveReader:
-    def __init__(self, live: LiveGeneration) -> None:
-        self._live = live
-        self._seq = 0
-
-    def take(self) -> Update:
-        update = self._live.take(after_seq=self._seq)
-        self._seq = update.seq
-        return update
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
 
 def _no_such_answer() -> NotFound:

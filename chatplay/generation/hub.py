@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from chatplay.generation.live import LiveGeneration
 from chatplay.generation.log import EventLog
 from chatplay.generation.recorder import Ending, Outcome, Recorder
 from chatplay.generation.tally import Tally
-from chatplay.generation.values import Job, Status, Update, never_asked
+from chatplay.generation.values import Job, Status, never_asked
 from chatplay.providers.base import End
 
 T = TypeVar("T")
@@ -163,19 +163,12 @@ class Hub:
         self._loop.call_soon_threadsafe(self._cancel, running, "stopped")
         return True
 
-    def find_live(self, generation_id: UUID) -> LiveGeneration | None:
-        """The answer in memory if this process runs it or has just ended it."""
+    def find_live(self, generation_id: UUID, *, user_id: int | None = None) -> LiveGeneration | None:
+        """The answer in memory if this process runs it or has just ended it; with `user_id`, if it is theirs."""
         running = self._running.get(generation_id)
-        return running.live if running else None
-
-    def follow(
-        self, generation_id: UUID, *, user_id: int, after_seq: int = 0, interval_sec: float = 0.04
-    ) -> Iterator[Update] | None:
-        """Updates from memory; None when this process does not hold such a generation of this person."""
-        running = self._running.get(generation_id)
-        if running is None or running.job.user_id != user_id:
+        if running is None or user_id not in (None, running.job.user_id):
             return None
-        return running.live.follow(after_seq=after_seq, interval_sec=interval_sec)
+        return running.live
 
     def settle(self, *, user_id: int, timeout_sec: float) -> None:
         """Waits for the person's answers that have ended in memory to reach the database, too."""

@@ -23,6 +23,7 @@ class LiveGeneration:
         self._stamps: list[float] = []
         self._chars = 0
         self._waiting = 0
+        self._watchers: tuple[Callable[[], None], ...] = ()
         self.sent_sec = clock()
         self.end: GenerationEnd | None = None
         self.saved = threading.Event()  # the end is in the database, too
@@ -56,7 +57,10 @@ class LiveGeneration:
             self._chars += len(text)
             if self._waiting:
                 self._news.notify_all()
-            return len(self._texts), (now - self.sent_sec) * 1000
+            number = len(self._texts)
+        for wake in self._watchers:
+            wake()
+        return number, (now - self.sent_sec) * 1000
 
     def mark(self) -> None:
         """A delta that is no text: timed, not kept."""
@@ -68,6 +72,28 @@ class LiveGeneration:
             self.end = end
             self._over.set()
             self._news.notify_all()
+        for wake in self._watchers:
+            wake()
+
+    def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Has `wake` called at each delta and at the end, on the hub's thread, which it must not hold up.
+
+        Returns what ends that. For readers that must not wait here: they `look` when woken.
+        """
+        with self._news:
+            self._watchers = (*self._watchers, wake)
+
+        def unwatch() -> None:
+            with self._news:
+                self._watchers = tuple(other for other in self._watchers if other is not wake)
+
+        return unwatch
+
+    def look(self, after_seq: int) -> Update:
+        """What there is after delta `after_seq`, without waiting."""
+        end = self.end  # before the texts: nothing is appended after an end
+        texts = self._texts[after_seq:]
+        return Update("".join(texts), len(self._texts) if end else after_seq + len(texts), self.metrics(), end)
 
     def metrics(self) -> LiveMetrics:
         """The figures of this moment. Tokens: a delta is at least one, and four characters are about one."""
@@ -93,12 +119,6 @@ class LiveGeneration:
                 return
             if text:
                 self._over.wait(interval_sec)
-
-    def take(self, *, after_seq: int) -> Update:
-        """What there is after delta `after_seq`, at once and perhaps nothing: for a reader of many answers."""
-        with self._news:
-            end, text, seq = self.end, "".join(self._texts[after_seq:]), len(self._texts)
-        return Update(text, seq, self.metrics(), end)
 
     def _take(self, seq: int) -> tuple[GenerationEnd | None, str, int]:
         with self._news:

@@ -30,7 +30,7 @@ class Listener:
     def __init__(self, *, store: Store, on_stop: Callable[[UUID], object]) -> None:
         self._store = store
         self._on_stop = on_stop
-        self._news: dict[str, set[threading.Event]] = defaultdict(set)
+        self._news: dict[str, list[Callable[[], None]]] = defaultdict(list)
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
@@ -44,19 +44,19 @@ class Listener:
             generations.notify(conn, channel=EVENTS_CHANNEL, payload="")  # wakes our own thread, too
         self._thread.join(timeout=2 * _PATIENCE_SEC)
 
-    def subscribe(self, generation_id: UUID) -> threading.Event:
-        """An event that is set at each news of this generation."""
-        news = threading.Event()
+    def watch(self, generation_id: UUID, wake: Callable[[], None]) -> Callable[[], None]:
+        """Has `wake` called at each news of this generation, on the listener's thread. Returns what ends that."""
         with self._lock:
-            self._news[str(generation_id)].add(news)
-        return news
+            self._news[str(generation_id)].append(wake)
 
-    def unsubscribe(self, generation_id: UUID, news: threading.Event) -> None:
-        with self._lock:
-            waiting = self._news[str(generation_id)]
-            waiting.discard(news)
-            if not waiting:
-                del self._news[str(generation_id)]
+        def unwatch() -> None:
+            with self._lock:
+                waiting = self._news[str(generation_id)]
+                waiting.remove(wake)
+                if not waiting:
+                    del self._news[str(generation_id)]
+
+        return unwatch
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -83,83 +83,63 @@ class Listener:
 
     def _wake(self, generation_id: str) -> None:
         with self._lock:
-            for news in self._news.get(generation_id, ()):
-                news.set()
+            for wake in self._news.get(generation_id, ()):
+                wake()
 
 
-def follow_stored(
-    *,
-    store: Store,
-    listener: Listener,
-    generation_id: UUID,
-    after_seq: int = 0,
-    interval_sec: float,
-    clock: Callable[[], float] = time.monotonic,
-) -> Iterator[Update]:
-    """Updates of a generation from the event log after delta `after_seq`, whoever runs it; the last has its end.
-
-    The end's text is the stored one; what of it the log had not shown comes with it. Raises NotFound when
-    the generation is gone (its chat was deleted), or ended and its text is not kept.
-    """
-    reader = StoredReader(store=store, listener=listener, generation_id=generation_id, after_seq=after_seq, clock=clock)
-    with closing(reader):
-        while True:
-            update = reader.read()
-            yield update
-            if update.end is not None:
-                return
-            reader.wait(_PATIENCE_SEC)
-            if update.text:
-                time.sleep(interval_sec)
-
-
-class StoredReader:
-    """Reads one generation from the event log, now and then. Close it: it is told of news until then."""
+class StoredGeneration:
+    """One reader's view of a generation in the event log, whoever runs it."""
 
     def __init__(
-        self,
-        *,
-        store: Store,
-        listener: Listener,
-        generation_id: UUID,
-        after_seq: int = 0,
-        clock: Callable[[], float] = time.monotonic,
+        self, *, store: Store, listener: Listener, generation_id: UUID, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._store = store
         self._listener = listener
-        self._id = generation_id
+        self._generation_id = generation_id
         self._clock = clock
-        self._started_sec, self._looked_sec = clock(), float("-inf")
-        self._seq, self._shown, self._stamps = after_seq, 0, [0.0, 0.0]
-        self._news = listener.subscribe(generation_id)
+        self._started_sec = clock()
+        self._shown = 0
+        self._stamps = [0.0, 0.0]
 
-    def close(self) -> None:
-        self._listener.unsubscribe(self._id, self._news)
+    def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Has `wake` called when there may be something to look at. Returns what ends that."""
+        return self._listener.watch(self._generation_id, wake)
 
-    def wait(self, timeout_sec: float) -> None:
-        """Until there is news, or long enough to look anyway."""
-        self._news.wait(timeout_sec)
+    def look(self, after_seq: int) -> Update:
+        """What there is after delta `after_seq`: one query. At the end, the number of the last delta and the stored
+        text; what of it the log had not shown comes with it.
 
-    def take(self) -> Update | None:
-        """As `read`, but None when there cannot be anything new."""
-        if not self._news.is_set() and self._clock() - self._looked_sec < _PATIENCE_SEC:
-            return None
-        return self.read()
-
-    def read(self) -> Update:
-        """What came since the last time; with the end, whatever of the text had not been shown."""
-        self._news.clear()
-        self._looked_sec = self._clock()
-        batches, ended = _read(self._store, self._id, self._seq)
-        text = "".join(_text_after(batch, self._seq) for batch in batches)
+        Raises NotFound when the generation is gone (its chat was deleted), or ended and its text is not kept.
+        """
+        batches, ended = _read(self._store, self._generation_id, after_seq)
+        seq, text = after_seq, "".join(_texts_after(batch, after_seq) for batch in batches)
         for batch in batches:
             self._stamps = [self._stamps[0] or batch.at_ms[0] / 1000, batch.at_ms[-1] / 1000]
-            self._seq = batch.first_seq + len(batch.texts) - 1
+            seq = batch.first_seq + len(batch.texts) - 1
         self._shown += len(text)
         if ended is not None:
-            text, self._seq, self._shown = _rest(ended, self._seq, self._shown)
-        live = _live(self._stamps, self._seq, self._shown, self._looked_sec - self._started_sec)
-        return Update(text, self._seq, live, ended.end if ended else None)
+            text, seq, self._shown = _rest(ended, seq, self._shown)
+        live = _live(self._stamps, seq, self._shown, self._clock() - self._started_sec)
+        return Update(text, seq, live, ended.end if ended else None)
+
+
+def follow_stored(generation: StoredGeneration, *, after_seq: int = 0, interval_sec: float) -> Iterator[Update]:
+    """Updates after delta `after_seq` as they come; the last has the end. Raises as `look` does."""
+    news, seq = threading.Event(), after_seq
+    unwatch = generation.watch(news.set)
+    try:
+        while True:
+            news.clear()
+            update = generation.look(seq)
+            seq = update.seq
+            yield update
+            if update.end is not None:
+                return
+            news.wait(_PATIENCE_SEC)
+            if update.text:
+                time.sleep(interval_sec)
+    finally:
+        unwatch()
 
 
 @dataclass(frozen=True)
@@ -174,7 +154,7 @@ def _rest(ended: _Ended, seq: int, shown: int) -> tuple[str, int, int]:
     """What of the text comes after delta `seq`, the number of the last delta, and the length of it all."""
     content, lengths = ended.end.content, ended.delta_chars
     begin = shown if lengths is None else sum(lengths[:seq])
-    return content[begin:], seq if lengths is None else max(seq, len(lengths)), len(content)
+    return content[begin:], seq if lengths is None else len(lengths), len(content)
 
 
 def _read(store: Store, generation_id: UUID, after_seq: int) -> tuple[list[EventBatch], _Ended | None]:
@@ -201,7 +181,7 @@ def _stored_answer(conn: Connection, row: GenerationRow) -> tuple[str, str, Mapp
     return kept.content, kept.status, kept.metrics
 
 
-def _text_after(batch: EventBatch, seq: int) -> str:
+def _texts_after(batch: EventBatch, seq: int) -> str:
     return "".join(batch.texts[max(seq - batch.first_seq + 1, 0) :])
 
 

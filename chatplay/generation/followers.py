@@ -1,0 +1,125 @@
+"""Following answers on an event loop: any number of readers, no thread waiting, one wake-up for many deltas."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Protocol
+
+from chatplay.generation.live import LiveGeneration
+from chatplay.generation.values import Update
+
+# Few readers get each delta by itself; with many, each waits a little longer and gets several at once.
+_PACE_SEC_PER_READER, _SLOWEST_PACE_SEC, _UNPACED_SEC = 0.0005, 0.05, 0.004
+_LOG_PACE_SEC = 0.04  # between two looks into the event log of another process
+Run = Callable[[Callable[[int], Update], int], Awaitable[Update]]
+
+
+class Source(Protocol):
+    """An answer to look at, and news of it."""
+
+    def watch(self, wake: Callable[[], None]) -> Callable[[], None]: ...
+
+    def look(self, after_seq: int) -> Update: ...
+
+
+class Followers:
+    """All readers of one event loop; make it there. `run` calls a function that blocks on a thread."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._bell = _Bell(asyncio.get_running_loop())
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """How many follow at this moment."""
+        return self._count
+
+    async def follow(
+        self, source: Source, *, after_seq: int = 0, patience_sec: float = 10.0
+    ) -> AsyncGenerator[Update, None]:
+        """What there is after delta `after_seq` at once, then as it comes; the last update has the end.
+
+        An empty update after each `patience_sec` without news. Iterate it inside `contextlib.aclosing`.
+        """
+        waiter, seq = _Waiter(self._bell), after_seq
+        unwatch = source.watch(waiter.wake)
+        self._count += 1
+        try:
+            while True:
+                waiter.clear()
+                live = isinstance(source, LiveGeneration)
+                update = source.look(seq) if live else await self._run(source.look, seq)
+                seq = max(seq, update.seq)
+                yield update
+                if update.end is not None:
+                    return
+                if update.text:
+                    await self._pause(0.0 if live else _LOG_PACE_SEC)
+                await waiter.wait(patience_sec)
+        finally:
+            self._count -= 1
+            unwatch()
+
+    async def _pause(self, least_sec: float) -> None:
+        pace_sec = max(least_sec, min(self._count * _PACE_SEC_PER_READER, _SLOWEST_PACE_SEC))
+        if pace_sec > _UNPACED_SEC:
+            await asyncio.sleep(pace_sec)
+
+
+class _Bell:
+    """Wakes waiters from other threads; those rung before the loop gets to it share one call into it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._lock = threading.Lock()
+        self._rung: list[_Waiter] = []
+
+    def ring(self, waiter: _Waiter) -> None:
+        with self._lock:
+            self._rung.append(waiter)
+            first = len(self._rung) == 1
+        if first and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._answer)
+
+    def _answer(self) -> None:
+        with self._lock:
+            rung, self._rung = self._rung, []
+        for waiter in rung:
+            waiter.go_on()
+
+
+class _Waiter:
+    """One reader's wait for news. News that come while it is busy are found by its next look."""
+
+    def __init__(self, bell: _Bell) -> None:
+        self._bell = bell
+        self._news = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """From any thread. First the flag, then the look whether somebody waits; `wait` does it the other way round."""
+        self._news = True
+        if self._waiting is not None:
+            self._bell.ring(self)
+
+    def clear(self) -> None:
+        """Before a look: what came until now is in it."""
+        self._news = False
+
+    async def wait(self, timeout_sec: float) -> None:
+        self._waiting = waiting = self._bell.loop.create_future()
+        timer = self._bell.loop.call_later(timeout_sec, self.go_on)
+        try:
+            if not self._news:
+                await waiting
+        finally:
+            timer.cancel()
+            self._waiting = None
+
+    def go_on(self) -> None:
+        waiting = self._waiting
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
