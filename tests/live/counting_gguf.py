@@ -16,13 +16,13 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from tests.live import samples
+from tests.live import gguf_file, samples
+from tests.live.gguf_file import Shape
 
 TAUGHT, CHECKED = (0, 1, 4, 5), (2, 3, 6, 7)  # which samples a calibration may learn from
 _WIDTH = 64
 _JOINS = 5_000
 _BLANK = "\u2581"
-_CONTEXT_TOKENS = 32_768
 _TEMPLATE = (
     "{% for message in messages %}<{{ message.role }}>{{ message.content }}</s>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -31,32 +31,17 @@ _TEMPLATE = (
 
 def build(path: Path) -> Path:
     """Write the model to `path`, unless it is there."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        _write(part)
-        part.rename(path)
-    return path
+    return gguf_file.build_once(path, _write)
 
 
 def _write(path: Path) -> None:
-    writer = gguf.GGUFWriter(path, "llama")
     pieces = _pieces()
     special = ["<unk>", "<s>", "</s>"]
     raw = [f"<0x{byte:02X}>" for byte in range(256)]
     tokens = [*special, *raw, *pieces]
     kind = gguf.TokenType
     kinds = [kind.UNKNOWN, kind.CONTROL, kind.CONTROL] + [kind.BYTE] * 256 + [kind.NORMAL] * len(pieces)
-    writer.add_name("counting")
-    writer.add_vocab_size(len(tokens))
-    writer.add_context_length(_CONTEXT_TOKENS)
-    writer.add_embedding_length(_WIDTH)
-    writer.add_block_count(1)
-    writer.add_feed_forward_length(32)
-    writer.add_head_count(1)
-    writer.add_head_count_kv(1)
-    writer.add_rope_dimension_count(_WIDTH)
-    writer.add_layer_norm_rms_eps(1e-6)
+    writer = gguf_file.begin(path, Shape("counting", len(tokens), _WIDTH, heads=1, rope=_WIDTH))
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens)
     writer.add_token_scores([0.0] * (len(special) + 256) + [-float(rank) for rank in range(len(pieces))])
@@ -68,10 +53,7 @@ def _write(path: Path) -> None:
     for name, shape in _shapes(len(tokens)).items():
         values = np.ones(shape) if name.endswith("norm.weight") else np.zeros(shape)
         writer.add_tensor(name, values.astype(np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    gguf_file.finish(writer)
 
 
 def _pieces() -> list[str]:

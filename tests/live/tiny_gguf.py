@@ -13,10 +13,12 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from tests.live import gguf_file
+from tests.live.gguf_file import Shape
+
 SENTENCE = " the rain falls on the old road and a small lamp is lit in every house by the sea ."
 WORDS = [f" {word}" for word in dict.fromkeys(SENTENCE.split())]
 END, BEGIN = "<|end|>", "<|begin|>"
-CONTEXT_TOKENS = 32_768
 _WIDTH = 320  # as many dimensions as tokens: each token has one of its own
 _LIKELY, _END_LOGIT = 6.0, 3.0
 _TEMPLATE = (
@@ -27,27 +29,12 @@ _TEMPLATE = (
 
 def build(path: Path) -> Path:
     """Write the model to `path`, unless it is there."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        _write(part)
-        part.rename(path)
-    return path
+    return gguf_file.build_once(path, _write)
 
 
 def _write(path: Path) -> None:
-    writer = gguf.GGUFWriter(path, "llama")
     tokens, kinds = _vocabulary()
-    writer.add_name("tiny")
-    writer.add_vocab_size(len(tokens))
-    writer.add_context_length(CONTEXT_TOKENS)
-    writer.add_embedding_length(_WIDTH)
-    writer.add_block_count(1)
-    writer.add_feed_forward_length(32)
-    writer.add_head_count(5)
-    writer.add_head_count_kv(1)
-    writer.add_rope_dimension_count(64)
-    writer.add_layer_norm_rms_eps(1e-6)
+    writer = gguf_file.begin(path, Shape("tiny", len(tokens), _WIDTH, heads=5, rope=64))
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("default")
     writer.add_token_list(tokens)
@@ -59,10 +46,7 @@ def _write(path: Path) -> None:
     writer.add_chat_template(_TEMPLATE)
     for name, values in _tensors(tokens).items():
         writer.add_tensor(name, values.astype(np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    gguf_file.finish(writer)
 
 
 def _vocabulary() -> tuple[list[str], list[int]]:
