@@ -1,8 +1,5 @@
 """A model call of its own, without a chat: opened, followed from anywhere, kept or not kept."""
 
-import threading
-from contextlib import closing
-
 import pytest
 
 from chatplay.calls import Call
@@ -93,46 +90,3 @@ def test_call_of_another_person_does_not_exist(house):
         house.process.calls.stop(user_id=stranger, generation_id=generation_id)
     with pytest.raises(NotFound):
         house.process.calls.follow(user_id=stranger, generation_id=generation_id)
-
-
-def taken(reader):
-    """All text that a reader takes until the end, looking now and then."""
-    texts, pause = [], threading.Event()
-    with closing(reader):
-        for _ in range(2000):
-            update = reader.take()
-            if update is not None:
-                texts.append(update.text)
-                if update.end is not None:
-                    return "".join(texts), update.end
-            pause.wait(0.005)
-    raise AssertionError("it never ended")
-
-
-def test_one_thread_reads_many_answers_without_waiting_for_any(house):
-    gate = Gate()
-    house.provider.script = ["Hello", gate, " there", STOP]
-    calls = house.process.calls
-    ids = [calls.start(call_of(house)) for _ in range(3)]
-    assert gate.reached.wait(10)
-    readers = [calls.reader(user_id=house.user_id, generation_id=one) for one in ids]
-    eventually(lambda: all((reader.take()).seq == 1 for reader in readers))
-    gate.open()
-    assert {taken(reader)[1].content for reader in readers} == {"Hello there"}
-
-
-def test_reader_in_another_process_takes_the_whole_answer(house):
-    gate = Gate()
-    house.provider.script = ["Hello", gate, " there", STOP]
-    generation_id = house.process.calls.start(call_of(house))
-    assert gate.reached.wait(10)
-    with process(house.url) as other:
-        reader = other.calls.reader(user_id=house.user_id, generation_id=generation_id)
-        gate.open()
-        assert taken(reader)[0] == "Hello there"
-
-
-def test_reader_of_another_persons_answer_is_refused(house):
-    generation_id, _ = start_and_finish(house)
-    with pytest.raises(NotFound):
-        house.process.calls.reader(user_id=add_person(house.store, "bo"), generation_id=generation_id)
