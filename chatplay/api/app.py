@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from chatplay.api import models
+from chatplay.api import completions, models
 from chatplay.api.edge import Edge, Prefix
 from chatplay.api.errors import EVERYWHERE, HANDLERS
 from chatplay.api.services import Services
@@ -38,7 +38,7 @@ def build_app(get_runtime: Callable[[], Runtime]) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = Services(get_runtime)
-    for part in (models,):
+    for part in (models, completions):
         app.include_router(part.router)
     return app
 

@@ -95,6 +95,7 @@ class Call:
         if not reader.done and reader.finish_reason is None:
             raise self._broken()
         if held_back := self._mask.rest():
+            reader.raw = None  # it went out with its own event
             yield self._chunk(held_back)
         yield self._end()
         await self._drain()
