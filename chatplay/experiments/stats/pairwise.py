@@ -73,7 +73,7 @@ def fit_davidson(votes: Sequence[Vote], *, arms: int, prior_votes: float = PRIOR
     theta: FloatArray = np.zeros(arms + 1)
     for _ in range(_STEPS):
         slope, curve = _slope(ballots, theta, prior_votes, has_ties)[:2]
-        step = np.linalg.pinv(curve) @ slope
+        step: FloatArray = np.asarray(np.linalg.pinv(curve) @ slope, dtype=np.float64)
         theta += step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
         if np.abs(step).max() < _TOLERANCE:
             break
@@ -102,7 +102,7 @@ def _slope(
         odds[:, 2] = -np.inf
     chance = np.exp(odds - odds.max(axis=1, keepdims=True))
     chance /= chance.sum(axis=1, keepdims=True)
-    expected = np.einsum("vo,vof->vf", chance, features)
+    expected = np.asarray(np.einsum("vo,vof->vf", chance, features))
     by_vote = features[rows, ballots.won] - expected
     curve = np.einsum("vo,vof,vog->fg", chance, features, features) - expected.T @ expected
     pulled = np.append(np.ones(arms), float(has_ties)) * prior
@@ -114,7 +114,7 @@ def _slope(
 
 
 def _covariance(ballots: _Ballots, curve: FloatArray, by_vote: FloatArray) -> FloatArray:
-    inverse: FloatArray = np.linalg.pinv(curve)
+    inverse: FloatArray = np.asarray(np.linalg.pinv(curve), dtype=np.float64)
     cases = np.unique(ballots.case)
     if cases.size < _ENOUGH_CASES or cases[0] < 0 or cases.size == len(ballots.case):
         return inverse

@@ -1,0 +1,51 @@
+"""An answer as JSON: the whole of it, or the one fenced block in it; strict, and safe to read whatever it holds."""
+
+from __future__ import annotations
+
+import json
+import re
+
+MOST_JSON_CHARS = 200_000
+
+_FENCED = re.compile(
+    r"^[ \t]*```[ \t]*(?:json)?[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE | re.IGNORECASE
+)
+
+
+class NotJson(ValueError):
+    """The message says why, in words for the person."""
+
+
+def read_json(text: str) -> object:
+    """The value of the JSON in `text`. Raises NotJson."""
+    if len(text) > MOST_JSON_CHARS:
+        raise NotJson(f"The answer is longer than {MOST_JSON_CHARS:,} characters: it was not read.")
+    try:
+        return _parse(text)
+    except json.JSONDecodeError as error:
+        blocks: list[str] = _FENCED.findall(text)
+        if len(blocks) != 1:
+            raise NotJson(_say(error)) from None
+    try:
+        return _parse(blocks[0])
+    except json.JSONDecodeError as error:
+        raise NotJson(_say(error)) from None
+
+
+def _parse(text: str) -> object:
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError:
+        raise NotJson("Not read: the JSON is nested too deeply.") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise NotJson(f"Not read: {error}") from None
+
+
+def _refuse(constant: str) -> object:
+    raise NotJson(f"{constant} is not JSON.")
+
+
+def _say(error: json.JSONDecodeError) -> str:
+    return f"Not JSON: {error.msg.lower()} in line {error.lineno}, column {error.colno}."
