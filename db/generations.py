@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
-from db.schema import generation_events, generations, usage, users
+from db.schema import generation_events, generations, usage, usage_pending, users
 
 EVENTS_CHANNEL = "chatplay_events"
 STOPS_CHANNEL = "chatplay_stops"
@@ -80,6 +81,7 @@ class UsageFigures:
     itl_max_ms: float | None = None
     gaps_ms: Sequence[float] | None = None
     queue_ms: float | None = None
+    connect_ms: float | None = None
     duration_ms: float | None = None
     tokens_per_second: float | None = None
     end_to_end_tokens_per_second: float | None = None
@@ -215,12 +217,27 @@ def finish_generation(
         .where(generations.c.id == generation_id)
         .values(status=figures.status, ended_at=func.clock_timestamp(), delta_chars=list(delta_chars))
     )
-    values = asdict(figures) | {"gaps_ms": None if figures.gaps_ms is None else list(figures.gaps_ms)}
-    conn.execute(
-        update(usage).where(usage.c.generation_id == generation_id).values(**values, ended_at=func.clock_timestamp())
-    )
+    _finish_usage(conn, generation_id=generation_id, figures=figures)
     conn.execute(delete(generation_events).where(generation_events.c.generation_id == generation_id))
     notify(conn, channel=EVENTS_CHANNEL, payload=str(generation_id))
+
+
+def _finish_usage(conn: Connection, *, generation_id: UUID, figures: UsageFigures) -> None:
+    """Closes the row and queues it for the roll-ups. Once it is counted there, its figures stand."""
+    values = asdict(figures) | {"gaps_ms": None if figures.gaps_ms is None else list(figures.gaps_ms)}
+    # The lock waits for a roll-up that is counting this very call, and makes the next one pass it over.
+    pending = select(usage_pending.c.generation_id).where(usage_pending.c.generation_id == generation_id)
+    held = pending.with_for_update().cte("held")
+    open_or_held = or_(usage.c.ended_at.is_(None), exists(select(held.c.generation_id)))
+    ended = (
+        update(usage)
+        .where(usage.c.generation_id == generation_id, open_or_held)
+        .values(**values, ended_at=func.clock_timestamp())
+        .returning(usage.c.generation_id, usage.c.created_at)
+        .cte("ended")
+    )
+    queue = upsert(usage_pending).from_select(["generation_id", "created_at"], select(ended))
+    conn.execute(queue.on_conflict_do_nothing())
 
 
 def claim_dead(conn: Connection, *, row: GenerationRow) -> bool:

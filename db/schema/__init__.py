@@ -25,6 +25,7 @@ from db.schema.models import (
     upstreams,
 )
 from db.schema.people import auth_attempts, auth_sessions, auth_tickets, organisations, users
+from db.schema.rollups import budgets, prices, usage_chats, usage_pending, usage_rollups, usage_settings
 
 __all__ = [
     "access_tokens",
@@ -32,6 +33,7 @@ __all__ = [
     "auth_attempts",
     "auth_sessions",
     "auth_tickets",
+    "budgets",
     "catalog_state",
     "chat_messages",
     "chat_sessions",
@@ -47,6 +49,7 @@ __all__ = [
     "generations",
     "metadata",
     "organisations",
+    "prices",
     "prompt_versions",
     "refused_params",
     "request_limits",
@@ -56,5 +59,9 @@ __all__ = [
     "upstream_paces",
     "upstreams",
     "usage",
+    "usage_chats",
+    "usage_pending",
+    "usage_rollups",
+    "usage_settings",
     "users",
 ]

@@ -96,8 +96,6 @@ experiment_arms = Table(
     Column("model", Text, nullable=False),
     Column("upstream", Text, nullable=False),
     Column("params", JSONB, nullable=False),
-    Column("levels", JSONB, nullable=False),
-    Column("label", Text, nullable=False),
     UniqueConstraint("experiment_id", "hash", name="uq_experiment_arms_hash"),
 )
 

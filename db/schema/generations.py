@@ -99,6 +99,7 @@ usage = Table(
     Column("itl_max_ms", Double),
     Column("gaps_ms", ARRAY(REAL)),
     Column("queue_ms", Double),
+    Column("connect_ms", Double),  # request sent to the response's headers
     Column("duration_ms", Double),
     Column("tokens_per_second", Double),
     Column("end_to_end_tokens_per_second", Double),
@@ -115,3 +116,29 @@ usage = Table(
 )
 Index("ix_usage_created_at", usage.c.created_at)
 Index("ix_usage_user_created", usage.c.user_id, usage.c.created_at)
+Index("ix_usage_failed", usage.c.created_at, postgresql_where=text("error_class IS NOT NULL"))
+Index(
+    "ix_usage_experiment_id",
+    usage.c.experiment_id,
+    usage.c.created_at,
+    postgresql_where=text("experiment_id IS NOT NULL"),
+)
+# A random 64th of all calls, for the points of scatter charts: read from the index alone.
+Index(
+    "ix_usage_sample",
+    usage.c.created_at,
+    postgresql_where=text("get_byte(uuid_send(generation_id), 15) % 64 = 0"),
+    postgresql_include=[
+        "generation_id",
+        "user_id",
+        "organisation_id",
+        "upstream",
+        "model",
+        "source",
+        "prompt_tokens",
+        "completion_tokens",
+        "ttft_ms",
+        "tokens_per_second",
+        "ended_at",
+    ],
+)

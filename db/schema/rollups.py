@@ -1,0 +1,163 @@
+"""Roll-ups of the usage rows, what still has to go into them, dated prices and budgets.
+
+A roll-up row is what one scope did in one hour, day or week (UTC, weeks from Monday). Figures are histograms:
+arrays of `key << 40 | n`, ascending; `usage_key` and `usage_value` (in the migration) say which values a key
+stands for. The two `_by_size` have `size << 12 | key` for key, size being the bin of tokens.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from db.schema.base import Now, Stamp, metadata, one_of
+
+BUDGET_SCOPES = ("person", "organisation")
+
+# Ended calls that are in no roll-up yet. The transaction that counts a call removes its row: each counts once.
+usage_pending = Table(
+    "usage_pending",
+    metadata,
+    Column("generation_id", Uuid, primary_key=True),
+    Column("created_at", Stamp, nullable=False),  # the call's
+)
+Index("ix_usage_pending_created_at", usage_pending.c.created_at)
+
+# The first counted call of each chat: the chat counts there, with all its answers.
+usage_chats = Table(
+    "usage_chats",
+    metadata,
+    Column("session_id", Uuid, primary_key=True),
+    Column("begun_at", Stamp, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("organisation_id", BigInteger, nullable=False),
+    Column("upstream", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("source", Text, nullable=False),
+)
+
+
+def _zero(name: str, kind: type[Integer] | type[BigInteger] | type[Double]) -> Column[float]:
+    return Column(name, kind, nullable=False, server_default=text("0"))
+
+
+def _dimensions() -> tuple[Column[object], ...]:
+    return (
+        Column("level", SmallInteger, nullable=False),  # 0 hour, 1 day, 2 week
+        Column("scope", SmallInteger, nullable=False),  # 0 everybody, 1 organisation, 2 person
+        Column("shape", SmallInteger, nullable=False),  # 0 all models, 1 by model, 2 by model and source
+        Column("scope_id", BigInteger, nullable=False),
+        Column("at", Stamp, nullable=False),
+        Column("upstream", Text, nullable=False),
+        Column("model", Text, nullable=False),
+        Column("source", Text, nullable=False),
+    )
+
+
+_KEY = ("level", "scope", "shape", "scope_id", "at", "upstream", "model", "source")
+
+usage_rollups = Table(
+    "usage_rollups",
+    metadata,
+    *_dimensions(),
+    _zero("calls", Integer),
+    _zero("complete", Integer),
+    _zero("stopped", Integer),
+    _zero("failed", Integer),
+    _zero("interrupted", Integer),
+    _zero("fallbacks", Integer),
+    _zero("prompt_tokens", BigInteger),
+    _zero("completion_tokens", BigInteger),
+    _zero("cached_tokens", BigInteger),
+    _zero("tokens_estimated", Integer),
+    _zero("tokens_unknown", Integer),
+    _zero("cost_usd", Double),
+    _zero("cost_unknown", Integer),
+    _zero("chats", Integer),
+    _zero("chat_answers", Integer),
+    Column("finish_reasons", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("error_classes", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("ttft_ms", ARRAY(BigInteger)),
+    Column("tokens_per_second", ARRAY(BigInteger)),
+    Column("duration_ms", ARRAY(BigInteger)),
+    Column("itl_p95_ms", ARRAY(BigInteger)),
+    Column("ttft_by_size", ARRAY(BigInteger)),
+    Column("speed_by_size", ARRAY(BigInteger)),
+    PrimaryKeyConstraint(*_KEY),
+)
+Index(
+    "ix_usage_rollups_everyone",
+    usage_rollups.c.level,
+    usage_rollups.c.scope,
+    usage_rollups.c.shape,
+    usage_rollups.c.at,
+)
+
+# Days and weeks only: sums for the mean of each combination of the numeric parameters.
+usage_settings = Table(
+    "usage_settings",
+    metadata,
+    *_dimensions(),
+    Column("settings", JSONB, nullable=False),
+    _zero("calls", Integer),
+    _zero("failed", Integer),
+    _zero("ttft_ms_n", Integer),
+    _zero("ttft_ms_sum", Double),
+    _zero("tokens_per_second_n", Integer),
+    _zero("tokens_per_second_sum", Double),
+    _zero("duration_ms_n", Integer),
+    _zero("duration_ms_sum", Double),
+    _zero("itl_p95_ms_n", Integer),
+    _zero("itl_p95_ms_sum", Double),
+    _zero("completion_tokens_n", Integer),
+    _zero("completion_tokens_sum", Double),
+    _zero("cost_usd_n", Integer),
+    _zero("cost_usd_sum", Double),
+    PrimaryKeyConstraint(*_KEY, "settings"),
+)
+
+# Never changed: the newest with valid_from in the past is in force.
+prices = Table(
+    "prices",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("upstream", Text, nullable=False),
+    Column("model", Text, nullable=False),  # "": all models of the upstream
+    Column("input_usd", Double, nullable=False),  # per million tokens, as all three
+    Column("cached_usd", Double),
+    Column("output_usd", Double, nullable=False),
+    Column("valid_from", Stamp, nullable=False),
+    Column("set_by", Text),
+    Column("created_at", Stamp, nullable=False, server_default=Now),
+    UniqueConstraint("upstream", "model", "valid_from", name="uq_prices_day"),
+    CheckConstraint("input_usd >= 0 AND output_usd >= 0 AND coalesce(cached_usd, 0) >= 0", name="not_negative"),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("scope", Text, nullable=False),
+    Column("subject_id", BigInteger, nullable=False),  # of a person or an organisation
+    Column("monthly_usd", Double, nullable=False),
+    Column("set_by", Text),
+    Column("updated_at", Stamp, nullable=False, server_default=Now),
+    PrimaryKeyConstraint("scope", "subject_id"),
+    CheckConstraint(one_of("scope", BUDGET_SCOPES), name="scope"),
+    CheckConstraint("monthly_usd >= 0", name="not_negative"),
+)
