@@ -16,7 +16,7 @@ from chatplay.errors import NotFound
 from chatplay.generation.hub import Hub
 from chatplay.generation.live import LiveGeneration
 from chatplay.generation.remote import Listener, StoredGeneration, follow_stored
-from chatplay.generation.values import GenerationEnd, Job, Tap, Update
+from chatplay.generation.values import GenerationEnd, Job, Keeper, Tap, Update
 from chatplay.params import Params
 from chatplay.providers.base import Message, Relay, Request
 from chatplay.store import Connection, Store
@@ -31,6 +31,7 @@ class Call:
     of a chat; else it is kept by itself (`keeps_answer`), or not at all: its usage row is kept in any case.
     `omitted_messages` of a thread, about `omitted_tokens`, were left out to fit the window.
     A program's own request is `relay`, asked for whole without `stream`, and its reader the `tap`.
+    The `keeper` writes what belongs to the caller with the end.
     """
 
     user_id: int
@@ -50,6 +51,7 @@ class Call:
     stream: bool = True
     relay: Relay | None = None
     tap: Tap | None = None
+    keeper: Keeper | None = None
 
 
 class Calls:
@@ -156,6 +158,7 @@ class Calls:
             omitted_tokens=call.omitted_tokens,
             source=call.source,
             tap=call.tap,
+            keeper=call.keeper,
         )
 
     def _check_owner(self, user_id: int, generation_id: UUID) -> None:

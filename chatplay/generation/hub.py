@@ -29,7 +29,7 @@ from chatplay.generation.live import LiveGeneration
 from chatplay.generation.log import EventLog
 from chatplay.generation.recorder import Ending, Outcome, Recorder
 from chatplay.generation.tally import Tally
-from chatplay.generation.values import Job, Status, never_asked
+from chatplay.generation.values import Job, Keeper, Status, never_asked
 from chatplay.providers.base import End
 
 T = TypeVar("T")
@@ -213,14 +213,16 @@ class Hub:
         running.live.finish(ending.end)  # readers see the end now; the database has it some milliseconds later
         if running.job.tap is not None:
             running.job.tap.finish(ending.end, error)
-        await self._save(ending)
+        await self._save(ending, running.job.keeper)
         running.live.saved.set()
+        if running.job.keeper is not None:
+            running.job.keeper.kept()
         self._loop.call_later(_KEEP_ENDED_SEC, self._running.pop, running.job.generation_id, None)
 
-    async def _save(self, ending: Ending) -> None:
+    async def _save(self, ending: Ending, keeper: Keeper | None) -> None:
         """Writes the end, again and again while the database is away."""
         pause_sec = 0.2
-        while not await asyncio.to_thread(self._recorder.save, ending):
+        while not await asyncio.to_thread(self._recorder.save, ending, keeper):
             if self._closing:
                 return
             await asyncio.sleep(pause_sec)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from chatplay.calibrations import Sample
 from chatplay.errors import ChatplayError, ProviderError, StoreError
-from chatplay.generation.values import AnswerMetrics, GenerationEnd, Job, Status
+from chatplay.generation.values import AnswerMetrics, GenerationEnd, Job, Keeper, Status
 from chatplay.prices import cost_usd
 from chatplay.providers.base import End, Usage
 from chatplay.store import Connection, Store
@@ -80,11 +80,13 @@ class Recorder:
             sample=_sample(outcome, usage),
         )
 
-    def save(self, ending: Ending) -> bool:
+    def save(self, ending: Ending, keeper: Keeper | None = None) -> bool:
         """Writes it all; False when the database would not take it (nothing is written then)."""
         try:
             with self._store.transaction() as conn:
                 record_end(conn, ending)
+                if keeper is not None:
+                    keeper.write(conn, ending.end)
         except StoreError as error:
             _log.warning("end of generation %s waits for the database (%s)", ending.generation_id, error.code)
             return False

@@ -12,6 +12,7 @@ from chatplay.errors import ChatplayError
 from chatplay.params import Params
 from chatplay.prices import Price
 from chatplay.providers.base import Chunk, Provider, Request
+from chatplay.store import Connection
 
 Status = Literal["streaming", "complete", "stopped", "failed", "interrupted"]
 
@@ -46,6 +47,7 @@ class Job:
     omitted_tokens: int = 0
     source: str = ""
     tap: Tap | None = None
+    keeper: Keeper | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,19 @@ class GenerationEnd:
     content: str
     metrics: AnswerMetrics
     saved: bool = True
+
+
+class Keeper(Protocol):
+    """Keeps what a caller needs of an answer's end, in the very transaction that ends the call: both or neither.
+
+    Not asked when the process died and the reaper ends the call: its caller looks for those itself.
+    """
+
+    def write(self, conn: Connection, end: GenerationEnd) -> None:
+        """In a thread of its own; again in another transaction when the first did not come to its end."""
+
+    def kept(self) -> None:
+        """After the commit, on the hub's thread, which it must not hold up."""
 
 
 def never_asked(job: Job) -> GenerationEnd:
