@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from chatplay import params as parameters
+from chatplay.errors import BadInput
+from chatplay.params import Spec
+
 MAX_LEVELS = 50
+_UNSET = ("unset", "none")
+_LABEL_CHARS = 60
 
 
 @dataclass(frozen=True)
@@ -24,4 +33,116 @@ def parse_axis(param: str, text: str) -> Levels:
     leaves a parameter to the server. Stop sequences: a JSON list of lists (`[[], ["END"]]`), or plain texts, each a
     level of its own. System prompts: one per line.
     """
-    raise NotImplementedError
+    spec = parameters.get_spec(param)
+    values = _VALUES_OF[spec.kind](spec, text)
+    if not values:
+        raise BadInput(f"{spec.label}: there is no value to try.", param=param, cure="Write some, such as 0, 0.5, 1.")
+    _check_count(spec, len(values))
+    labels = tuple(label_of(value) for value in values)
+    if len(set(map(repr, values))) < len(values):
+        twice = next(label for place, label in enumerate(labels) if label in labels[:place])
+        raise BadInput(f"{spec.label}: {twice} is there twice.", param=param, cure="Take one of them out.")
+    return Levels(param, tuple(values), labels)
+
+
+def label_of(value: Any) -> str:
+    """A level as tables and legends show it."""
+    if value is None:
+        return "unset"
+    if isinstance(value, (int, float)):
+        return f"{value:g}" if abs(value) < 1e6 else str(value)
+    if isinstance(value, tuple):
+        return " | ".join(json.dumps(item, ensure_ascii=False) for item in value) or "none"
+    return value if len(value) <= _LABEL_CHARS else f"{value[: _LABEL_CHARS - 3]}..."
+
+
+def _numbers(spec: Spec, text: str) -> list[Any]:
+    values: list[Any] = []
+    for part in (part.strip() for part in text.replace("\n", ",").replace(";", ",").split(",")):
+        if part.lower() in _UNSET:
+            values.append(None)
+        elif ":" in part:
+            values += _range(spec, part, room=MAX_LEVELS - len(values))
+        elif part:
+            values.append(_number(spec, part))
+        _check_count(spec, len(values))
+    # A model may take a wider range than the table's: the plan checks against each of its models.
+    anything = {spec.name: parameters.Range(-math.inf, math.inf)}
+    return [parameters.check(spec, value, anything) for value in values]
+
+
+def _range(spec: Spec, part: str, *, room: int) -> list[float]:
+    ends = [_decimal(spec, piece, part) for piece in part.split(":")]
+    if len(ends) != 3:
+        raise BadInput(
+            f"{spec.label}: `{part}` is not start:stop:step.",
+            param=spec.name,
+            cure="Write it as 0:1:0.25, for example.",
+        )
+    start, stop, step = ends
+    if step == 0 or (stop - start) * step < 0:
+        raise BadInput(
+            f"{spec.label}: `{part}` never gets from {start} to {stop}.",
+            param=spec.name,
+            cure="The step must not be 0 and must lead towards the end.",
+        )
+    steps = int((stop - start) / step)
+    _check_count(spec, steps + 1 + MAX_LEVELS - room)
+    # Decimal: with floats 0:1:0.1 would hold 0.30000000000000004 and might miss its end.
+    return [_plain(start + step * place) for place in range(steps + 1)]
+
+
+def _number(spec: Spec, part: str) -> float:
+    return _plain(_decimal(spec, part, part))
+
+
+def _plain(number: Decimal) -> float:
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+def _decimal(spec: Spec, piece: str, part: str) -> Decimal:
+    try:
+        number = Decimal(piece.strip())
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or abs(number) > 10**12:
+        raise BadInput(
+            f"{spec.label}: `{part[:40]}` is not a number.",
+            param=spec.name,
+            cure="Write numbers as 0, 0.5, 1 or 0:1:0.25.",
+        )
+    return number
+
+
+def _lists(spec: Spec, text: str) -> list[Any]:
+    found: list[Any]
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            raise BadInput(
+                f"{spec.label}: this is not a JSON list.",
+                param=spec.name,
+                cure='Write it as [[], ["END"]], for example.',
+            ) from None
+        found = [[item] if isinstance(item, str) else item for item in found]
+    else:
+        parts = (part.strip() for part in text.replace("\n", ",").split(","))
+        found = [[] if part.lower() in _UNSET else [part] for part in parts if part]
+    return [parameters.check(spec, item) for item in found]
+
+
+def _lines(spec: Spec, text: str) -> list[Any]:
+    return [parameters.check(spec, line.strip()) for line in text.splitlines() if line.strip()]
+
+
+def _check_count(spec: Spec, count: int) -> None:
+    if count > MAX_LEVELS:
+        raise BadInput(
+            f"{spec.label} has more than {MAX_LEVELS} values.",
+            param=spec.name,
+            cure="Take a wider step or fewer values.",
+        )
+
+
+_VALUES_OF = {"float": _numbers, "int": _numbers, "list": _lists, "text": _lines}

@@ -125,7 +125,7 @@ experiment_trials = Table(
     Column("score", Double),
     Column("passed", Boolean),
     Column("winner", Text),
-    Column("rule_scores", JSONB),
+    Column("rule_scores", JSONB(none_as_null=True)),
     Column("ttft_ms", Double),
     Column("tokens_per_second", Double),
     Column("prompt_tokens", Integer),

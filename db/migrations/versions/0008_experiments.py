@@ -22,7 +22,9 @@ _QUEUE = Path(__file__).parent.parent / "procrastinate-3.10.0.sql"
 
 def upgrade() -> None:
     # To the driver itself: SQLAlchemy would take the percent signs in it for parameters.
-    op.get_bind().connection.driver_connection.execute(_QUEUE.read_text(encoding="utf-8"))
+    driver = op.get_bind().connection.driver_connection
+    assert driver is not None
+    driver.execute(_QUEUE.read_text(encoding="utf-8"))
     op.create_table(
         "upstream_paces",
         sa.Column("upstream", sa.Text(), nullable=False),
@@ -88,8 +90,6 @@ def upgrade() -> None:
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("upstream", sa.Text(), nullable=False),
         sa.Column("params", JSONB(), nullable=False),
-        sa.Column("levels", JSONB(), nullable=False),
-        sa.Column("label", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["experiment_id"], ["experiments.id"], name=op.f("fk_experiment_arms_experiment_id"), ondelete="CASCADE"
         ),

@@ -1,0 +1,262 @@
+"""Experiments as they are planned: prompt versions, the experiments themselves, their cases, arms and links."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, func, insert, select, text, update
+
+from db.schema import (
+    experiment_arms,
+    experiment_cases,
+    experiment_links,
+    experiments,
+    prompt_versions,
+)
+
+
+@dataclass(frozen=True)
+class PromptRow:
+    """One immutable version of a template."""
+
+    id: int
+    user_id: int
+    name: str
+    number: int
+    prompt: str
+    system_prompt: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ExperimentRow:
+    """An experiment without its cases and arms."""
+
+    id: UUID
+    user_id: int
+    name: str
+    state: str
+    plan: Mapping[str, Any]
+    case_columns: Sequence[str]
+    revision: int
+    order_seed: int
+    paused_because: str | None
+    calls: int
+    retries: int
+    cost_usd: float
+    reserved_usd: float
+    unknown_costs: int
+    max_calls: int | None
+    max_cost_usd: float | None
+    calls_at_once: int | None
+    calls_per_minute: float | None
+    max_attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ExperimentSummary:
+    """One line of the list; counts are of trials."""
+
+    id: UUID
+    name: str
+    state: str
+    arms: int
+    cases: int
+    trials: int
+    ended: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """An arm's settings; `number` is its place."""
+
+    number: int
+    hash: str
+    prompt_version_id: int
+    model: str
+    upstream: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LinkRow:
+    id: int
+    created_at: datetime
+
+
+_PROMPT = [prompt_versions.c[field.name] for field in fields(PromptRow)]
+_EXPERIMENT = [experiments.c[field.name] for field in fields(ExperimentRow)]
+_ARM = [experiment_arms.c[field.name] for field in fields(ArmRow)]
+
+# ---- prompts -----------------------------------------------------------------------------------
+
+
+def find_newest_prompt(conn: Connection, *, user_id: int, name: str) -> PromptRow | None:
+    query = select(*_PROMPT).where(prompt_versions.c.user_id == user_id, prompt_versions.c.name == name)
+    row = conn.execute(query.order_by(prompt_versions.c.number.desc()).limit(1)).one_or_none()
+    return PromptRow(*row) if row else None
+
+
+def insert_prompt(
+    conn: Connection, *, user_id: int, name: str, number: int, prompt: str, system_prompt: str
+) -> PromptRow | None:
+    """None when another tab made this version in the same moment."""
+    query = text(
+        "INSERT INTO prompt_versions (user_id, name, number, prompt, system_prompt) "
+        "VALUES (:user_id, :name, :number, :prompt, :system_prompt) ON CONFLICT DO NOTHING RETURNING id"
+    )
+    values = {"user_id": user_id, "name": name, "number": number, "prompt": prompt, "system_prompt": system_prompt}
+    new_id = conn.execute(query, values).scalar_one_or_none()
+    return None if new_id is None else next(iter(list_prompts_by_id(conn, ids=[new_id])))
+
+
+def list_prompts(conn: Connection, *, user_id: int, name: str | None = None) -> list[PromptRow]:
+    """All versions of one template, newest first; without `name` the newest of each, last made first."""
+    query = select(*_PROMPT).where(prompt_versions.c.user_id == user_id)
+    if name is not None:
+        rows = conn.execute(query.where(prompt_versions.c.name == name).order_by(prompt_versions.c.number.desc()))
+        return [PromptRow(*row) for row in rows]
+    newest = query.distinct(prompt_versions.c.name).order_by(prompt_versions.c.name, prompt_versions.c.number.desc())
+    return sorted((PromptRow(*row) for row in conn.execute(newest)), key=lambda row: row.created_at, reverse=True)
+
+
+def list_prompts_by_id(conn: Connection, *, ids: Collection[int]) -> list[PromptRow]:
+    """These versions, whoever's: callers know that they may be read."""
+    return [PromptRow(*row) for row in conn.execute(select(*_PROMPT).where(prompt_versions.c.id.in_(ids)))]
+
+
+# ---- experiments -------------------------------------------------------------------------------
+
+
+def insert_experiment(
+    conn: Connection, *, experiment_id: UUID, user_id: int, name: str, plan: Mapping[str, Any], order_seed: int
+) -> None:
+    conn.execute(
+        insert(experiments).values(id=experiment_id, user_id=user_id, name=name, plan=dict(plan), order_seed=order_seed)
+    )
+
+
+def find_experiment(conn: Connection, *, experiment_id: UUID, for_update: bool = False) -> ExperimentRow | None:
+    """The experiment, whoever's it is: callers compare `user_id` or hold a link."""
+    query = select(*_EXPERIMENT).where(experiments.c.id == experiment_id)
+    row = conn.execute(query.with_for_update() if for_update else query).one_or_none()
+    return ExperimentRow(*row) if row else None
+
+
+def update_experiment(conn: Connection, *, experiment_id: UUID, **values: Any) -> None:
+    """Sets columns and moves the revision, so that workers read it anew."""
+    conn.execute(
+        update(experiments)
+        .where(experiments.c.id == experiment_id)
+        .values(updated_at=func.clock_timestamp(), revision=experiments.c.revision + 1, **values)
+    )
+
+
+_LIST = """
+SELECT e.id, e.name, e.state, (SELECT count(*) FROM experiment_arms a WHERE a.experiment_id = e.id),
+       (SELECT count(*) FROM experiment_cases c WHERE c.experiment_id = e.id), t.trials, t.ended,
+       e.created_at, e.updated_at
+FROM (SELECT * FROM experiments WHERE user_id = :user_id ORDER BY updated_at DESC, id LIMIT :limit OFFSET :offset) e
+CROSS JOIN LATERAL (
+  SELECT count(*) AS trials, count(*) FILTER (WHERE state IN ('done', 'failed', 'cancelled')) AS ended
+  FROM experiment_trials WHERE experiment_id = e.id AND judge IS NULL) t
+ORDER BY e.updated_at DESC, e.id
+"""
+
+
+def list_experiments(conn: Connection, *, user_id: int, limit: int, offset: int) -> list[ExperimentSummary]:
+    rows = conn.execute(text(_LIST), {"user_id": user_id, "limit": limit, "offset": offset})
+    return [ExperimentSummary(*row) for row in rows]
+
+
+def delete_experiment(conn: Connection, *, experiment_id: UUID) -> None:
+    """With its trials and their answers; the usage rows stay."""
+    conn.execute(
+        text("DELETE FROM generations WHERE id IN (SELECT generation_id FROM usage WHERE experiment_id = :id)"),
+        {"id": experiment_id},
+    )
+    conn.execute(delete(experiments).where(experiments.c.id == experiment_id))
+
+
+# ---- cases and arms ----------------------------------------------------------------------------
+
+
+def replace_cases(
+    conn: Connection, *, experiment_id: UUID, columns: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    conn.execute(delete(experiment_cases).where(experiment_cases.c.experiment_id == experiment_id))
+    append_cases(conn, experiment_id=experiment_id, first=0, rows=rows)
+    conn.execute(update(experiments).where(experiments.c.id == experiment_id).values(case_columns=list(columns)))
+
+
+def append_cases(conn: Connection, *, experiment_id: UUID, first: int, rows: Sequence[Sequence[str]]) -> None:
+    """Cases numbered from `first` on."""
+    values = [
+        {"experiment_id": experiment_id, "number": number, "cells": list(cells)}
+        for number, cells in enumerate(rows, start=first)
+    ]
+    if values:
+        conn.execute(insert(experiment_cases), values)
+
+
+def count_cases(conn: Connection, *, experiment_id: UUID) -> int:
+    query = select(func.count()).select_from(experiment_cases)
+    return conn.execute(query.where(experiment_cases.c.experiment_id == experiment_id)).scalar_one()
+
+
+def list_cases(
+    conn: Connection, *, experiment_id: UUID, numbers: Collection[int] | None = None
+) -> list[tuple[int, Sequence[str]]]:
+    """(number, cells) in order; all of them, or those with these numbers."""
+    query = select(experiment_cases.c.number, experiment_cases.c.cells).where(
+        experiment_cases.c.experiment_id == experiment_id
+    )
+    if numbers is not None:
+        query = query.where(experiment_cases.c.number.in_(numbers))
+    return [(number, cells) for number, cells in conn.execute(query.order_by(experiment_cases.c.number))]
+
+
+def insert_arms(conn: Connection, *, experiment_id: UUID, arms: Sequence[ArmRow]) -> None:
+    values = [{"experiment_id": experiment_id, **{f.name: getattr(arm, f.name) for f in fields(arm)}} for arm in arms]
+    if values:
+        conn.execute(insert(experiment_arms), values)
+
+
+def list_arms(conn: Connection, *, experiment_id: UUID) -> list[ArmRow]:
+    query = select(*_ARM).where(experiment_arms.c.experiment_id == experiment_id).order_by(experiment_arms.c.number)
+    return [ArmRow(*row) for row in conn.execute(query)]
+
+
+# ---- read-only links ---------------------------------------------------------------------------
+
+
+def insert_link(conn: Connection, *, experiment_id: UUID, token_hash: bytes) -> LinkRow:
+    query = insert(experiment_links).values(experiment_id=experiment_id, token_hash=token_hash)
+    return LinkRow(*conn.execute(query.returning(experiment_links.c.id, experiment_links.c.created_at)).one())
+
+
+def list_links(conn: Connection, *, experiment_id: UUID) -> list[LinkRow]:
+    query = select(experiment_links.c.id, experiment_links.c.created_at)
+    rows = conn.execute(query.where(experiment_links.c.experiment_id == experiment_id).order_by(experiment_links.c.id))
+    return [LinkRow(*row) for row in rows]
+
+
+def delete_link(conn: Connection, *, experiment_id: UUID, link_id: int) -> bool:
+    """False when there was none."""
+    here = (experiment_links.c.experiment_id == experiment_id) & (experiment_links.c.id == link_id)
+    return conn.execute(delete(experiment_links).where(here)).rowcount > 0
+
+
+def find_linked(conn: Connection, *, token_hash: bytes) -> UUID | None:
+    """The experiment a link opens."""
+    query = select(experiment_links.c.experiment_id).where(experiment_links.c.token_hash == token_hash)
+    return conn.execute(query).scalar_one_or_none()
