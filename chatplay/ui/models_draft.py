@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from chatplay.errors import BadInput
+import pandas as pd
+
+from chatplay.errors import BadInput, ChatplayError, Conflict
+from chatplay.health import CheckResult
 from chatplay.params import SPECS, Range, Spec
 from chatplay.prices import Price
 from chatplay.providers.registry import ROLES, ModelSettings, Upstream
 from chatplay.roster import Entry
+from chatplay.ui.models_table import frame_of
 from chatplay.upstreams import UpstreamDraft
 
 NUMERIC = tuple(spec for spec in SPECS if spec.range is not None)
 USUAL_MAX_TOKENS = 512
 Values = dict[str, Any]
+
+
+@dataclass(eq=False)
+class Form:
+    """One opening of the form. `values` go into the fields when it is next drawn; `entry` is None for a new server.
+
+    `table` is what the table of single models begins with, `edited` what it holds. Its widget takes another frame only
+    under another key, which `edition` makes.
+    """
+
+    entry: Entry | None
+    values: Values | None
+    error: ChatplayError | None = None
+    result: CheckResult | None = None
+    known_models: tuple[str, ...] = ()
+    table: pd.DataFrame = field(default_factory=lambda: frame_of({}, ()))
+    edited: pd.DataFrame | None = None
+    edition: int = 0
+
+    @property
+    def error_at(self) -> str | None:
+        """The field that the error is about; "" for none of them, None without an error."""
+        if self.error is None:
+            return None
+        if isinstance(self.error, Conflict):
+            return "name"
+        return self.error.param if isinstance(self.error, BadInput) else ""
+
+
+def key(name: str) -> str:
+    """The widget key of a field."""
+    return f"models_field_{name}"
 
 
 def values_of(upstream: Upstream) -> Values:
@@ -48,7 +86,13 @@ def values_of(upstream: Upstream) -> Values:
     return values
 
 
-def draft_of(values: Values, *, api_key: str | None, entry: Entry | None) -> UpstreamDraft:
+def draft_of(
+    values: Values,
+    *,
+    api_key: str | None,
+    entry: Entry | None,
+    per_model: Mapping[str, ModelSettings] | None = None,
+) -> UpstreamDraft:
     """What was typed, as the service takes it. Raises BadInput naming the field."""
     key = (api_key or "").strip()
     variable = (values["api_key_env"] or "").strip()
@@ -67,7 +111,7 @@ def draft_of(values: Values, *, api_key: str | None, entry: Entry | None) -> Ups
         default_model=values["default_model"] or None,
         enabled=entry.upstream.enabled if entry else True,
         settings=_settings(values),
-        per_model=dict(entry.upstream.per_model) if entry else {},
+        per_model=dict(per_model or {}),
     )
 
 

@@ -315,6 +315,41 @@ def test_edit_shows_everything_but_the_key_and_keeps_what_is_not_changed(service
     assert (found.price, found.ranges, found.per_model) == (Price(1, 2), {"max_tokens": Range(1, 8192)}, own)
 
 
+def editing(monkeypatch, **cells):
+    """The person types `cells` into the first row of the table of single models; gives the names it showed."""
+    shown = []
+
+    def edited(frame, **_):
+        shown[:] = frame["Model"].tolist()
+        frame = frame.copy()
+        for column, value in cells.items():
+            frame.loc[0, next(name for name in frame.columns if name.startswith(column))] = value
+        return frame
+
+    monkeypatch.setattr("chatplay.ui.models_fields.st.data_editor", edited)
+    return shown
+
+
+def test_settings_of_a_single_model_are_edited_in_the_table(services, ada, monkeypatch):
+    upstream_id = add(services, ada, per_model={"old": ModelSettings(context_tokens=9)})
+    serve(services, server())
+    services.catalog.set_health({"lab": well(services, "qwen")})
+    shown = editing(monkeypatch, Context=77, Begins="temperature = 0.5")
+    press(choose(opened(), "edit", upstream_id), "Save")
+    found = next(e.upstream for e in services.upstreams.list_upstreams(actor=ada) if e.upstream.id == upstream_id)
+    assert shown == ["old", "qwen"]
+    assert found.per_model == {"old": ModelSettings(context_tokens=77, request_defaults={"temperature": 0.5})}
+
+
+def test_wrong_cell_of_the_table_is_told_and_nothing_is_stored(services, ada, monkeypatch):
+    upstream_id = add(services, ada, per_model={"old": ModelSettings(context_tokens=9)})
+    editing(monkeypatch, Ranges="temperature = [2, 0]")
+    app = press(choose(opened(), "edit", upstream_id), "Save")
+    assert "Row 1 (`old`), column Ranges: must give the lowest" in said(app)
+    found = next(e.upstream for e in services.upstreams.list_upstreams(actor=ada) if e.upstream.id == upstream_id)
+    assert found.per_model == {"old": ModelSettings(context_tokens=9)}
+
+
 def test_stored_key_can_be_forgotten(services, ada):
     upstream_id = add(services, ada, api_key="sk-planted")
     app = choose(opened(), "edit", upstream_id)
