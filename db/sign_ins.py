@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from db.accounts import UserRecord, user_columns, user_record
 from db.schema import auth_attempts, auth_sessions, auth_tickets, organisations, users
@@ -84,8 +84,11 @@ def find_signed_in(
     return None if row is None else (user_record(row), row.last_seen_at)
 
 
-def set_last_seen(conn: Connection, *, token_hash: bytes, now: datetime) -> None:
-    conn.execute(update(auth_sessions).where(auth_sessions.c.token_hash == token_hash).values(last_seen_at=now))
+def set_last_seen(conn: Connection, *, token_hash: bytes, now: datetime, latest_end: datetime) -> None:
+    """`latest_end`: the sign-in ends then at the latest, whatever clock it was opened by."""
+    expires_at = func.least(auth_sessions.c.expires_at, latest_end)
+    own = auth_sessions.c.token_hash == token_hash
+    conn.execute(update(auth_sessions).where(own).values(last_seen_at=now, expires_at=expires_at))
 
 
 def list_sign_ins(conn: Connection, *, user_id: int, now: datetime, idle_since: datetime) -> list[SignInRecord]:
@@ -176,7 +179,7 @@ _COUNT = text("""
         locked_until = :now + make_interval(secs => (:waits)[
             CASE WHEN a.last_failed_at < :forget_before THEN 1
                  ELSE least(a.failures + 1, cardinality(:waits)) END])
-    WHERE a.locked_until IS NULL OR a.locked_until <= :now
+    WHERE a.locked_until IS NULL OR a.locked_until <= :now OR a.last_failed_at > :now + interval '1 minute'
     RETURNING a.failures, a.locked_until
 """)
 
@@ -187,7 +190,8 @@ def count_attempt(
     """Count one attempt under `key` in a single statement; None, and not counted, while it is locked.
 
     After the n-th failure the next attempt has to wait `waits_sec[n - 1]` seconds (the last entry from then on).
-    A count whose last failure is before `forget_before` starts again at one.
+    A count whose last failure is before `forget_before` starts again at one. A lock that begins in the future was
+    made by a clock that has been put back since: it counts no more, the failures do.
     """
     values = {"key": key, "now": now, "forget_before": forget_before, "waits": waits_sec}
     row = conn.execute(_COUNT, values).one_or_none()

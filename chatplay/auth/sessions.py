@@ -29,7 +29,11 @@ class Device:
 
 
 class Sessions:
-    """A sign-in lasts SIGN_IN_DAYS at most and ends when unused for SIGN_IN_IDLE_HOURS."""
+    """A sign-in lasts SIGN_IN_DAYS at most and ends when unused for SIGN_IN_IDLE_HOURS.
+
+    A clock that is put back signs nobody out and makes no sign-in last longer than that from then on. One that jumps
+    ahead counts as time that has passed: people sign in again.
+    """
 
     def __init__(self, *, store: Store, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._store = store
@@ -69,8 +73,8 @@ class Sessions:
             if found is None:
                 return None
             record, seen_at = found
-            if now - seen_at >= _SEEN_EVERY:
-                sign_ins.set_last_seen(conn, token_hash=hashed, now=now)
+            if abs(now - seen_at) >= _SEEN_EVERY:
+                sign_ins.set_last_seen(conn, token_hash=hashed, now=now, latest_end=now + self._lifetime)
         return person_of(record)
 
     def end(self, token: str) -> None:
