@@ -164,7 +164,7 @@ def title_from(text: str) -> str:
 
 
 def prompt_messages(
-    thread: Iterable[MessageRow | MessageRecord], params: Params, *, system: bool = True
+    thread: Iterable[MessageRow | MessageRecord | Message], params: Params, *, system: bool = True
 ) -> tuple[Message, ...]:
     """What the model reads: the system prompt, unless it takes none (`system=False`), then the thread.
 

@@ -22,6 +22,7 @@ from chatplay.calibrations import Calibrations
 from chatplay.calls import Calls
 from chatplay.catalog import ModelCatalog
 from chatplay.chat import ChatService
+from chatplay.compare.service import CompareService
 from chatplay.counting import ServerCounts, TokenCounter
 from chatplay.errors import StoreUnavailable
 from chatplay.generation.assembly import Generations, assemble
@@ -68,6 +69,7 @@ class Runtime:
     generations: Generations
     calls: Calls
     chats: ChatService
+    compare: CompareService
     usage: Usage
     prices: PriceTable
     budgets: Budgets
@@ -115,6 +117,9 @@ def build(
         on_counted=calibrations.learn,
     )
     server_counts = ServerCounts(catalog=models.catalog, submit=generations.hub.submit, on_counted=calibrations.learn)
+    counter = TokenCounter(
+        calibrations=calibrations, server=server_counts, ranks=RankLoader(settings.data_dir / _RANKS_FOLDER)
+    )
     calls = Calls(store=store, hub=generations.hub, listener=generations.listener, catalog=models.catalog)
     return Runtime(
         settings=settings,
@@ -136,9 +141,15 @@ def build(
             hub=generations.hub,
             calls=calls,
             catalog=models.catalog,
-            counter=TokenCounter(
-                calibrations=calibrations, server=server_counts, ranks=RankLoader(settings.data_dir / _RANKS_FOLDER)
-            ),
+            counter=counter,
+            max_prompt_chars=settings.max_prompt_chars,
+        ),
+        compare=CompareService(
+            store=store,
+            hub=generations.hub,
+            calls=calls,
+            catalog=models.catalog,
+            counter=counter,
             max_prompt_chars=settings.max_prompt_chars,
         ),
         usage=Usage(store=store),

@@ -3,6 +3,7 @@
 from db.schema.access import access_tokens, request_limits
 from db.schema.base import metadata
 from db.schema.chats import chat_messages, chat_sessions
+from db.schema.compare import comparison_answers, comparison_panes, comparison_runs, comparison_votes, comparisons
 from db.schema.experiments import (
     experiment_arms,
     experiment_cases,
@@ -37,6 +38,11 @@ __all__ = [
     "catalog_state",
     "chat_messages",
     "chat_sessions",
+    "comparison_answers",
+    "comparison_panes",
+    "comparison_runs",
+    "comparison_votes",
+    "comparisons",
     "experiment_arms",
     "experiment_cases",
     "experiment_hand_scores",

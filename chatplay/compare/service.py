@@ -1,0 +1,406 @@
+"""Comparisons: everything a person sets, runs and votes is stored at once, so that reload, second tab and crash lose
+nothing. What is not the person's own does not exist (NotFound).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any
+from uuid import UUID, uuid4
+
+from chatplay import params as parameters
+from chatplay import templates
+from chatplay.calls import Calls
+from chatplay.catalog import ModelCatalog, ModelInfo
+from chatplay.compare.following import follow_together
+from chatplay.compare.runs import Press, Runs, not_found, own, with_temperature
+from chatplay.compare.values import (
+    MAX_PANES,
+    MIN_PANES,
+    Choice,
+    ComparisonView,
+    Pane,
+    PaneAnswer,
+    answer_of,
+    comparison_of,
+    messages_of,
+    pane_of,
+    run_of,
+    vote_of,
+)
+from chatplay.conversation import prompt_messages, stored_params, title_from
+from chatplay.counting import TokenCounter
+from chatplay.errors import BadInput, Conflict
+from chatplay.generation.hub import Hub
+from chatplay.generation.values import Update
+from chatplay.params import Params
+from chatplay.store import Connection, Store
+from chatplay.turns import own_chat
+from db import chats, compare
+from db.compare import ComparisonRow, ComparisonSummary, PaneRow
+
+SAMPLE_PROMPT = "Explain what the temperature setting does, in three sentences."
+_SAMPLE_TEMPERATURES = (0.2, 1.0)
+_TITLE_LIMIT = 200
+_VALUE_LIMIT = 100_000
+
+
+class CompareService:
+    """See the module. One per process; safe from any thread."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        hub: Hub,
+        calls: Calls,
+        catalog: ModelCatalog,
+        counter: TokenCounter,
+        max_prompt_chars: int,
+    ) -> None:
+        self._store = store
+        self._calls = calls
+        self._catalog = catalog
+        self._max_prompt_chars = max_prompt_chars
+        self._runs = Runs(
+            store=store, hub=hub, calls=calls, catalog=catalog, counter=counter, max_prompt_chars=max_prompt_chars
+        )
+
+    # ---- history -------------------------------------------------------------------------------
+
+    def list_comparisons(self, *, user_id: int, search: str = "", limit: int = 50) -> list[ComparisonSummary]:
+        """The person's own in which something was changed or run, newest activity first."""
+        with self._store.reading() as conn:
+            words = search.replace("\0", "").strip()
+            return compare.list_comparisons(conn, user_id=user_id, search=words, limit=limit)
+
+    def get(self, *, user_id: int, comparison_id: UUID) -> ComparisonView:
+        """A comparison with its panes and their last answers. Raises NotFound."""
+        with self._store.reading() as conn:
+            return self._view(conn, own(conn, user_id, comparison_id))
+
+    def open(self, *, user_id: int, role: str, comparison_id: UUID | None) -> ComparisonView:
+        """As `get`; without an id the one touched last, else a fresh one. Raises NotFound when no model runs for it."""
+        if comparison_id is not None:
+            return self.get(user_id=user_id, comparison_id=comparison_id)
+        with self._store.reading() as conn:
+            last = compare.find_last(conn, user_id=user_id)
+            if last is not None and last.begun_at is not None:
+                return self._view(conn, last)
+        return self.new(user_id=user_id, role=role)
+
+    def new(self, *, user_id: int, role: str) -> ComparisonView:
+        """The person's one untouched comparison: the default model at two temperatures with a sample prompt."""
+        info = self._catalog.default(role)
+        with self._store.transaction() as conn:
+            row = compare.find_fresh(conn, user_id=user_id)
+            if row is None:
+                row = self._insert_fresh(conn, user_id)
+            first = [replace(pane, position=place) for place, pane in enumerate(_sample_panes(info))]
+            now = [pane_of(pane) for pane in compare.list_panes(conn, comparison_id=row.id)]
+            if [_settings(pane) for pane in now] != [_settings(pane) for pane in first]:
+                self._replace_panes(conn, row.id, first)
+            return self._view(conn, row)
+
+    def from_chat(self, *, user_id: int, role: str, chat_id: UUID, message_id: int) -> UUID:
+        """A comparison of answers to a prompt of a chat: what stands above it becomes the shared history.
+
+        `message_id` may be the prompt or an answer to it. Raises NotFound.
+        """
+        with self._store.transaction() as conn:
+            chat = own_chat(conn, user_id, chat_id)
+            thread = chats.list_path(conn, chat_id=chat_id, leaf_id=message_id)
+            if thread and thread[-1].role == "assistant":
+                thread = thread[:-1]
+            if not thread:
+                raise not_found("message")
+            history = prompt_messages(thread[:-1], Params())
+            comparison_id, prompt = uuid4(), templates.escape(thread[-1].content)
+            compare.insert_comparison(
+                conn,
+                comparison_id=comparison_id,
+                user_id=user_id,
+                title=title_from(prompt),
+                prompt=prompt,
+                history=[asdict(message) for message in history],
+                begun_at=compare.NOW,
+            )
+            params = stored_params(chat.params)
+            params = replace(params, system_prompt=templates.escape(params.system_prompt))
+            pane = Pane(uuid4(), 0, chat.model_name, chat.upstream, params)
+            self._replace_panes(conn, comparison_id, [pane, replace(pane, id=uuid4(), position=1)])
+        return comparison_id
+
+    def rename(self, *, user_id: int, comparison_id: UUID, title: str) -> None:
+        """Gives it a title of the person's own."""
+        line = " ".join(title.split())
+        if not line or len(line) > _TITLE_LIMIT or parameters.unsendable_character(line):
+            raise BadInput(
+                f"A title has 1 to {_TITLE_LIMIT} characters.", param="title", cure="Type a shorter or longer one."
+            )
+        self._change(user_id, comparison_id, title=line, title_is_custom=True)
+
+    def delete(self, *, user_id: int, comparison_id: UUID) -> None:
+        """Removes it with all its answers and votes; what is still coming is stopped."""
+        self.stop(user_id=user_id, comparison_id=comparison_id)
+        with self._store.transaction() as conn:
+            own(conn, user_id, comparison_id, for_update=True)
+            compare.delete_comparison(conn, comparison_id=comparison_id)
+
+    # ---- what is asked -------------------------------------------------------------------------
+
+    def set_prompt(self, *, user_id: int, comparison_id: UUID, prompt: str) -> None:
+        """The shared prompt, a template. It may be empty until it is run."""
+        text = _checked("prompt", prompt, self._max_prompt_chars)
+        with self._store.transaction() as conn:
+            row = own(conn, user_id, comparison_id, for_update=True)
+            title = row.title if row.title_is_custom else title_from(text)
+            compare.update_comparison(conn, comparison_id=comparison_id, prompt=text, title=title)
+
+    def set_variable(self, *, user_id: int, comparison_id: UUID, name: str, value: str) -> None:
+        """The value of `{{name}}`; an empty one counts as missing."""
+        text = _checked(f"value of {name}", value, _VALUE_LIMIT)
+        with self._store.transaction() as conn:
+            row = own(conn, user_id, comparison_id, for_update=True)
+            compare.update_comparison(conn, comparison_id=comparison_id, variables={**row.variables, name: text})
+
+    def set_blind(self, *, user_id: int, comparison_id: UUID, is_blind: bool) -> None:
+        """Whether the next runs hide names, order and figures until the vote."""
+        self._change(user_id, comparison_id, is_blind=is_blind)
+
+    # ---- panes ---------------------------------------------------------------------------------
+
+    def set_model(self, *, user_id: int, role: str, comparison_id: UUID, pane_id: UUID, model: ModelInfo) -> None:
+        """Another model for the pane; its settings move into that model's ranges."""
+        info = self._catalog.get(model.name, role=role, upstream=model.upstream)
+
+        def change(pane: Pane) -> Pane:
+            params = parameters.clamp(pane.params, overrides=info.ranges)
+            return replace(pane, model_name=info.name, upstream=info.upstream, params=params)
+
+        self._change_pane(user_id, comparison_id, pane_id, change)
+
+    def set_param(self, *, user_id: int, comparison_id: UUID, pane_id: UUID, name: str, value: object) -> None:
+        """One setting of a pane. Raises BadInput for a value the model does not take."""
+
+        def change(pane: Pane) -> Pane:
+            info = self._catalog.find_info(pane.model_name, upstream=pane.upstream)
+            ranges = info.ranges if info else None
+            return replace(pane, params=parameters.parse({name: value}, overrides=ranges, base=pane.params))
+
+        self._change_pane(user_id, comparison_id, pane_id, change)
+
+    def add_pane(self, *, user_id: int, comparison_id: UUID, like: UUID | None = None) -> None:
+        """One more pane: a copy of `like` beside it, else of the last one at the end."""
+        with self._panes(user_id, comparison_id) as (conn, panes):
+            if len(panes) >= MAX_PANES:
+                raise Conflict(f"A comparison has at most {MAX_PANES} panes.", cure="Remove one first.")
+            place = _place_of(panes, like) if like is not None else len(panes) - 1
+            copy = replace(panes[place], id=uuid4())
+            compare.insert_pane(conn, comparison_id=comparison_id, pane=_pane_row(copy))
+            compare.order_panes(conn, pane_ids=[pane.id for pane in (*panes[: place + 1], copy, *panes[place + 1 :])])
+
+    def remove_pane(self, *, user_id: int, comparison_id: UUID, pane_id: UUID) -> None:
+        """Takes a pane off the page; an answer still coming in it is stopped."""
+        self.stop(user_id=user_id, comparison_id=comparison_id, pane_ids=[pane_id])
+        with self._panes(user_id, comparison_id) as (conn, panes):
+            gone = panes[_place_of(panes, pane_id)]
+            if len(panes) <= MIN_PANES:
+                raise Conflict(f"A comparison has at least {MIN_PANES} panes.", cure="Add another one first.")
+            compare.update_pane(conn, pane_id=gone.id, removed_at=compare.NOW)
+            compare.order_panes(conn, pane_ids=[pane.id for pane in panes if pane.id != gone.id])
+
+    def move_pane(self, *, user_id: int, comparison_id: UUID, pane_id: UUID, by: int) -> None:
+        """`by` places to the right, or to the left when negative; at an end it stays."""
+        with self._panes(user_id, comparison_id) as (conn, panes):
+            place = _place_of(panes, pane_id)
+            ids = [pane.id for pane in panes]
+            ids.insert(min(max(place + by, 0), len(ids) - 1), ids.pop(place))
+            compare.order_panes(conn, pane_ids=ids)
+
+    # ---- runs ----------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *,
+        user_id: int,
+        role: str,
+        comparison_id: UUID,
+        request_key: UUID,
+        pane_ids: Collection[UUID] | None = None,
+    ) -> ComparisonView:
+        """Asks all panes, or these. The same `request_key` again asks nothing more.
+
+        Raises BadInput naming a variable without a value, GenerationRunning while one of the panes is being answered.
+        """
+        self._runs.begin(Press(user_id, role, comparison_id, request_key, pane_ids))
+        return self.get(user_id=user_id, comparison_id=comparison_id)
+
+    def stop(self, *, user_id: int, comparison_id: UUID, pane_ids: Collection[UUID] | None = None) -> None:
+        """Stops what is coming in all panes, or in these; what had arrived stays."""
+        with self._store.reading() as conn:
+            own(conn, user_id, comparison_id)
+            running = compare.list_streaming(conn, comparison_id=comparison_id)
+        for pane_id, generation_id in running:
+            if pane_ids is None or pane_id in pane_ids:
+                self._calls.stop_unchecked(generation_id)
+
+    def follow(self, view: ComparisonView, *, interval_sec: float) -> Iterator[dict[UUID, Update]]:
+        """News by pane of all answers that are coming, until each has ended; {} after a second of silence."""
+        sources = {
+            pane_id: self._calls.find_source(user_id=view.comparison.user_id, generation_id=answer.generation_id)
+            for pane_id, answer in view.answers.items()
+            if answer.is_coming and answer.generation_id is not None
+        }
+        return follow_together(sources, interval_sec=interval_sec)
+
+    def vote(self, *, user_id: int, comparison_id: UUID, choice: Choice, pane_id: UUID | None = None) -> None:
+        """The person's vote on the last run; voting again replaces it, and is no longer blind."""
+        with self._store.transaction() as conn:
+            view = self._view(conn, own(conn, user_id, comparison_id, for_update=True))
+            best = next((answer for answer in view.of_run if answer.pane_id == pane_id), None)
+            if view.run is None or not view.may_vote or (choice == "best" and best is None):
+                raise Conflict(
+                    "There is nothing to vote on yet.",
+                    cure="Run at least two panes and wait for the end of their answers.",
+                )
+            compare.set_vote(
+                conn,
+                run_id=view.run.id,
+                user_id=user_id,
+                choice=choice,
+                answer_id=best.id if best and choice == "best" else None,
+                is_blind=view.is_veiled,
+            )
+
+    def uncover(self, *, user_id: int, comparison_id: UUID) -> None:
+        """Shows the names of a blind run without a vote."""
+        with self._store.transaction() as conn:
+            view = self._view(conn, own(conn, user_id, comparison_id, for_update=True))
+            if view.run is not None:
+                compare.uncover_run(conn, run_id=view.run.id)
+
+    def continue_as_chat(self, *, user_id: int, role: str, comparison_id: UUID, pane_id: UUID) -> UUID:
+        """A chat with the pane's model and settings that begins with the history, the prompt and the pane's answer."""
+        with self._store.transaction() as conn:
+            row = own(conn, user_id, comparison_id)
+            answer = self._view(conn, row).answers.get(pane_id)
+            if answer is None or answer.is_coming or not answer.content:
+                raise Conflict("There is no answer to continue yet.", cure="Run this pane first.")
+            info = self._catalog.get(answer.model_name, role=role, upstream=answer.upstream)
+            return self._insert_chat(conn, row, answer, info)
+
+    # ---- inside --------------------------------------------------------------------------------
+
+    def _view(self, conn: Connection, row: ComparisonRow) -> ComparisonView:
+        run = compare.find_last_run(conn, comparison_id=row.id)
+        vote = compare.find_vote(conn, run_id=run.id, user_id=row.user_id) if run else None
+        rows = compare.list_last_answers(conn, comparison_id=row.id) if run else []
+        history = messages_of(row)
+        return ComparisonView(
+            comparison=comparison_of(row),
+            panes=tuple(pane_of(pane) for pane in compare.list_panes(conn, comparison_id=row.id)),
+            answers={answer.pane_id: answer_of(answer, history) for answer in rows},
+            run=run_of(run) if run else None,
+            vote=vote_of(vote) if vote else None,
+        )
+
+    def _insert_fresh(self, conn: Connection, user_id: int) -> ComparisonRow:
+        compare.insert_comparison(
+            conn, comparison_id=uuid4(), user_id=user_id, prompt=SAMPLE_PROMPT, title=title_from(SAMPLE_PROMPT)
+        )
+        row = compare.find_fresh(conn, user_id=user_id)
+        if row is None:
+            raise Conflict("The new comparison was used in another tab.", cure="Begin a new one again.")
+        return row
+
+    def _change(self, user_id: int, comparison_id: UUID, **columns: Any) -> None:
+        with self._store.transaction() as conn:
+            own(conn, user_id, comparison_id, for_update=True)
+            compare.update_comparison(conn, comparison_id=comparison_id, **columns)
+
+    def _change_pane(self, user_id: int, comparison_id: UUID, pane_id: UUID, change: Callable[[Pane], Pane]) -> None:
+        with self._panes(user_id, comparison_id) as (conn, panes):
+            pane = _pane_row(change(panes[_place_of(panes, pane_id)]))
+            compare.update_pane(
+                conn, pane_id=pane.id, model_name=pane.model_name, upstream=pane.upstream, params=pane.params
+            )
+
+    @contextmanager
+    def _panes(self, user_id: int, comparison_id: UUID) -> Iterator[tuple[Connection, list[Pane]]]:
+        """The panes, in a transaction in which nobody else changes them."""
+        with self._store.transaction() as conn:
+            own(conn, user_id, comparison_id, for_update=True)
+            compare.update_comparison(conn, comparison_id=comparison_id)
+            yield conn, [pane_of(row) for row in compare.list_panes(conn, comparison_id=comparison_id)]
+
+    def _replace_panes(self, conn: Connection, comparison_id: UUID, panes: Sequence[Pane]) -> None:
+        for old in compare.list_panes(conn, comparison_id=comparison_id):
+            compare.update_pane(conn, pane_id=old.id, removed_at=compare.NOW)
+        for pane in panes:
+            compare.insert_pane(conn, comparison_id=comparison_id, pane=_pane_row(pane))
+
+    def _insert_chat(self, conn: Connection, row: ComparisonRow, answer: PaneAnswer, info: ModelInfo) -> UUID:
+        chat_id, parent_id = uuid4(), None
+        params = replace(answer.params, system_prompt=answer.system_prompt_sent)
+        compare.insert_chat(
+            conn,
+            chat_id=chat_id,
+            user_id=row.user_id,
+            title=title_from(answer.prompt),
+            model_name=info.name,
+            upstream=info.upstream,
+            engine_type=info.engine_type,
+            constraints_json=asdict(self._catalog.constraints(info)),
+            params_json=parameters.to_json(params),
+        )
+        messages: list[tuple[str, str]] = [(message.role, message.content) for message in messages_of(row)]
+        for role, content in (*messages, ("user", answer.prompt)):
+            parent_id = chats.insert_message(conn, chat_id=chat_id, parent_id=parent_id, role=role, content=content)
+        leaf_id = chats.insert_message(
+            conn,
+            chat_id=chat_id,
+            parent_id=parent_id,
+            role="assistant",
+            content=answer.content,
+            status=answer.status,
+            metrics=answer.metrics.to_json() if answer.metrics else None,
+        )
+        chats.update_chat(conn, chat_id=chat_id, leaf_message_id=leaf_id)
+        return chat_id
+
+
+def _sample_panes(info: ModelInfo) -> list[Pane]:
+    defaults: Mapping[str, Any] = info.request_defaults or {}
+    params = stored_params(defaults)
+    return [
+        Pane(uuid4(), 0, info.name, info.upstream, with_temperature(params, temperature, info))
+        for temperature in _SAMPLE_TEMPERATURES
+    ]
+
+
+def _settings(pane: Pane) -> tuple[str, str, Params]:
+    return pane.model_name, pane.upstream, pane.params
+
+
+def _pane_row(pane: Pane) -> PaneRow:
+    return PaneRow(pane.id, pane.position, pane.model_name, pane.upstream, parameters.to_json(pane.params))
+
+
+def _place_of(panes: Sequence[Pane], pane_id: UUID) -> int:
+    place = next((place for place, pane in enumerate(panes) if pane.id == pane_id), None)
+    if place is None:
+        raise not_found("pane")
+    return place
+
+
+def _checked(what: str, text: str, max_chars: int) -> str:
+    if len(text) > max_chars:
+        raise BadInput(
+            f"The {what} has {len(text):,} characters; the limit is {max_chars:,}.", param=what, cure="Shorten it."
+        )
+    if bad := parameters.unsendable_character(text):
+        raise BadInput(f"The {what} holds {bad}, which can be neither stored nor sent.", param=what, cure="Remove it.")
+    return text

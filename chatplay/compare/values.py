@@ -1,0 +1,234 @@
+"""A comparison as pages see it: panes, the last answer of each, whether it is what was asked, the vote."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from chatplay.conversation import prompt_messages, stored_params
+from chatplay.fingerprint import body_of, differences, fingerprint_of
+from chatplay.generation.values import AnswerMetrics
+from chatplay.params import SPECS, Params
+from chatplay.providers.base import Message, Request
+from db.compare import AnswerRow, ComparisonRow, PaneRow, RunRow, VoteRow
+
+MIN_PANES, MAX_PANES = 2, 6
+Choice = Literal["best", "tie", "none"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is asked of whom. `prompt` and the panes' system prompts are templates for `variables`; `history` are
+    messages that every pane begins with.
+    """
+
+    id: UUID
+    user_id: int
+    title: str
+    title_is_custom: bool
+    prompt: str
+    variables: Mapping[str, str]
+    history: tuple[Message, ...]
+    is_blind: bool
+    begun_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Pane:
+    """One column: a model and its settings, the system prompt among them."""
+
+    id: UUID
+    position: int
+    model_name: str
+    upstream: str
+    params: Params
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a model was not asked."""
+
+    code: str
+    message: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """Whether the upstream was sent what the pane says.
+
+    `state`: "same"; "without" some refused parameters, else the same; "different"; "unknown" where the provider did
+    not say or the answer did not end; "pending" while it comes. `fields` names what was left out or differs.
+    """
+
+    state: Literal["same", "without", "different", "unknown", "pending"]
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PaneAnswer:
+    """The last thing a pane was asked and what came of it. `params` are the pane's of that moment;
+    `prompt` and `system_prompt_sent` are as they were sent; `fingerprint` is of the request as it was to be sent.
+    """
+
+    id: int
+    run_id: UUID
+    pane_id: UUID
+    prompt: str
+    attempt: int
+    generation_id: UUID | None
+    model_name: str
+    upstream: str
+    params: Params
+    system_prompt_sent: str
+    fingerprint: str | None
+    problem: Problem | None
+    created_at: datetime
+    content: str
+    status: str
+    metrics: AnswerMetrics | None
+    check: Check
+
+    @property
+    def is_coming(self) -> bool:
+        return self.status == "streaming"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One prompt as it was sent; with `is_blind`, names are hidden until the vote."""
+
+    id: UUID
+    prompt: str
+    is_blind: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What a person found best in a run."""
+
+    choice: Choice
+    pane_id: UUID | None
+    is_blind: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ComparisonView:
+    """A comparison opened: its panes from left to right, their last answers, the last run and the vote on it."""
+
+    comparison: Comparison
+    panes: tuple[Pane, ...]
+    answers: Mapping[UUID, PaneAnswer]
+    run: Run | None
+    vote: Vote | None
+
+    @property
+    def of_run(self) -> tuple[PaneAnswer, ...]:
+        """Answers that belong to the last run, of panes that are still there."""
+        shown = (self.answers.get(pane.id) for pane in self.panes)
+        return tuple(answer for answer in shown if answer and self.run and answer.run_id == self.run.id)
+
+    @property
+    def is_running(self) -> bool:
+        return any(answer.is_coming for answer in self.answers.values())
+
+    @property
+    def is_veiled(self) -> bool:
+        """Names, settings and figures are hidden: a blind run that waits for the vote."""
+        return bool(self.run and self.run.is_blind and self.vote is None and len(self.of_run) >= MIN_PANES)
+
+    @property
+    def may_vote(self) -> bool:
+        return len(self.of_run) >= MIN_PANES and not any(answer.is_coming for answer in self.of_run)
+
+    @property
+    def places(self) -> tuple[Pane, ...]:
+        """The panes in the order of the page: while veiled, shuffled anew for each run."""
+        if not self.is_veiled or self.run is None:
+            return self.panes
+        salt = self.run.id.bytes
+        return tuple(sorted(self.panes, key=lambda pane: hashlib.sha256(salt + pane.id.bytes).digest()))
+
+
+def comparison_of(row: ComparisonRow) -> Comparison:
+    values = {name: getattr(row, name) for name in Comparison.__dataclass_fields__ if name != "history"}
+    return Comparison(**values, history=messages_of(row))
+
+
+def messages_of(row: ComparisonRow) -> tuple[Message, ...]:
+    return tuple(Message(entry["role"], entry["content"]) for entry in row.history)  # type: ignore[arg-type]
+
+
+def pane_of(row: PaneRow) -> Pane:
+    return Pane(row.id, row.position, row.model_name, row.upstream, stored_params(row.params))
+
+
+def run_of(row: RunRow) -> Run:
+    return Run(row.id, row.prompt, row.is_blind, row.created_at)
+
+
+def vote_of(row: VoteRow) -> Vote:
+    return Vote(row.choice, row.pane_id, row.is_blind, row.created_at)  # type: ignore[arg-type]
+
+
+def answer_of(row: AnswerRow, history: tuple[Message, ...]) -> PaneAnswer:
+    """The row typed, and checked against what the upstream was sent."""
+    metrics = AnswerMetrics.from_json(row.metrics or {})
+    params = stored_params(row.params)
+    request = request_of(row.model_name, history, row.prompt, replace(params, system_prompt=row.system_prompt_sent))
+    return PaneAnswer(
+        id=row.id,
+        run_id=row.run_id,
+        pane_id=row.pane_id,
+        prompt=row.prompt,
+        attempt=row.attempt,
+        generation_id=row.generation_id,
+        model_name=row.model_name,
+        upstream=row.upstream,
+        params=params,
+        system_prompt_sent=row.system_prompt_sent,
+        fingerprint=row.fingerprint,
+        problem=Problem(**row.problem) if row.problem else None,
+        created_at=row.created_at,
+        content=row.content or "",
+        status=row.status or "failed",
+        metrics=metrics,
+        check=checked(row, request, metrics),
+    )
+
+
+def request_of(model: str, history: tuple[Message, ...], prompt: str, params: Params) -> Request:
+    """What a pane asks; the system prompt in `params` is filled already."""
+    return Request(model, prompt_messages((*history, Message("user", prompt)), params), params)
+
+
+def checked(row: AnswerRow, request: Request, metrics: AnswerMetrics | None) -> Check:
+    """Compares what the page says was asked with what the upstream got."""
+    if row.status == "streaming" or row.generation_id is None:
+        return Check("pending")
+    if metrics is None or metrics.fingerprint is None:
+        return Check("unknown")
+    left_out = metrics.ignored_params
+    is_mine = fingerprint_of(request) == row.fingerprint and metrics.model == row.model_name
+    if is_mine and metrics.fingerprint == row.fingerprint:
+        return Check("same")
+    if is_mine and left_out and metrics.fingerprint == fingerprint_of(request, without=left_out):
+        return Check("without", left_out)
+    expected = {name: value for name, value in body_of(request).items() if name != "messages"}
+    return Check("different", differences(expected, row.sent) if row.sent else ())
+
+
+def differing(panes: Iterable[Pane]) -> frozenset[str]:
+    """Names of the settings in which the panes differ; `model` among them."""
+    panes = tuple(panes)
+    names = {spec.name for spec in SPECS if len({getattr(pane.params, spec.name) for pane in panes}) > 1}
+    models = {(pane.model_name, pane.upstream) for pane in panes}
+    return frozenset(names | ({"model"} if len(models) > 1 else set()))
