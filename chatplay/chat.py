@@ -235,15 +235,26 @@ class ChatService:
         text: str,
         params: Params,
         request_key: UUID,
+        source: str = "chat",
     ) -> Turn:
         """Sends another wording of an earlier prompt; the earlier one stays as a variant with its answers."""
-        return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, text=text, at_message=message_id))
+        return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, text, message_id, source))
 
     def regenerate(
-        self, *, user_id: int, role: str, chat_id: UUID, message_id: int, params: Params, request_key: UUID
+        self,
+        *,
+        user_id: int,
+        role: str,
+        chat_id: UUID,
+        message_id: int,
+        params: Params,
+        request_key: UUID,
+        source: str = "chat",
     ) -> Turn:
-        """Asks again for an answer; the earlier one stays as a variant. Also how a failed answer is retried."""
-        return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, at_message=message_id))
+        """Asks again for an answer; the earlier one stays as a variant. Also how a failed answer is retried, and a
+        prompt answered that has no answer yet (`message_id` is then the prompt's).
+        """
+        return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, None, message_id, source))
 
     def show_variant(self, *, user_id: int, chat_id: UUID, message_id: int) -> None:
         """Puts the thread through this message on show, following its newest continuation."""

@@ -22,6 +22,7 @@ from chatplay.calibrations import Calibrations
 from chatplay.calls import Calls
 from chatplay.catalog import ModelCatalog
 from chatplay.chat import ChatService
+from chatplay.chat_log import ChatLog
 from chatplay.compare.service import CompareService
 from chatplay.counting import ServerCounts, TokenCounter
 from chatplay.errors import StoreUnavailable
@@ -69,6 +70,7 @@ class Runtime:
     generations: Generations
     calls: Calls
     chats: ChatService
+    chat_log: ChatLog
     compare: CompareService
     usage: Usage
     prices: PriceTable
@@ -155,6 +157,7 @@ def build(
         usage=Usage(store=store),
         prices=PriceTable(store=store),
         budgets=Budgets(store=store),
+        chat_log=ChatLog(store=store, max_prompt_chars=settings.max_prompt_chars),
         embedded=embedded,
     )
 
@@ -202,6 +205,11 @@ _runtime: Runtime | None = None
 def get_settings() -> Settings:
     """This process's settings, read once. Raises ConfigError."""
     return load_settings()
+
+
+def find_runtime() -> Runtime | None:
+    """The process's services if they run; never waits."""
+    return _runtime
 
 
 def get_runtime() -> Runtime:

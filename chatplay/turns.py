@@ -26,7 +26,8 @@ _SETTLE_SEC = 2.0  # how long a turn waits for the answer before it to reach the
 @dataclass(frozen=True)
 class Prompt:
     """What a person asks for. Without `at_message`: a new prompt at the end. With `text` and the id of a
-    prompt: another wording of it. Without `text` and with the id of an answer: that answer again.
+    prompt: another wording of it. Without `text` and with the id of an answer: that answer again; with the id of
+    a prompt: an answer to it.
     """
 
     user_id: int
@@ -102,7 +103,7 @@ class Turns:
             user_id=chat.user_id,
             chat_id=chat.id,
             params=parameters.to_json(params),
-            **_changes(chat, answer_id, prompt.text),
+            **changes_of_chat(chat, answer_id, prompt.text),
         )
         thread = chats.list_path(conn, chat_id=chat.id, leaf_id=answer_id)
         policy = cast(OverflowPolicy, chat.overflow_policy)  # the table's check constraint holds it to these
@@ -129,13 +130,13 @@ def _parent(conn: Connection, chat: ChatRow, prompt: Prompt) -> int | None:
             raise not_found("message")
         return chat.leaf_message_id
     target = chats.find_message(conn, chat_id=chat.id, message_id=prompt.at_message)
-    if target is None or target.role != ("assistant" if prompt.text is None else "user"):
+    if target is None or (prompt.text is not None and target.role != "user"):
         raise not_found("message")
-    return target.parent_id
+    return target.id if prompt.text is None and target.role != "assistant" else target.parent_id
 
 
-def _changes(chat: ChatRow, leaf_id: int, text: str | None) -> dict[str, object]:
-    """What a turn changes of its chat: the end of the thread, and with the first message lock and title."""
+def changes_of_chat(chat: ChatRow, leaf_id: int, text: str | None) -> dict[str, object]:
+    """What a new message changes of its chat: the end of the thread, and with the first message lock and title."""
     changes: dict[str, object] = {"leaf_message_id": leaf_id, "updated_at": chats.NOW}
     if chat.locked_at is None:
         changes["locked_at"] = chats.NOW

@@ -165,11 +165,20 @@ def list_chats(
     conn: Connection, *, user_id: int, search: str, limit: int, before_at: datetime | None, before_id: UUID | None
 ) -> list[ChatSummary]:
     """Newest activity first; `search` matches titles anywhere and messages by word beginnings."""
+    before = (before_at, before_id) if before_at is not None and before_id is not None else None
+    query, values = search_sql(user_id=user_id, search=search, limit=limit, before=before)
+    return [ChatSummary(*row) for row in conn.execute(text(query), values)]
+
+
+def search_sql(
+    *, user_id: int, search: str, limit: int, before: tuple[datetime, UUID] | None
+) -> tuple[str, dict[str, Any]]:
+    """The query behind `list_chats` and its values, for queries that tell more of what it finds."""
+    before_at, before_id = before or (None, None)
     values: dict[str, Any] = {"user_id": user_id, "limit": limit, "before_at": before_at, "before_id": before_id}
     if search:
         values |= {"pattern": f"%{_escape_like(search)}%", "words": _prefix_query(search)}
-    query = text(_SEARCH.format(matching=_MATCHING if search else ""))
-    return [ChatSummary(*row) for row in conn.execute(query, values)]
+    return _SEARCH.format(matching=_MATCHING if search else ""), values
 
 
 def _escape_like(pattern: str) -> str:

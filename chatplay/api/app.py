@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from chatplay.api import completions, models
+from chatplay.api import completions, generations, models, sessions, sockets
 from chatplay.api.edge import Edge, Prefix
 from chatplay.api.errors import EVERYWHERE, HANDLERS
 from chatplay.api.services import Services
@@ -22,8 +22,8 @@ _ABOUT = (
 )
 
 
-def build_app(get_runtime: Callable[[], Runtime]) -> FastAPI:
-    """The app; nothing is started. Tests ask it without a server."""
+def build_app(get_runtime: Callable[[], Runtime], find_runtime: Callable[[], Runtime | None] = lambda: None) -> FastAPI:
+    """The app; nothing is started. Tests ask it without a server. `find_runtime`: the services if they run."""
     app = FastAPI(
         title="Chat Playground",
         description=_ABOUT,
@@ -37,15 +37,20 @@ def build_app(get_runtime: Callable[[], Runtime]) -> FastAPI:
         generate_unique_id_function=_operation_id,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.services = Services(get_runtime)
-    for part in (models, completions):
+    app.state.services = Services(get_runtime, find_runtime)
+    for part in (models, sessions, generations, sockets, completions):
         app.include_router(part.router)
     return app
 
 
-def api_routes(get_runtime: Callable[[], Runtime], *, max_body_bytes: Callable[[], int]) -> list[BaseRoute]:
+def api_routes(
+    get_runtime: Callable[[], Runtime],
+    *,
+    max_body_bytes: Callable[[], int],
+    find_runtime: Callable[[], Runtime | None] = lambda: None,
+) -> list[BaseRoute]:
     """To stand beside Streamlit's own routes."""
-    edge = Edge(build_app(get_runtime), max_body_bytes=max_body_bytes)
+    edge = Edge(build_app(get_runtime, find_runtime), max_body_bytes=max_body_bytes)
     return [Prefix(path, edge) for path in PREFIXES]
 
 

@@ -9,39 +9,35 @@ from urllib.parse import quote, urlsplit
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Route
 
+from chatplay.api.edge import Edge, Prefix
+from chatplay.api.errors import HANDLERS
 from chatplay.auth.client import came_by_tls, client_address
 from chatplay.auth.tokens import BROWSER_COOKIE, SESSION_COOKIE
-from chatplay.errors import ChatplayError, Conflict, NotAllowed, NotFound, NotSignedIn
+from chatplay.errors import NotAllowed, NotSignedIn
 from chatplay.runtime import Runtime
 
 T = TypeVar("T")
-_STATUS: tuple[tuple[type[ChatplayError], int], ...] = (
-    (NotSignedIn, 401),
-    (NotAllowed, 403),
-    (NotFound, 404),
-    (Conflict, 409),
-)
+_MAX_BODY_BYTES = 65_536
 
 
-def auth_mount(get_runtime: Callable[[], Runtime]) -> Mount:
-    """The routes, to be mounted beside Streamlit's own. Paths under /auth that do not exist answer 404 as JSON."""
+def auth_mount(get_runtime: Callable[[], Runtime]) -> BaseRoute:
+    """The routes, to stand beside Streamlit's own. Paths under /auth that do not exist answer 404 as JSON."""
     routes = _Routes(get_runtime)
     app = Starlette(
         routes=[
-            Route("/accept", routes.accept, methods=["GET"]),
-            Route("/sign-out", routes.sign_out, methods=["GET", "POST"]),
-            Route("/whoami", routes.whoami, methods=["GET"]),
-            Route("/setup", routes.setup, methods=["GET"]),
+            Route("/auth/accept", routes.accept, methods=["GET"]),
+            Route("/auth/sign-out", routes.sign_out, methods=["GET", "POST"]),
+            Route("/auth/whoami", routes.whoami, methods=["GET"]),
+            Route("/auth/setup", routes.setup, methods=["GET"]),
         ],
-        exception_handlers={ChatplayError: _refuse, HTTPException: _http_error},
+        exception_handlers=HANDLERS,
     )
     app.router.redirect_slashes = False
-    return Mount("/auth", app=app)
+    return Prefix("/auth", Edge(app, max_body_bytes=lambda: _MAX_BODY_BYTES))
 
 
 class _Routes:
@@ -140,17 +136,3 @@ def _secure(runtime: Runtime, request: Request) -> bool:
 def _no_store(response: Response) -> Response:
     response.headers["cache-control"] = "no-store"
     return response
-
-
-async def _refuse(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, ChatplayError)
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 503)
-    body = {"error": {"code": error.code, "message": error.message, "cure": error.cure}}
-    return _no_store(JSONResponse(body, status_code=status))
-
-
-async def _http_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
-    body = {"error": {"code": code, "message": error.detail, "cure": "See the API's documentation for what exists."}}
-    return JSONResponse(body, status_code=error.status_code, headers=error.headers)

@@ -99,7 +99,7 @@ class Edge:
                 body = await _read(receive, headers.get(b"content-length"), self._max_body_bytes())
         except TimeoutError:
             raise _Refusal(408, "too_slow", f"The body did not arrive within {_BODY_SEC:g} s.") from None
-        if _too_deep(body):
+        if too_deep(body):
             raise _Refusal(413, "too_large", f"The body is nested deeper than {_MAX_DEPTH} levels.")
         return _replay(body, receive)
 
@@ -128,7 +128,7 @@ async def _read(receive: Receive, length: bytes | None, most: int) -> bytes:
     return bytes(body)
 
 
-def _too_deep(body: bytes) -> bool:
+def too_deep(body: bytes) -> bool:
     """Whether JSON in `body` nests so deep that reading it could exhaust the stack. Brackets in texts don't count."""
     if body.count(b"[") + body.count(b"{") <= _MAX_DEPTH:
         return False

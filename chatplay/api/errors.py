@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -69,6 +69,19 @@ def request_id_of(connection: HTTPConnection) -> str:
 def status_of(error: ChatplayError) -> int:
     """The HTTP status that stands for a member of the tree."""
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def status_of_code(code: str | None) -> int:
+    """The HTTP status for the `code` of an error that was stored with an answer."""
+    kinds = {kind.code: kind for kind in _all_kinds(ChatplayError)}
+    found = kinds.get(code or "")
+    return next((status for kind, status in _STATUS if found is not None and issubclass(found, kind)), 502)
+
+
+def _all_kinds(kind: type[ChatplayError]) -> Iterator[type[ChatplayError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _all_kinds(below)
 
 
 def detail_of(error: ChatplayError, request_id: str) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chatplay.api.errors import answer, plain_detail, request_id_of
 from chatplay.auth.handover import GO_SCRIPT_HASH
 from chatplay.auth.tokens import BROWSER_COOKIE, new_token
 from chatplay.ui.scripts import script_hashes
@@ -107,7 +107,8 @@ class HiddenPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(self._prefixes):
-            body = {"error": {"code": "not_found", "message": "Not Found", "cure": ""}}
-            await JSONResponse(body, status_code=404)(scope, receive, send)
+            request_id = request_id_of(HTTPConnection(scope))
+            detail = plain_detail("not_found", "There is nothing at this address.", request_id)
+            await answer(detail, 404)(scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -10,6 +10,8 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from chatplay.api.rooms import Rooms
+from chatplay.generation.followers import Followers
 from chatplay.runtime import Runtime
 
 P = ParamSpec("P")
@@ -20,13 +22,33 @@ _THREADS = 16  # fewer than the database connections of a process, so that pages
 class Services:
     """One per app. Services block, so routes await `run(service.method, ...)`; the loop never waits for a database."""
 
-    def __init__(self, get_runtime: Callable[[], Runtime]) -> None:
+    def __init__(
+        self, get_runtime: Callable[[], Runtime], find_runtime: Callable[[], Runtime | None] = lambda: None
+    ) -> None:
         self._get_runtime = get_runtime
+        self._find_runtime = find_runtime
         self._limiter: CapacityLimiter | None = None
+        self._followers: Followers | None = None
+        self._rooms: Rooms | None = None
 
     async def runtime(self) -> Runtime:
         """The process's services. Raises StoreUnavailable with the cure when they cannot start."""
-        return await self.run(self._get_runtime)
+        running = self._find_runtime()
+        return running if running is not None else await self.run(self._get_runtime)
+
+    @property
+    def followers(self) -> Followers:
+        """All readers of answers on this event loop."""
+        if self._followers is None:
+            self._followers = Followers(self.run)
+        return self._followers
+
+    @property
+    def rooms(self) -> Rooms:
+        """All readers of chats on this event loop."""
+        if self._rooms is None:
+            self._rooms = Rooms(self.run)
+        return self._rooms
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """On a thread, with places of our own: Streamlit serves its assets from the common ones."""

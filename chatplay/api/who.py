@@ -10,7 +10,7 @@ from fastapi import Depends, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from chatplay.api.services import Services, Threads
+from chatplay.api.services import Rt, Threads
 from chatplay.auth.access_tokens import Scope
 from chatplay.auth.client import came_by_tls, client_address
 from chatplay.auth.person import Person
@@ -49,17 +49,26 @@ def resolve(runtime: Runtime, connection: HTTPConnection, scope: Scope) -> Calle
 
     An Authorization header counts before a cookie. Raises NotSignedIn, NotAllowed, TooManyRequests.
     """
-    caller = _find(runtime, connection)
-    runtime.limits.check(user_id=caller.user_id if caller else None, address=address_of(runtime, connection))
-    if caller is None:
+    found = _find(runtime, connection)
+    runtime.limits.check(user_id=found.user_id if found else None, address=address_of(runtime, connection))
+    return _checked(runtime, connection, found, scope)
+
+
+def recognise(runtime: Runtime, connection: HTTPConnection, scope: Scope) -> Caller:
+    """As `resolve`, and not counted: to look again at whoever is connected for long."""
+    return _checked(runtime, connection, _find(runtime, connection), scope)
+
+
+def _checked(runtime: Runtime, connection: HTTPConnection, found: Caller | None, scope: Scope) -> Caller:
+    if found is None:
         raise NotSignedIn(
             "Nobody is signed in.",
             cure="Send `Authorization: Bearer` with an access token from the Account page, or sign in at / first.",
         )
-    if caller.by == "cookie":
+    if found.by == "cookie":
         _check_origin(runtime, connection)
-    check_scope(caller, scope)
-    return caller
+    check_scope(found, scope)
+    return found
 
 
 def check_scope(caller: Caller, scope: Scope) -> None:
@@ -125,16 +134,11 @@ class Needs:
         self,
         connection: HTTPConnection,
         services: Threads,
+        rt: Rt,
         _token: Annotated[object, Security(_bearer)] = None,
         _sign_in: Annotated[object, Security(_cookie)] = None,
     ) -> Caller:
-        return await find_caller(services, connection, self.scope)
-
-
-async def find_caller(services: Services, connection: HTTPConnection, scope: Scope) -> Caller:
-    """`resolve` for routes: one hop to a thread."""
-    runtime = await services.runtime()
-    return await services.run(resolve, runtime, connection, scope)
+        return await services.run(resolve, rt, connection, self.scope)
 
 
 Reader = Annotated[Caller, Depends(Needs("read"))]

@@ -44,7 +44,7 @@ class Followers:
 
         An empty update after each `patience_sec` without news. Iterate it inside `contextlib.aclosing`.
         """
-        waiter, seq = _Waiter(self._bell), after_seq
+        waiter, seq, woken = _Waiter(self._bell), after_seq, True
         unwatch = source.watch(waiter.wake)
         self._count += 1
         try:
@@ -53,12 +53,13 @@ class Followers:
                 live = isinstance(source, LiveGeneration)
                 update = source.look(seq) if live else await self._run(source.look, seq)
                 seq = max(seq, update.seq)
-                yield update
+                if update.text or update.end is not None or not woken:
+                    yield update
                 if update.end is not None:
                     return
                 if update.text:
                     await self._pause(0.0 if live else _LOG_PACE_SEC)
-                await waiter.wait(patience_sec)
+                woken = await waiter.wait(patience_sec)
         finally:
             self._count -= 1
             unwatch()
@@ -109,7 +110,8 @@ class _Waiter:
         """Before a look: what came until now is in it."""
         self._news = False
 
-    async def wait(self, timeout_sec: float) -> None:
+    async def wait(self, timeout_sec: float) -> bool:
+        """True when there may be news, False after `timeout_sec` without any."""
         self._waiting = waiting = self._bell.loop.create_future()
         timer = self._bell.loop.call_later(timeout_sec, self.go_on)
         try:
@@ -118,6 +120,7 @@ class _Waiter:
         finally:
             timer.cancel()
             self._waiting = None
+        return self._news
 
     def go_on(self) -> None:
         waiting = self._waiting

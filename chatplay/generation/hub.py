@@ -98,6 +98,7 @@ class Hub:
         self._at_close = at_close
         self._on_call = on_call
         self._chores: set[Future[Any]] = set()
+        self._start_watchers: tuple[Callable[[], None], ...] = ()
         self._clock = clock
         self._running: dict[UUID, _Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -154,6 +155,17 @@ class Hub:
         running = _Running(job, LiveGeneration(self._clock), now, now, now)
         self._running[job.generation_id] = running
         self._loop.call_soon_threadsafe(self._begin, running)
+        for wake in self._start_watchers:
+            wake()
+
+    def watch_starts(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Has `wake` called whenever a call begins here, on the caller's thread. Returns what ends that."""
+        self._start_watchers = (*self._start_watchers, wake)
+
+        def unwatch() -> None:
+            self._start_watchers = tuple(other for other in self._start_watchers if other is not wake)
+
+        return unwatch
 
     def stop(self, generation_id: UUID) -> bool:
         """Stops it: the upstream connection closes and the text so far stays. False when it does not run here."""

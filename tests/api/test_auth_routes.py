@@ -113,7 +113,7 @@ def test_browser_without_its_cookie_is_refused(rig, ada, client):
 
 def test_link_on_another_site_does_not_sign_in(rig, ada, client):
     response = accept(client, ticket(rig, ada), **{"Sec-Fetch-Site": "cross-site"})
-    assert (response.status_code, response.json()["error"]["code"]) == (403, "not_allowed")
+    assert (response.status_code, response.json()["error"]["type"]) == (403, "not_allowed")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_whoami_without_a_sign_in_is_401(rig, ada, client, cookie):
     if cookie is not None:
         client.cookies.set(SESSION_COOKIE, cookie)
     response = client.get("/auth/whoami")
-    assert (response.status_code, response.json()["error"]["code"]) == (401, "not_signed_in")
+    assert (response.status_code, response.json()["error"]["type"]) == (401, "not_signed_in")
 
 
 # ---- set-up ----
@@ -204,12 +204,12 @@ def test_dead_set_up_link_leads_to_the_page_that_says_what_to_do(rig, client):
 @pytest.mark.parametrize("path", ["/auth/", "/auth/nothing", "/auth/accept/x", "/auth/whoami/"])
 def test_unknown_path_is_404_as_json(client, path):
     response = client.get(path)
-    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+    assert (response.status_code, response.json()["error"]["type"]) == (404, "not_found")
 
 
 def test_wrong_method_is_405_as_json(client):
     response = client.post("/auth/accept")
-    assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert (response.status_code, response.json()["error"]["type"]) == (405, "method_not_allowed")
 
 
 def test_database_gone_is_503_with_the_cure():

@@ -1,0 +1,168 @@
+"""Answers: asked for and waited for, followed as server-sent events from any process, stopped."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from chatplay.api.errors import answer as error_answer
+from chatplay.api.errors import documented, request_id_of, status_of_code
+from chatplay.api.events import EventStream, error_of, events_of, last_seq
+from chatplay.api.services import Rt, Services, Threads
+from chatplay.api.sessions import IdempotencyKey, as_content, request_key
+from chatplay.api.shapes import Answer, GenerateIn, Started, answer_of, read_params
+from chatplay.api.who import Caller, Chatter, Reader
+from chatplay.chat_log import AnswerRef
+from chatplay.conversation import Turn
+from chatplay.errors import BadInput, NotFound
+from chatplay.generation.values import GenerationEnd
+from chatplay.runtime import Runtime
+
+router = APIRouter(prefix="/v1/chat", tags=["Answers"])
+_STREAM = {"text/event-stream": {"schema": {"type": "string"}, "example": 'id: 1\nevent: delta\ndata: {"type": ...}'}}
+_FAILURES = documented(409, 502, 504)
+
+
+@router.post(
+    "/sessions/{session_id}/generate",
+    response_model=Answer,
+    responses={
+        200: {"content": _STREAM, "description": "The whole answer; with `stream` its events as they come."},
+        202: {"model": Started, "description": "With `wait: false`: the answer is on its way."},
+        **_FAILURES,
+    },
+)
+async def generate(
+    session_id: UUID,
+    body: GenerateIn,
+    request: Request,
+    caller: Chatter,
+    rt: Rt,
+    threads: Threads,
+    idempotency_key: IdempotencyKey = None,
+) -> Any:
+    """Sends a prompt, or answers a message that stands there, and waits for the whole answer.
+
+    The answer goes on when the connection breaks: ask again with the same Idempotency-Key to get it.
+    """
+    key = request_key(caller, session_id, "generate", idempotency_key)
+    turn = await threads.run(begin_turn, rt, caller, session_id, body, key, "rest")
+    if body.stream:
+        return await _stream(threads, rt, caller, answer_ref(turn), None, request_id_of(request))
+    if not body.wait:
+        return JSONResponse(_started(turn).model_dump(mode="json"), status_code=202)
+    end = await wait_for_end(threads, rt, caller, turn.generation_id)
+    if end.status == "failed":
+        return error_answer(error_of(end.metrics, request_id_of(request)), status_of_code(end.metrics.error_code))
+    return answer_of(turn.assistant_message, turn.user_message.id, turn.generation_id, end)
+
+
+@router.get(
+    "/generations/{generation_id}/events",
+    response_class=Response,
+    responses={
+        200: {"content": _STREAM, "description": "message_start, delta, error and message_end, with `id` = seq."},
+        204: {"description": "The events you have are all there are: do not connect again."},
+    },
+)
+async def follow_generation(
+    generation_id: UUID,
+    request: Request,
+    caller: Reader,
+    rt: Rt,
+    threads: Threads,
+    last_event_id: Annotated[str | None, Header(pattern=r"^\d{0,9}$", description="As browsers send it.")] = None,
+    after_seq: Annotated[int | None, Query(ge=0, le=999_999_999, description="The same, for other clients.")] = None,
+) -> Response:
+    """The events of an answer as server-sent events, from the start or after the one you saw last.
+
+    It works in whatever process the answer is made. Nothing is repeated and nothing left out.
+    """
+    answer = await threads.run(rt.chat_log.get_answer, user_id=caller.user_id, generation_id=generation_id)
+    after = int(last_event_id) if last_event_id else (after_seq or None)
+    return await _stream(threads, rt, caller, answer, after, request_id_of(request))
+
+
+@router.post("/generations/{generation_id}/stop", status_code=202)
+async def stop_generation(generation_id: UUID, caller: Chatter, rt: Rt, threads: Threads) -> dict[str, str]:
+    """Asks for the end of an answer, in whatever process it is made; the text so far stays."""
+    await threads.run(rt.chats.stop, user_id=caller.user_id, generation_id=generation_id)
+    return {"status": "stopping"}
+
+
+# ---- shared with the WebSocket -----------------------------------------------------------------
+
+
+def begin_turn(rt: Runtime, caller: Caller, chat_id: UUID, body: GenerateIn, key: UUID, source: str) -> Turn:
+    """Starts the answer that `body` asks for. Blocks. Raises what `rt.chats.send` raises."""
+    thread = rt.chat_log.open_thread(user_id=caller.user_id, chat_id=chat_id, limit=1)
+    chat = thread.chat
+    info = rt.catalog.get(chat.model_name, role=caller.role, upstream=chat.upstream)
+    common: dict[str, Any] = {
+        "user_id": caller.user_id,
+        "role": caller.role,
+        "chat_id": chat_id,
+        "params": read_params(body.params, base=chat.params, ranges=info.ranges),
+        "request_key": key,
+        "source": source,
+    }
+    try:
+        if body.content is not None and body.message_id is not None:
+            return rt.chats.edit(**common, message_id=body.message_id, text=body.content)
+        if body.content is not None:
+            return rt.chats.send(**common, text=body.content)
+    except BadInput as error:
+        raise as_content(error) from None
+    if body.message_id is not None:
+        return rt.chats.regenerate(**common, message_id=body.message_id)
+    if not thread.messages or thread.messages[-1].role == "assistant":
+        raise BadInput("There is no message to answer.", param="content", cure="Send a prompt as `content`.")
+    return rt.chats.regenerate(**common, message_id=thread.messages[-1].id)
+
+
+def answer_ref(turn: Turn) -> AnswerRef:
+    message = turn.assistant_message
+    return AnswerRef(turn.generation_id, message.session_id, message.id, message.created_at)
+
+
+async def wait_for_end(threads: Services, rt: Runtime, caller: Caller, generation_id: UUID) -> GenerationEnd:
+    """The end of the caller's answer. No thread waits for it."""
+    source = await threads.run(rt.calls.find_source, user_id=caller.user_id, generation_id=generation_id)
+    async with aclosing(threads.followers.follow(source)) as updates:
+        async for update in updates:
+            if update.end is not None:
+                return update.end
+    raise NotFound("There is no such answer.", cure="It may have been deleted.")
+
+
+async def _stream(
+    threads: Services, rt: Runtime, caller: Caller, answer: AnswerRef, after_seq: int | None, request_id: str
+) -> Response:
+    if after_seq and await threads.run(_has_seen_all, rt, caller, answer.generation_id, after_seq):
+        return Response(status_code=204)
+    source = await threads.run(rt.calls.find_source, user_id=caller.user_id, generation_id=answer.generation_id)
+    updates = threads.followers.follow(source, after_seq=after_seq or 0)
+    events = events_of(answer, updates, after_seq=after_seq, request_id=request_id)
+    return EventStream(events, slow_reader_sec=rt.settings.api_slow_reader_sec)
+
+
+def _has_seen_all(rt: Runtime, caller: Caller, generation_id: UUID, after_seq: int) -> bool:
+    source = rt.calls.find_source(user_id=caller.user_id, generation_id=generation_id)
+    last = last_seq(source.look(after_seq))
+    return last is not None and after_seq >= last
+
+
+def _started(turn: Turn) -> Started:
+    return Started(
+        id=turn.assistant_message.id,
+        session_id=turn.assistant_message.session_id,
+        user_message_id=turn.user_message.id,
+        generation_id=turn.generation_id,
+        status=turn.assistant_message.status,
+        events_url=f"/v1/chat/generations/{turn.generation_id}/events",
+    )
