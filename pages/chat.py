@@ -36,12 +36,21 @@ def draw() -> None:
         performance = header.draw(view, models, model)
         if not models:
             header.draw_no_models(runtime.catalog.status(state.person().role))
-        draw_history(view)
+        thread = fresh_container() if page.turns else st.container()
+        with thread:
+            draw_history(view)
     model_banner.draw(view)
     context = composer.draw(view, model, disabled=not models)
     is_asking = dialogs.draw(models)
-    with column:  # last, because it stays as long as an answer is coming
+    with thread:  # last, because it stays as long as an answer is coming
         turns.draw_slots(turns.Places(performance, context, view, model), follow=not is_asking)
+
+
+def fresh_container():
+    """Without what stood there before: that would stay, in grey, for as long as an answer is coming."""
+    place = st.empty()
+    place.expander("")  # a container would take over what is in one before it; not what is in another kind of block
+    return place.container()
 
 
 def draw_history(view):

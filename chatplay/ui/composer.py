@@ -21,8 +21,9 @@ def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = Fal
     """
     page = state.chat()
     with st.bottom, st.container(key="chat_foot", gap="xsmall"):
-        if page.notice is not None:
-            _draw_notice(page.notice)
+        with st.empty():  # the elements below keep their places when it comes and goes
+            if page.notice is not None:
+                _draw_notice(page.notice)
         with st.container(key="chat_foot_line", horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             context = st.empty()
             st.button(

@@ -69,17 +69,24 @@ def _delete(about: tuple[UUID, str]) -> None:
 @st.dialog("Rename this chat", on_dismiss="rerun")
 def _rename(about: tuple[UUID, str]) -> None:
     key = f"chat_title_{about[0]}"
-    st.text_input("Title", about[1], key=key, max_chars=200)
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key="chat_dialog_cancel", on_click=chat_actions.close_dialog)
-        st.button("Rename", key="chat_dialog_yes", type="primary", on_click=chat_actions.rename, args=(about[0], key))
+    with st.form("chat_rename", border=False, enter_to_submit=True):
+        st.text_input("Title", about[1], key=key, max_chars=200)
+        # Enter presses the first button, which the stylesheet puts last.
+        with st.container(key="chat_rename_buttons", horizontal=True):
+            st.form_submit_button(
+                "Rename", key="chat_dialog_yes", type="primary", on_click=chat_actions.rename, args=(about[0], key)
+            )
+            st.form_submit_button("Cancel", key="chat_dialog_cancel", on_click=chat_actions.close_dialog)
 
 
 @st.dialog("Continue with another model", on_dismiss="rerun")
 def _other_model(models: tuple[ModelInfo, ...], failed: MessageRecord | None) -> None:
     st.markdown("The messages are copied into a new chat. This chat stays as it is.")
-    key = "chat_other_model_choice"
-    st.selectbox("Model", [callbacks.model_id(model) for model in models], key=key, on_change="ignore")
+    key, page = "chat_other_model_choice", state.chat()
+    ids = [callbacks.model_id(model) for model in models]
+    current = callbacks.model_id_of(page.view.chat) if page.view else ""
+    other = next((number for number, one in enumerate(ids) if one != current), 0)
+    st.selectbox("Model", ids, index=other, key=key, on_change="ignore")
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Cancel", key="chat_dialog_cancel", on_click=chat_actions.close_dialog)
         st.button(

@@ -30,8 +30,7 @@ def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None)
         performance = st.empty()
     with params_panel.draw_advanced(ranges, model):
         _draw_overflow(view)
-    if view.chat.locked_at is not None:
-        draw_lock(view)
+    _draw_lock(view)
     return performance
 
 
@@ -51,11 +50,16 @@ def _draw_selector(view: ChatView, models: tuple[ModelInfo, ...], model: ModelIn
         "Model Selector",
         ids,
         key=state.MODEL,
-        disabled=view.chat.locked_at is not None or bool(state.chat().turns),
+        disabled=_is_locked(view),
         help=_LOCK_REASON,
         on_change=chat_actions.choose_model,
         args=(models,),
     )
+
+
+def _is_locked(view: ChatView) -> bool:
+    """From its first message on, also before that is drawn as part of the page."""
+    return view.chat.locked_at is not None or bool(state.chat().turns)
 
 
 def _draw_overflow(view: ChatView) -> None:
@@ -71,8 +75,12 @@ def _draw_overflow(view: ChatView) -> None:
     )
 
 
-def draw_lock(view: ChatView) -> None:
+@st.fragment(key=turn_actions.LOCK)
+def _draw_lock(view: ChatView) -> None:
     """The banner of a chat that has begun: the model stays, and why, and the way to another one."""
+    if not _is_locked(view):
+        st.empty()
+        return
     with st.container(key="chat_lock", horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
             f":material/lock: Model locked: this chat stays with **{plain_markdown(view.chat.model_name)}**.",

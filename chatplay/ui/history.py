@@ -55,6 +55,8 @@ def _draw_begun(hint: str) -> None:
     if page.view is None or page.view.messages or not page.turns:
         if hint:
             st.caption(hint)
+        else:
+            st.empty()  # puts away the row of a chat that is now in the list
         return
     chat, now = page.view.chat, format.now_utc()
     title = title_from(page.turns[0].user_message.content)

@@ -13,7 +13,7 @@ import streamlit as st
 
 from chatplay.auth.person import Person
 from chatplay.conversation import ChatView, MessageRecord, Turn
-from chatplay.errors import ChatplayError
+from chatplay.errors import ChatplayError, GenerationRunning
 from chatplay.offers import Offer
 
 COMPOSER = "chat_composer"
@@ -22,6 +22,7 @@ MODEL = "chat_model"
 _PERSON = "person"
 _CHAT = "chat_state"
 _MODELS = "models_state"
+_METRICS = "metrics_state"
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,13 @@ class Notice:
     kind: str = "error"
 
     @classmethod
-    def of(cls, error: ChatplayError, *, kind: str = "error") -> Notice:
-        return cls(error.message, error.cure, error.code, kind)
+    def of(cls, error: ChatplayError) -> Notice:
+        return cls(error.message, error.cure, error.code, "info" if isinstance(error, GenerationRunning) else "error")
+
+    @property
+    def passes(self) -> bool:
+        """What it says is over with the answer that is coming."""
+        return self.code == GenerationRunning.code
 
 
 @dataclass
@@ -57,6 +63,7 @@ class ChatState:
     focus: bool = False
     took_input: bool = False  # the input's callback ran for the text it returns in this run
     notice: Notice | None = None
+    stopped: UUID | None = None  # the generation that this tab stopped
     give_back: str | None = None
     params_of: tuple[UUID, str, str] | None = None
 
@@ -102,6 +109,37 @@ def models() -> ModelsState:
     if _MODELS not in st.session_state:
         st.session_state[_MODELS] = ModelsState()
     return cast(ModelsState, st.session_state[_MODELS])
+
+
+@dataclass
+class MetricsState:
+    """What one browser tab knows of its metrics page between two runs, beside what its address says.
+
+    `drill` narrows the list of calls to what was picked in a chart, `drill_title` names it; `picked` is the last
+    selection acted on, by chart, so that it is acted on once. `after` are the pages of the list before this one.
+    """
+
+    drill: Any = None
+    drill_title: str = ""
+    picked: dict[str, Any] = field(default_factory=dict)
+    after: list[str] = field(default_factory=list)
+
+
+def metrics() -> MetricsState:
+    """The metrics page's state of this tab."""
+    if _METRICS not in st.session_state:
+        st.session_state[_METRICS] = MetricsState()
+    return cast(MetricsState, st.session_state[_METRICS])
+
+
+def metrics_key(name: str) -> str:
+    """The widget key of a control of the metrics page."""
+    return f"metrics_{name}"
+
+
+def usage_key(name: str) -> str:
+    """The widget key of a control of the usage page."""
+    return f"usage_{name}"
 
 
 def param_key(name: str) -> str:

@@ -238,10 +238,10 @@ def _figures_line(metrics: AnswerMetrics) -> str:
         format.speed(metrics.tokens_per_second),
         format.tokens(metrics.completion_tokens, estimated=metrics.tokens_estimated),
         format.duration(metrics.duration_ms),
-        plain_markdown(metrics.finish_reason or ""),
+        metrics.finish_reason or "",
         format.cost(metrics.cost_usd) if metrics.cost_usd else "",
     ]
-    return " · ".join(part for part in parts if part).replace("~", "\\~").replace("$", "\\$")
+    return plain_markdown(" · ".join(part for part in parts if part))
 
 
 def _details(message: MessageRecord, metrics: AnswerMetrics) -> str:

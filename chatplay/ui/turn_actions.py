@@ -6,6 +6,7 @@ back where it was typed.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
@@ -27,8 +28,9 @@ from chatplay.ui.callbacks import (
 from chatplay.ui.state import ChatState, Notice
 
 TURN_SLOTS = 4  # turns drawn one by one before the page is drawn as a whole again
-SELECTOR, BEGUN = "chat_selector", "chat_begun"  # fragments that a chat's first message changes too
+SELECTOR, LOCK, BEGUN = "chat_selector", "chat_lock_banner", "chat_begun"  # a chat's first message changes these, too
 BANNER = "chat_model_banner"  # drawn after each message, to begin its timer anew
+_STOP_SEC = 3.0
 
 
 def turn_key(slot: int) -> str:
@@ -61,7 +63,7 @@ def send() -> list[str]:
         return []
     begins = len(page.turns) == 1 and (page.view is None or not page.view.messages)
     # Lock and history row before the turn: drawing that one lasts as long as its answer comes.
-    return [*([SELECTOR, BEGUN] if begins else []), turn_key(len(page.turns) - 1), BANNER]
+    return [*([SELECTOR, LOCK, BEGUN] if begins else []), turn_key(len(page.turns) - 1), BANNER]
 
 
 def _catch_up(page: ChatState) -> None:
@@ -81,10 +83,11 @@ def _catch_up(page: ChatState) -> None:
 
 @action
 def resend(message: MessageRecord, key: str) -> None:
-    """Sends another wording of an earlier prompt; a refused one stays in its field."""
+    """Sends another wording of an earlier prompt, in the middle of its answer too; a refused one stays in its field."""
     page = state.chat()
     if page.editing != message.id:
         return
+    _end_running(page)
     get_runtime().chats.edit(
         **me(),
         chat_id=message.session_id,
@@ -130,9 +133,23 @@ def edit(message_id: int | None) -> None:
 @action
 def stop() -> None:
     """Ends the answer that is coming; its text so far stays."""
-    running = running_generation(state.chat())
+    page = state.chat()
+    running = page.stopped = running_generation(page)
     if running is not None:
         get_runtime().chats.stop(user_id=state.person().id, generation_id=running)
+
+
+def _end_running(page: ChatState) -> None:
+    """Stops the answer that is coming, and waits a little for its end."""
+    running, chats = running_generation(page), get_runtime().chats
+    if running is None:
+        return
+    user_id, page.stopped = state.person().id, running
+    chats.stop(user_id=user_id, generation_id=running)
+    patience = time.monotonic() + _STOP_SEC
+    for update in chats.follow(user_id=user_id, generation_id=running):
+        if update.end is not None or time.monotonic() > patience:
+            return
 
 
 @action

@@ -1,7 +1,7 @@
 """The turns begun since the page was last drawn as a whole: each a fragment of its own.
 
-Sending draws one of them and nothing else. Only clicks outside a fragment can interrupt a running one, so the
-input, Stop and the history stand outside.
+Sending draws one of them and nothing else. Only clicks outside a fragment interrupt a running one by themselves,
+so the input, Stop and the history stand outside; those inside are looked for (`clicks`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 import streamlit as st
 from streamlit.errors import StreamlitInvalidLayoutContextError
@@ -16,10 +17,10 @@ from streamlit.errors import StreamlitInvalidLayoutContextError
 from chatplay.auth import gate
 from chatplay.catalog import ModelInfo
 from chatplay.conversation import ChatView, MessageRecord, Turn
-from chatplay.errors import ChatplayError
+from chatplay.errors import ChatplayError, NotFound
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
 from chatplay.runtime import get_runtime
-from chatplay.ui import chat_actions, composer, header, state, transcript
+from chatplay.ui import callbacks, chat_actions, clicks, composer, header, state, transcript
 from chatplay.ui.live import write_answer
 from chatplay.ui.turn_actions import TURN_SLOTS, turn_key
 
@@ -32,6 +33,7 @@ _UPDATE_SEC = 1 / 15  # what a page costs grows with its updates; fifteen a seco
 _FIGURES_SEC = 0.5
 _PAINT_SEC = 0.04  # the browser paints the last words before it is given the figures and buttons
 _LOOK_SEC = 1.0
+_LOOKS = 8
 _WAITING = (
     '<div role="status"><span class="chat-dots"><i></i><i></i><i></i></span>'
     '<span class="chat-unseen">Waiting for the first token</span></div>'
@@ -97,7 +99,6 @@ def _draw_slot(slot: int, places: Places, follow: bool) -> None:
         return
     if begins:
         st.empty()  # an element in the place of the examples; a container would keep them until the run ends
-        header.draw_lock(places.view)
     if (answer := page.answers.get(turn.assistant_message.id)) is not None:
         places.draw()
         transcript.draw_message(turn.user_message)
@@ -106,20 +107,20 @@ def _draw_slot(slot: int, places: Places, follow: bool) -> None:
     if places.are_lost():
         st.rerun()
     with transcript.bubble("user"):
-        actions_place = transcript.draw_prompt_text(turn.user_message)
+        prompt = _Prompt(turn.user_message)
     with transcript.bubble("assistant"):
-        _draw_coming(turn, places, follow=follow)
-    transcript.draw_prompt_actions(turn.user_message, actions_place)
+        _draw_coming(turn, places, prompt, follow=follow)
+    prompt.draw_actions()
 
 
-def _draw_coming(turn: Turn, places: Places, *, follow: bool) -> None:
+def _draw_coming(turn: Turn, places: Places, prompt: _Prompt, *, follow: bool) -> None:
     marker = st.empty()
     marker.html(_WAITING)
     try:
         updates = get_runtime().chats.follow(
             user_id=state.person().id, generation_id=turn.generation_id, interval_sec=_UPDATE_SEC
         )
-        end = write_answer(_watched(updates, follow=follow), on_news=_Figures(marker, places))
+        end = write_answer(_watched(updates, follow=follow), on_news=_Figures(marker, places, prompt))
     except ChatplayError as error:
         marker.empty()
         st.error(f"{error.message} {error.cure}")
@@ -134,11 +135,28 @@ def _draw_coming(turn: Turn, places: Places, *, follow: bool) -> None:
 
 
 def _finish(turn: Turn, end: GenerationEnd, places: Places) -> None:
-    answer = finished(turn.assistant_message, end)
     page = state.chat()
+    if page.notice is not None and page.notice.passes:
+        page.notice = None
+        st.rerun()
+    if end.status == "stopped" and page.stopped != turn.generation_id and _is_deleted(places.view.chat.id):
+        st.rerun()  # the page says so
+    answer = finished(turn.assistant_message, end)
     page.answers[answer.id] = answer
     transcript.draw_outcome(answer, turn.user_message)
     places.draw()
+
+
+def _is_deleted(chat_id: UUID) -> bool:
+    """Elsewhere: there its answer is stopped first, and a moment later the chat is gone."""
+    me = callbacks.me()
+    for _ in range(_LOOKS):
+        try:
+            get_runtime().chats.open_chat(**me, chat_id=chat_id, limit=1)
+        except NotFound:
+            return True
+        time.sleep(_LOOK_SEC / _LOOKS)
+    return False
 
 
 def finished(message: MessageRecord, end: GenerationEnd) -> MessageRecord:
@@ -155,19 +173,38 @@ def draw_empty() -> None:
             st.button(example, key=f"chat_example_{number}", on_click=chat_actions.use_example, args=(example,))
 
 
+class _Prompt:
+    """A prompt whose answer is coming. Its actions are drawn once there is time: on Enter each element costs some."""
+
+    def __init__(self, message: MessageRecord) -> None:
+        self._message = message
+        self._place = transcript.draw_prompt_text(message) if state.chat().editing != message.id else None
+        if self._place is None:
+            transcript.draw_prompt(message)
+
+    def draw_actions(self) -> None:
+        place, self._place = self._place, None
+        if place is not None:
+            transcript.draw_prompt_actions(self._message, place)
+
+
 class _Figures:
     """Shows the running figures, twice a second; the first token puts the waiting sign away."""
 
-    def __init__(self, marker: header.Place, places: Places) -> None:
+    def __init__(self, marker: header.Place, places: Places, prompt: _Prompt) -> None:
         self._marker = marker
         self._places = places
+        self._prompt = prompt
+        self._begun_sec = time.monotonic()
         self._drawn_sec = 0.0
         self._waiting = True
 
     def __call__(self, live: LiveMetrics) -> None:
+        now = time.monotonic()
+        if now - self._begun_sec >= _FIGURES_SEC:
+            self._prompt.draw_actions()
         if live.ttft_ms is None:
             return
-        now = time.monotonic()
         if self._waiting:
             self._marker.empty()
             self._waiting, self._drawn_sec = False, now
@@ -178,12 +215,17 @@ class _Figures:
 
 
 def _watched(updates: Iterator[Update], *, follow: bool) -> Iterator[Update]:
-    """`updates`, as long as the person is signed in; with `follow=False` only what is there already."""
+    """`updates`, as long as the person is signed in; with `follow=False` only what is there already.
+
+    A click on the prompt's menu, the lock banner or the new row of the history is acted on at once.
+    """
     looked_sec = time.monotonic()
     for update in updates:
         yield update
         if not follow:
             return
+        if clicks.is_waiting():
+            st.rerun()
         now = time.monotonic()
         if now - looked_sec >= _LOOK_SEC:
             looked_sec = now

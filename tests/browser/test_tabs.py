@@ -67,6 +67,9 @@ def test_two_tabs_that_send_at_once_send_one_message_and_keep_the_other_text(cha
         expect(tabs[loser].answer).to_contain_text("Only one answer.")
         expect(tabs[loser].messages).to_have_count(2)
         assert len(upstream.chats) == 1
+        gate.set()
+        expect(notices[loser]).to_have_count(0)
+        expect(tabs[loser].input).to_have_value(f"Text of tab {loser}")
     finally:
         upstream.default = normal
 
