@@ -6,7 +6,7 @@ limit, an event log and one end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
@@ -90,6 +90,10 @@ class Calls:
         if call.message_id is None and call.keeps_answer:
             answers.insert_answer(conn, generation_id=call.generation_id)
         return self._job(call)
+
+    def open_many(self, conn: Connection, calls: Sequence[Call]) -> list[Job]:
+        """`open` for several."""
+        return [self.open(conn, call) for call in calls]
 
     def run(self, job: Job) -> None:
         """Begins the call; it goes on whatever happens to the caller."""

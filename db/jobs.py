@@ -15,7 +15,8 @@ from typing import Any, Protocol, cast
 from uuid import UUID
 
 import psycopg
-from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from procrastinate import App as Queue
+from procrastinate import PsycopgConnector, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
@@ -23,6 +24,7 @@ from sqlalchemy import Connection, text
 
 from db.engine import libpq_url
 
+__all__ = ["QUEUE", "Queue", "RunLot", "defer_lots", "list_idle_lots", "make_app", "rescue_stalled"]
 QUEUE = "experiments"
 _TASK = "run_lot"
 
@@ -33,11 +35,11 @@ class RunLot(Protocol):
     def __call__(self, *, experiment_id: str, lot: int) -> Awaitable[None]: ...
 
 
-def make_app(url: str, run_lot: RunLot) -> App:
+def make_app(url: str, run_lot: RunLot) -> Queue:
     """The queue's app for one worker. Opens nothing yet."""
     logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells of each job
     # Four connections: fetching, finishing, signs of life and looking after stalled jobs; one more listens.
-    app = App(connector=PsycopgConnector(conninfo=libpq_url(url), min_size=1, max_size=4))
+    app = Queue(connector=PsycopgConnector(conninfo=libpq_url(url), min_size=1, max_size=4))
     app.task(name=_TASK, queue=QUEUE)(run_lot)
     return app
 
@@ -87,7 +89,7 @@ def list_idle_lots(conn: Connection, *, experiment_id: UUID | None = None) -> li
     return [(row[0], row[1]) for row in conn.execute(text(_IDLE), {"id": experiment_id})]
 
 
-async def rescue_stalled(app: App, *, after_sec: float) -> int:
+async def rescue_stalled(app: Queue, *, after_sec: float) -> int:
     """Queues again the jobs of workers that have been silent for `after_sec`. Returns how many."""
     stalled = list(await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=after_sec))
     for job in stalled:

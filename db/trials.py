@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, delete, func, select, text, update
 
 from db.schema import experiment_trials as trials
 
@@ -179,6 +179,17 @@ WHERE t.experiment_id = :experiment_id AND t.lot = :lot AND t.state = 'waiting' 
 def list_lot(conn: Connection, *, experiment_id: UUID, lot: int) -> list[WaitingTrial]:
     """The trials of a lot that still wait, in order."""
     return [WaitingTrial(*row) for row in conn.execute(text(_LOT), {"experiment_id": experiment_id, "lot": lot})]
+
+
+def find_revision(conn: Connection, *, experiment_id: UUID) -> int | None:
+    """Moves whenever workers must read the experiment anew; None when it is gone."""
+    query = text("SELECT revision FROM experiments WHERE id = :id")
+    return conn.execute(query, {"id": experiment_id}).scalar_one_or_none()
+
+
+def drop(conn: Connection, *, trial_id: int) -> None:
+    """Removes a judgement that has lost its subject."""
+    conn.execute(delete(trials).where(trials.c.id == trial_id, trials.c.judge.is_not(None)))
 
 
 _GATES = """

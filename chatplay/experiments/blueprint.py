@@ -1,0 +1,97 @@
+"""What a worker knows of a running experiment: arms, rules, judges; and the calls it makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from chatplay.catalog import ModelCatalog, ModelInfo
+from chatplay.errors import NotFound
+from chatplay.experiments import judging
+from chatplay.experiments.judging import judge_from_json
+from chatplay.experiments.plan import messages_for, seed_for
+from chatplay.experiments.records import load_arms, load_plan
+from chatplay.experiments.values import Arm, JudgePlan, ModelRef, Plan
+from chatplay.params import Params
+from chatplay.prices import cost_usd
+from chatplay.providers.base import Message, Usage
+from chatplay.store import Connection
+from chatplay.tokens import estimate_tokens
+from db import experiments, reviews
+from db.trials import WaitingTrial
+
+_ESTIMATE_SPARE = 1.25  # a cap on cost reserves this much more than the estimate of a prompt
+_ANSWER_TOKENS = 4_096  # reserved for an answer without max tokens
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """An experiment as of one `revision`."""
+
+    id: UUID
+    user_id: int
+    revision: int
+    columns: Sequence[str]
+    plan: Plan
+    arms: tuple[Arm, ...]
+    judges: Mapping[int, JudgePlan]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One call as it is to be made."""
+
+    model: ModelInfo
+    messages: tuple[Message, ...]
+    params: Params
+
+    @property
+    def most_cost_usd(self) -> float | None:
+        """What it can cost at most; None without a price."""
+        prompt = sum(estimate_tokens(message.content) for message in self.messages) * _ESTIMATE_SPARE
+        answer = self.params.max_tokens or self.model.context_tokens or _ANSWER_TOKENS
+        return cost_usd(Usage(int(prompt) + 16, answer), self.model.price)
+
+
+def load_blueprint(conn: Connection, experiment_id: UUID) -> Blueprint | None:
+    """None when the experiment is gone."""
+    row = experiments.find_experiment(conn, experiment_id=experiment_id)
+    if row is None:
+        return None
+    judges = {judge.number: judge_from_json(judge.plan) for judge in reviews.list_judges(conn, experiment_id=row.id)}
+    return Blueprint(
+        row.id, row.user_id, row.revision, row.case_columns, load_plan(conn, row), load_arms(conn, row), judges
+    )
+
+
+def values_of(blueprint: Blueprint, trial: WaitingTrial) -> dict[str, str]:
+    """The columns of the trial's case."""
+    return dict(zip(blueprint.columns, trial.cells, strict=False))
+
+
+def question_of(
+    blueprint: Blueprint, trial: WaitingTrial, *, catalog: ModelCatalog, answers: Mapping[int, str]
+) -> Question:
+    """The trial's call, or the judge's; `answers` has the judged texts by trial. Raises NotFound for a model that is
+    gone, BadInput for a template that can't be filled.
+    """
+    arm, values = blueprint.arms[trial.arm], values_of(blueprint, trial)
+    messages = messages_for(arm, values)
+    if trial.judge is None:
+        model = _info(catalog, arm.model)
+        seed = seed_for(blueprint.plan.seed_policy, arm.params.seed, blueprint.plan.seed, trial.case_no, trial.repeat)
+        return Question(model, messages, replace(arm.params, seed=seed))
+    judge = blueprint.judges[trial.judge]
+    subjects = [subject for subject in (trial.subject_id, trial.against_id) if subject is not None]
+    texts = [answers[subject] for subject in subjects]
+    shown = tuple(reversed(texts)) if trial.swapped else tuple(texts)
+    asked = judging.ask(judge, values=values, prompt=messages[-1].content, answers=shown)
+    return Question(_info(catalog, judge.model), asked, judge.params)
+
+
+def _info(catalog: ModelCatalog, model: ModelRef) -> ModelInfo:
+    info = catalog.find_info(model.name, upstream=model.upstream)
+    if info is None:
+        raise NotFound(f"`{model.name}` at `{model.upstream}` is not there any more.", cure="Add the server again.")
+    return info

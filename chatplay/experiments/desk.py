@@ -1,0 +1,65 @@
+"""What all parts of the experiment service stand on: whose an experiment is, and who may read it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from chatplay.calls import Calls
+from chatplay.catalog import ModelCatalog, ModelInfo
+from chatplay.counting import TokenCounter
+from chatplay.errors import BadInput, NotFound
+from chatplay.experiments.estimate import Limits
+from chatplay.experiments.values import ModelRef
+from chatplay.store import Connection, Store
+from db import experiments as db
+from db.experiments import ExperimentRow
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The services that the parts share."""
+
+    store: Store
+    catalog: ModelCatalog
+    calls: Calls
+    counter: TokenCounter
+    limits: Limits
+
+    def find_model(self, model: ModelRef, role: str) -> ModelInfo | None:
+        """A model the role may use; None when it is gone or not open to it."""
+        try:
+            return self.catalog.get(model.name, role=role, upstream=model.upstream)
+        except (NotFound, BadInput):
+            return None
+
+
+def own(conn: Connection, user_id: int, experiment_id: UUID, *, for_update: bool = False) -> ExperimentRow:
+    """The person's own experiment. Raises NotFound."""
+    row = db.find_experiment(conn, experiment_id=experiment_id, for_update=for_update)
+    if row is None or row.user_id != user_id:
+        raise no_such_experiment()
+    return row
+
+
+def readable(conn: Connection, user_id: int, experiment_id: UUID, token: str | None) -> ExperimentRow:
+    """The person's own, or one that a link opens. Raises NotFound."""
+    row = db.find_experiment(conn, experiment_id=experiment_id)
+    if row is not None and row.user_id == user_id:
+        return row
+    if row is None or token is None or db.find_linked(conn, token_hash=hash_token(token)) != experiment_id:
+        raise no_such_experiment()
+    return row
+
+
+def hash_token(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def no_such_experiment() -> NotFound:
+    return NotFound("There is no such experiment.", cure="It may have been deleted, or its link revoked.")
+
+
+def no_such(what: str) -> NotFound:
+    return NotFound(f"There is no such {what}.", cure="Reload the page to see what there is.")

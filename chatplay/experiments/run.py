@@ -1,0 +1,281 @@
+"""Runs lots of trials: each upstream has a lane, where calls are opened in batches as places become free.
+
+A trial is claimed in the transaction that opens its call, and ended in the one that ends it, so that whatever dies in
+between leaves either a trial that waits or one whose call is found interrupted. Limits of an upstream are counted
+under its lock in the database, caps under the experiment's: both hold for all workers together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
+
+from chatplay.calls import Call, Calls
+from chatplay.catalog import ModelCatalog
+from chatplay.errors import ChatplayError, StoreError
+from chatplay.experiments.blueprint import Blueprint, Question, load_blueprint, question_of, values_of
+from chatplay.experiments.endings import Again, TrialKeeper, judgement_end, trial_end
+from chatplay.experiments.picking import Chosen, Picking, Ticket
+from chatplay.generation.values import GenerationEnd, Job
+from chatplay.store import Connection, Store
+from db import reviews, trials
+from db.trials import Claim, TrialEnd, WaitingTrial
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_BATCH = 32  # calls opened in one transaction at most
+_LOOK_AGAIN_SEC = 0.25  # at an upstream whose places others hold
+_PAUSE_AFTER_ERROR_SEC = 1.0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What became of a batch: calls to run, tickets nobody wants any more, and those that found no place."""
+
+    jobs: list[tuple[Ticket, Job]] = field(default_factory=list)
+    unwanted: list[Ticket] = field(default_factory=list)
+    no_place: list[Ticket] = field(default_factory=list)
+
+
+class Runner:
+    """One per worker. All its coroutines run on one loop; the database is asked in threads of its own."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        calls: Calls,
+        catalog: ModelCatalog,
+        calls_at_once: int,
+        upstream_calls: int,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._calls = calls
+        self._catalog = catalog
+        self._upstream_calls = upstream_calls
+        self._draw = draw
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="experiments")
+        self._lanes: dict[str, _Lane] = {}
+        self._blueprints: dict[UUID, Blueprint] = {}
+        self.free = calls_at_once
+        self.closing = asyncio.Event()
+
+    async def run_lot(self, experiment_id: UUID, lot: int) -> None:
+        """Sees the waiting trials of a lot through to their ends, and the experiment when it is over."""
+        blueprint, waiting = await self.in_thread(lambda: self._load(experiment_id, lot))
+        if blueprint is not None and waiting:
+            await asyncio.gather(*(self._see_through(blueprint, trial) for trial in waiting))
+        if not self.closing.is_set():
+            await self.in_thread(lambda: self._finish_if_over(experiment_id))
+
+    async def close(self) -> None:
+        """Opens nothing more and lets go of what waits; calls that run are the hub's to end."""
+        self.closing.set()
+        for lane in self._lanes.values():
+            await lane.close()
+        self._threads.shutdown(wait=False)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def wake_all(self) -> None:
+        """A place became free: any lane may have it."""
+        for lane in self._lanes.values():
+            lane.wake.set()
+
+    async def _see_through(self, blueprint: Blueprint, trial: WaitingTrial) -> None:
+        loop = asyncio.get_running_loop()
+        while not self.closing.is_set():
+            ticket = Ticket(blueprint, trial, loop.create_future())
+            self._lane(trial.upstream).take(ticket)
+            again = await ticket.outcome
+            if again is None:
+                return
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.closing.wait(), again.pause_sec)
+            trial = ticket.trial
+
+    def _lane(self, upstream: str) -> _Lane:
+        if upstream not in self._lanes:
+            self._lanes[upstream] = _Lane(upstream, self)
+        return self._lanes[upstream]
+
+    # ---- in threads ----------------------------------------------------------------------------
+
+    def _load(self, experiment_id: UUID, lot: int) -> tuple[Blueprint | None, list[WaitingTrial]]:
+        with self._store.reading() as conn:
+            waiting = trials.list_lot(conn, experiment_id=experiment_id, lot=lot)
+            revision = trials.find_revision(conn, experiment_id=experiment_id)
+            known = self._blueprints.get(experiment_id)
+            if known is None or known.revision != revision:
+                known = load_blueprint(conn, experiment_id) if revision is not None else None
+        if known is None:
+            self._blueprints.pop(experiment_id, None)
+        else:
+            self._blueprints[experiment_id] = known
+        return known, waiting
+
+    def _finish_if_over(self, experiment_id: UUID) -> None:
+        with self._store.transaction() as conn:
+            if trials.finish_if_over(conn, experiment_id=experiment_id):
+                self._blueprints.pop(experiment_id, None)
+
+    def open(self, upstream: str, batch: list[Ticket], loop: asyncio.AbstractEventLoop) -> Opened:
+        """Claims the trials that may run now and opens their calls, in one transaction."""
+        with self._store.transaction() as conn:
+            gates = trials.lock_gates(conn, ids={ticket.trial.experiment_id for ticket in batch})
+            lane = trials.lock_lane(conn, upstream=upstream)
+            picked = Picking(conn, gates=gates, lane=lane, upstream_calls=self._upstream_calls)
+            texts = reviews.list_judged_texts(conn, trial_ids=_subjects(batch))
+            for ticket in batch:
+                picked.consider(ticket, partial(self._question, conn, ticket, texts))
+            return self._claim(conn, upstream, picked, loop)
+
+    def _question(self, conn: Connection, ticket: Ticket, texts: dict[int, str]) -> Question | None:
+        try:
+            return question_of(ticket.blueprint, ticket.trial, catalog=self._catalog, answers=texts)
+        except KeyError:  # the judged answer is gone: run again, or deleted
+            trials.drop(conn, trial_id=ticket.trial.id)
+        except ChatplayError as error:  # the model is gone; nobody can run this now
+            trials.pause(conn, experiment_id=ticket.trial.experiment_id, because=str(error))
+        return None
+
+    def _claim(self, conn: Connection, upstream: str, picked: Picking, loop: asyncio.AbstractEventLoop) -> Opened:
+        claims = [Claim(one.ticket.trial.id, one.generation_id, one.reserved_usd) for one in picked.chosen]
+        claimed = trials.claim(conn, claims=claims) if claims else set()
+        opened = Opened(unwanted=picked.unwanted, no_place=picked.no_place)
+        mine = [one for one in picked.chosen if one.ticket.trial.id in claimed]
+        opened.unwanted.extend(one.ticket for one in picked.chosen if one.ticket.trial.id not in claimed)
+        jobs = self._calls.open_many(conn, [self._call(one, loop) for one in mine])
+        opened.jobs.extend((one.ticket, job) for one, job in zip(mine, jobs, strict=True))
+        picked.count(conn, mine)
+        picked.space(conn, upstream)
+        return opened
+
+    def _call(self, one: Chosen, loop: asyncio.AbstractEventLoop) -> Call:
+        ticket, trial = one.ticket, one.ticket.trial
+        ticket.trial = replace(trial, attempt=trial.attempt + 1, generation_id=one.generation_id)
+
+        def on_kept(again: Again | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended with its worker
+                loop.call_soon_threadsafe(self._ended, ticket, again)
+
+        keeper = TrialKeeper(
+            trial_id=trial.id,
+            experiment_id=trial.experiment_id,
+            generation_id=one.generation_id,
+            attempt=trial.attempt + 1,
+            reserved_usd=one.reserved_usd,
+            results=lambda end: _results(ticket, end),
+            on_kept=on_kept,
+            draw=self._draw,
+        )
+        return Call(
+            user_id=ticket.blueprint.user_id,
+            model=one.question.model,
+            messages=one.question.messages,
+            params=one.question.params,
+            source="experiment",
+            generation_id=one.generation_id,
+            experiment_id=trial.experiment_id,
+            retry_of=trial.generation_id,
+            attempt=trial.attempt + 1,
+            keeper=keeper,
+        )
+
+    # ---- on the loop ---------------------------------------------------------------------------
+
+    def begin(self, job: Job) -> None:
+        self._calls.run(job)
+
+    def _ended(self, ticket: Ticket, again: Again | None) -> None:
+        self.free += 1
+        settle(ticket, again)
+        self.wake_all()
+
+
+class _Lane:
+    """The calls of this process to one upstream, first come, first opened."""
+
+    def __init__(self, upstream: str, runner: Runner) -> None:
+        self._upstream = upstream
+        self._runner = runner
+        self._queue: deque[Ticket] = deque()
+        self.wake = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._pump())
+
+    def take(self, ticket: Ticket) -> None:
+        self._queue.append(ticket)
+        self.wake.set()
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        while self._queue:
+            settle(self._queue.popleft(), None)
+
+    async def _pump(self) -> None:
+        while True:
+            await self._wait()
+            room = min(len(self._queue), self._runner.free, _BATCH)
+            if room:
+                batch = [self._queue.popleft() for _ in range(room)]
+                self._runner.free -= room
+                crowded = await self._open(batch)
+                if crowded:  # others hold the places: a call of ours that ends wakes us earlier
+                    await self._wait(_LOOK_AGAIN_SEC)
+
+    async def _wait(self, most_sec: float | None = None) -> None:
+        self.wake.clear()
+        if most_sec is None and self._queue and self._runner.free:
+            return
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.wake.wait(), most_sec)
+
+    async def _open(self, batch: list[Ticket]) -> bool:
+        """Opens what it can and runs it. True when tickets found no place."""
+        runner, loop = self._runner, asyncio.get_running_loop()
+        try:
+            opened = await runner.in_thread(lambda: runner.open(self._upstream, batch, loop))
+        except StoreError as error:
+            _log.warning("trials wait for the database (%s)", error.code)
+            opened = Opened(no_place=batch)
+            await asyncio.sleep(_PAUSE_AFTER_ERROR_SEC)
+        except Exception:
+            _log.exception("lane %s", self._upstream)
+            opened = Opened(unwanted=batch)
+        runner.free += len(batch) - len(opened.jobs)
+        for ticket in opened.unwanted:
+            settle(ticket, None)
+        self._queue.extendleft(reversed(opened.no_place))
+        for _, job in opened.jobs:
+            runner.begin(job)
+        return bool(opened.no_place)
+
+
+def settle(ticket: Ticket, again: Again | None) -> None:
+    """Tells the lot how its trial went."""
+    if not ticket.outcome.done():
+        ticket.outcome.set_result(again)
+
+
+def _subjects(batch: list[Ticket]) -> list[int]:
+    judged = [ticket.trial for ticket in batch if ticket.trial.judge is not None]
+    return [one for trial in judged for one in (trial.subject_id, trial.against_id) if one is not None]
+
+
+def _results(ticket: Ticket, end: GenerationEnd) -> TrialEnd:
+    blueprint, trial = ticket.blueprint, ticket.trial
+    if trial.judge is None:
+        return trial_end(end, rules=blueprint.plan.rules, columns=values_of(blueprint, trial))
+    return judgement_end(end, pairs=blueprint.judges[trial.judge].pairs, swapped=bool(trial.swapped))
