@@ -14,6 +14,7 @@ def draw() -> None:
         "Each model server is asked every few seconds whether it is well. The model selector of a new chat offers what "
         "runs; this page brings itself up to date."
     )
+    models_board.draw_search()
     models_board.draw()
     if person.is_administrator:
         models_admin.draw()

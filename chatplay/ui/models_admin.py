@@ -14,7 +14,7 @@ from chatplay.providers.registry import ROLES, Upstream
 from chatplay.roster import Entry
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
-from chatplay.ui import models_draft, models_form, state
+from chatplay.ui import models_board, models_draft, models_form, state
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.models_card import ENGINE_NAMES
 
@@ -74,8 +74,16 @@ def _draw_entries(entries: list[Entry]) -> None:
             "Ollama, LM Studio and others. People can choose its models at once, without a restart.",
             icon=":material/dns:",
         )
-    for entry in entries:
+    search = models_board.searched()
+    shown = [entry for entry in entries if _fits(entry.upstream, search)]
+    if len(shown) < len(entries):
+        st.caption(f"{len(shown):,} of {len(entries):,} servers fit the search.")
+    for entry in shown:
         _draw_entry(entry)
+
+
+def _fits(upstream: Upstream, search: str) -> bool:
+    return search in upstream.name.lower() or search in upstream.address.lower()
 
 
 def _draw_entry(entry: Entry) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import streamlit as st
 
 from chatplay.auth import gate
 from chatplay.auth.person import Person
-from chatplay.catalog import CatalogStatus
+from chatplay.catalog import CatalogStatus, UpstreamStatus
 from chatplay.errors import ChatplayError, StoreError
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
@@ -20,7 +21,27 @@ from chatplay.upstreams import UpstreamService
 from db.health import Day
 
 REFRESH_SEC = 5.0
-_COLUMNS = 2
+MANY = 6  # servers; more get smaller cards, those in trouble first, and a search
+_COLUMNS, _COLUMNS_OF_MANY = 2, 3
+_SEARCH = "models_search"
+
+
+def draw_search() -> None:
+    """Above everything, in runs of the whole page; only where there is much to look through."""
+    if len(get_runtime().catalog.status(state.person().role).upstreams) > MANY:
+        st.text_input(
+            "Find a server or a model",
+            key=_SEARCH,
+            placeholder="Find a server or a model",
+            icon=":material/search:",
+            label_visibility="collapsed",
+            width=360,
+        )
+
+
+def searched() -> str:
+    """What is looked for, in small letters; "" for everything."""
+    return str(state.widget_value(_SEARCH) or "").strip().lower()
 
 
 @st.fragment(run_every=REFRESH_SEC, key="models_board")
@@ -95,11 +116,27 @@ def draw_nothing_runs(status: CatalogStatus) -> None:
 
 def _draw_cards(status: CatalogStatus, days: Mapping[str, Day], person: Person) -> None:
     now, tz = get_runtime().catalog.now(), viewer_zone(person)
-    for start in range(0, len(status.upstreams), _COLUMNS):
-        pair = status.upstreams[start : start + _COLUMNS]
-        for column, upstream in zip(st.columns(_COLUMNS), pair, strict=False):
+    many = len(status.upstreams) > MANY
+    shown = arranged(status.upstreams, searched()) if many else status.upstreams
+    if not shown:
+        st.caption("No server and no model is called like that. A shorter search finds more.")
+    width = _COLUMNS_OF_MANY if many else _COLUMNS
+    for start in range(0, len(shown), width):
+        for column, upstream in zip(st.columns(width), shown[start : start + width], strict=False):
             with column:
-                models_card.draw(upstream, days.get(upstream.name), person, now=now, tz=tz)
+                models_card.draw(upstream, days.get(upstream.name), person, now=now, tz=tz, small=many)
+
+
+def arranged(upstreams: tuple[UpstreamStatus, ...], search: str) -> tuple[UpstreamStatus, ...]:
+    """Those that fit the search, by their name with all models or by the models that do; the ones in trouble first."""
+    found = []
+    for one in upstreams:
+        models = tuple(model for model in one.models if search in model.name.lower())
+        if search in one.name.lower():
+            found.append(one)
+        elif models:
+            found.append(replace(one, models=models))
+    return tuple(sorted(found, key=lambda one: one.standing == "healthy" and one.breaker != "open"))
 
 
 def _days(service: UpstreamService, polled_at: datetime | None) -> Mapping[str, Day]:

@@ -40,8 +40,10 @@ _SHOWN_MODELS = 5
 _SPARK_CHECKS = 60
 
 
-def draw(status: UpstreamStatus, day: Day | None, viewer: Person, *, now: datetime, tz: ZoneInfo) -> None:
-    """One card; `day` is None where no checks are kept."""
+def draw(
+    status: UpstreamStatus, day: Day | None, viewer: Person, *, now: datetime, tz: ZoneInfo, small: bool = False
+) -> None:
+    """One card; `day` is None where no checks are kept. A small one folds its models away."""
     with st.container(border=True, height="stretch", gap="xsmall"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{plain(status.name)}**", width="content")
@@ -51,7 +53,7 @@ def draw(status: UpstreamStatus, day: Day | None, viewer: Person, *, now: dateti
         _draw_trouble(status, viewer)
         if status.source != "built in":
             _draw_figures(status, day)
-        st.html(_models(status.models))
+        st.html(_models(status.models, shown=0 if small else _SHOWN_MODELS))
 
 
 def standing(status: UpstreamStatus) -> tuple[str, str, Color]:
@@ -105,14 +107,16 @@ def _draw_trouble(status: UpstreamStatus, viewer: Person) -> None:
 
 def _draw_figures(status: UpstreamStatus, day: Day | None) -> None:
     recent = [check.latency_ms for check in day.recent if check.latency_ms is not None] if day else []
-    latency, uptime = st.columns([3, 2], gap="medium")
-    latency.metric(
-        "Latency of a check, last hour",
-        fmt.duration(status.latency_ms),
-        chart_data=recent[-_SPARK_CHECKS:] if len(recent) > 1 else None,
-        chart_type="line",
-        height="stretch",
-    )
+    uptime = st.container()
+    if status.latency_ms is not None or recent:
+        latency, uptime = st.columns([3, 2], gap="medium")
+        latency.metric(
+            "Latency of a check, last hour",
+            fmt.duration(status.latency_ms),
+            chart_data=recent[-_SPARK_CHECKS:] if len(recent) > 1 else None,
+            chart_type="line",
+            height="stretch",
+        )
     well = round(day.uptime * day.checks) if day else None
     uptime.metric(
         "Uptime, last day",
@@ -127,14 +131,14 @@ def _draw_figures(status: UpstreamStatus, day: Day | None) -> None:
 # ---- models ------------------------------------------------------------------------------------
 
 
-def _models(models: tuple[ModelInfo, ...]) -> str:
+def _models(models: tuple[ModelInfo, ...], *, shown: int) -> str:
     """A table that grows on demand: the browser opens the rest by itself."""
     if not models:
         return '<div class="models-facts">No models known.</div>'
-    table = _table(models[:_SHOWN_MODELS])
-    rest = models[_SHOWN_MODELS:]
+    table, rest = _table(models[:shown]) if shown else "", models[shown:]
     if rest:
-        table += f"<details><summary>{len(rest):,} more</summary>{_table(rest, with_head=False)}</details>"
+        what = f"{len(rest):,} more" if shown else f"{len(rest):,} {'model' if len(rest) == 1 else 'models'}"
+        table += f"<details><summary>{what}</summary>{_table(rest, with_head=not shown)}</details>"
     return f'<div class="models-list">{table}</div>'
 
 

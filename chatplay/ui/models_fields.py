@@ -189,23 +189,25 @@ def _draw_abilities(form: Form) -> None:
 
 def _draw_single_models(form: Form) -> None:
     st.caption("An empty cell is as above. The last row adds a model.")
-    number, choice = st.column_config.NumberColumn, st.column_config.SelectboxColumn
+    config = st.column_config
+    number, choice, text = config.NumberColumn, config.SelectboxColumn, config.TextColumn
     price = "US dollars per million tokens."
     form.edited = st.data_editor(
         form.table,
         key=f"models_table_{form.edition}",
         num_rows="dynamic",
         hide_index=True,
+        placeholder="",
         height=min(400, 72 + 35 * max(len(form.table), 2)),
         column_config={
-            table.MODEL: st.column_config.TextColumn(pinned=True, max_chars=200),
+            table.MODEL: text(pinned=True, max_chars=200),
             table.INPUT: number(min_value=0.0, max_value=1e6, format="%.4f", help=price),
             table.CACHED: number(min_value=0.0, max_value=1e6, format="%.4f", help=f"{price} Input from the cache."),
             table.OUTPUT: number(min_value=0.0, max_value=1e6, format="%.4f", help=price),
             table.CONTEXT: number(min_value=1, step=1, format="%d"),
             table.MAX_TOKENS: number(min_value=1, step=1, format="%d", help="When a request names none."),
-            table.RANGES: st.column_config.TextColumn(help="Such as temperature = [0, 2], max_tokens = [1, 8192]"),
-            table.DEFAULTS: st.column_config.TextColumn(help='Such as temperature = 0.2, stop = ["END"]'),
+            table.RANGES: text(width="medium", help="Such as temperature = [0, 2], max_tokens = [1, 8192]"),
+            table.DEFAULTS: text(width="medium", help='Such as temperature = 0.2, stop = ["END"]'),
             table.STREAMS: choice(options=(table.YES, table.NO)),
             table.SYSTEM_PROMPT: choice(options=(table.YES, table.NO)),
             table.WHO: choice(options=table.WHOM),

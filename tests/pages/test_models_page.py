@@ -194,13 +194,34 @@ def test_hostile_names_of_models_are_shown_as_text(services, ada):
     assert "<img" not in said(app)
 
 
-def test_twenty_servers_with_two_hundred_models_open_with_a_few_of_each(services, ada):
+@pytest.fixture
+def many(services):
+    """Twenty servers with ten models each; the last one is down."""
     names = [f"gpu-{number}" for number in range(20)]
     serve(services, *(server(name) for name in names))
     services.catalog.set_health({name: well(services, *(f"{name}-m{k}" for k in range(10))) for name in names})
+    services.catalog.set_health({"gpu-19": down(services)})
+
+
+def shown_cards(app):
+    return [item.value.strip("*").replace("\\", "") for item in app.markdown if item.value.startswith("**gpu")]
+
+
+def test_twenty_servers_with_two_hundred_models_fold_them_and_show_trouble_first(services, ada, many):
     app = opened()
-    assert figures(app)["Models running"] == "200 of 200"
-    assert said(app).count("5 more") == 20
+    assert figures(app)["Models running"] == "190 of 190"
+    assert said(app).count("<summary>10 models</summary>") == 19
+    assert shown_cards(app)[:2] == ["gpu-19", "gpu-0"]
+
+
+def test_search_finds_servers_and_single_models(services, ada, many):
+    app = opened()
+    app.text_input[0].set_value("GPU-7-M3")
+    app = ran(app)
+    assert shown_cards(app) == ["gpu-7"]
+    assert "<summary>1 model</summary>" in said(app)
+    app.text_input[0].set_value("no such")
+    assert "A shorter search finds more" in said(ran(app))
 
 
 # ---- nothing runs ----
