@@ -105,7 +105,8 @@ def share_bounds(cells: FloatArray, *, repeats: FloatArray | None = None) -> Bou
         size = np.where(variance > 0, spread * cases / variance, cases)
     if repeats is not None:
         size = np.minimum(size, cases * repeats)
-    size = np.maximum(size, 1)
+    size = np.maximum(size, cases)  # a value within 0..1 varies at most like an all-or-none one
+    size = np.where(cases > 0, size, np.nan)
     squared = _Z**2 + (_quantile(cases) ** 2 - _Z**2) * (1 - np.minimum(cases / size, 1))
     centre = (mean + squared / (2 * size)) / (1 + squared / size)
     half = np.sqrt(squared * (spread / size + squared / (4 * size**2))) / (1 + squared / size)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, ndtri
+from scipy.special import expit, ndtri, stdtrit
 
 from chatplay.experiments.stats.table import FloatArray, IntArray
 from chatplay.experiments.stats.values import Ranking, Strength, Vote
@@ -26,7 +26,7 @@ def rank_votes(votes: Sequence[Vote], *, arms: int) -> Ranking:
     324; ties: Davidson 1970, JASA 65, 317). Every arm also gets half a win and half a loss against an imagined
     arm of average strength: an arm that won all its votes, or none, keeps a finite strength and an interval.
     Intervals are Wald's on the log scale; with votes on ten cases or more, from the sandwich that takes votes on
-    the same case as alike. Each group of arms that votes link is fitted alone. Ballots of an arm with itself
+    the same case as alike, with t. Each group of arms that votes link is fitted alone. Ballots of an arm with itself
     are left out.
     """
     told = [vote for vote in votes if vote.left != vote.right]
@@ -50,6 +50,7 @@ class Fit:
     log_strength: FloatArray
     covariance: FloatArray
     tie_strength: float
+    reach: float  # how many standard errors an interval goes to either side
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +80,9 @@ def fit_davidson(votes: Sequence[Vote], *, arms: int, prior_votes: float = PRIOR
             break
     _, curve, by_vote = _slope(ballots, theta, prior_votes, has_ties)
     centre = np.eye(arms) - 1 / arms
-    covariance = centre @ _covariance(ballots, curve, by_vote)[:arms, :arms] @ centre
-    return Fit(centre @ theta[:arms], covariance, float(np.exp(theta[arms])) if has_ties else 0.0)
+    error, reach = _covariance(ballots, curve, by_vote)
+    covariance = centre @ error[:arms, :arms] @ centre
+    return Fit(centre @ theta[:arms], covariance, float(np.exp(theta[arms])) if has_ties else 0.0, reach)
 
 
 def _slope(
@@ -113,14 +115,15 @@ def _slope(
     return slope, curve + np.diag(2 * pulled * against * (1 - against)), by_vote
 
 
-def _covariance(ballots: _Ballots, curve: FloatArray, by_vote: FloatArray) -> FloatArray:
+def _covariance(ballots: _Ballots, curve: FloatArray, by_vote: FloatArray) -> tuple[FloatArray, float]:
     inverse: FloatArray = np.asarray(np.linalg.pinv(curve), dtype=np.float64)
     cases = np.unique(ballots.case)
     if cases.size < _ENOUGH_CASES or cases[0] < 0 or cases.size == len(ballots.case):
-        return inverse
+        return inverse, _Z
     sums = np.zeros((cases.size, by_vote.shape[1]))
     np.add.at(sums, np.searchsorted(cases, ballots.case), by_vote)
-    return inverse @ (sums.T @ sums * cases.size / (cases.size - 1)) @ inverse
+    sandwich = inverse @ (sums.T @ sums * cases.size / (cases.size - 1)) @ inverse
+    return sandwich, float(stdtrit(cases.size - 1, 0.975))
 
 
 def _count(votes: Sequence[Vote], members: list[int]) -> _Ballots:
@@ -159,15 +162,15 @@ def _link(votes: Sequence[Vote], arms: int) -> list[list[int]]:
 
 
 def _rank(votes: Sequence[Vote], members: list[int], group: int, fit: Fit) -> list[Strength]:
-    errors = np.sqrt(np.diag(fit.covariance))
+    reaches = fit.reach * np.sqrt(np.diag(fit.covariance))
     order = np.argsort(-fit.log_strength, kind="stable")
     return [
-        _strength(votes, members[row], group, rank + 1, float(fit.log_strength[row]), float(errors[row]))
+        _strength(votes, members[row], group, rank + 1, float(fit.log_strength[row]), float(reaches[row]))
         for rank, row in enumerate(order)
     ]
 
 
-def _strength(votes: Sequence[Vote], arm: int, group: int, rank: int, log_strength: float, error: float) -> Strength:
+def _strength(votes: Sequence[Vote], arm: int, group: int, rank: int, log_strength: float, reach: float) -> Strength:
     wins = sum((v.left == arm and v.winner == "left") or (v.right == arm and v.winner == "right") for v in votes)
     losses = sum((v.left == arm and v.winner == "right") or (v.right == arm and v.winner == "left") for v in votes)
     mine = sum(arm in (v.left, v.right) for v in votes)
@@ -177,8 +180,8 @@ def _strength(votes: Sequence[Vote], arm: int, group: int, rank: int, log_streng
         rank=rank,
         log_strength=log_strength,
         win_chance=float(expit(log_strength)),
-        low=float(expit(log_strength - _Z * error)),
-        high=float(expit(log_strength + _Z * error)),
+        low=float(expit(log_strength - reach)),
+        high=float(expit(log_strength + reach)),
         votes=mine,
         wins=wins,
         ties=mine - wins - losses,

@@ -1,0 +1,116 @@
+"""Votes and judges, against published figures and statsmodels."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.inter_rater import cohens_kappa
+
+from chatplay.experiments.stats import check_swaps, compare_judge, rank_votes
+from chatplay.experiments.stats.pairwise import fit_davidson
+from chatplay.experiments.stats.values import Vote
+
+# American League 1987 (Agresti, Categorical Data Analysis, 10.6): row's wins over column.
+# Milwaukee, Detroit, Toronto, New York, Boston, Cleveland, Baltimore.
+BASEBALL = (
+    (0, 7, 9, 7, 7, 9, 11),
+    (6, 0, 7, 5, 11, 9, 9),
+    (4, 6, 0, 7, 7, 8, 12),
+    (6, 8, 6, 0, 6, 7, 10),
+    (6, 2, 6, 7, 0, 7, 12),
+    (4, 4, 5, 6, 6, 0, 6),
+    (2, 4, 1, 3, 1, 7, 0),
+)
+
+
+def season() -> list[Vote]:
+    return [Vote(i, j, "left") for i, row in enumerate(BASEBALL) for j, wins in enumerate(row) for _ in range(wins)]
+
+
+def test_strengths_are_those_published_for_baseball() -> None:
+    fit = fit_davidson(season(), arms=7, prior_votes=0)
+    assert fit.log_strength - fit.log_strength[6] == pytest.approx(
+        [1.5814, 1.4364, 1.2945, 1.2476, 1.1077, 0.6839, 0], abs=1e-4
+    )
+
+
+def test_standard_errors_are_those_of_bradleyterry2() -> None:
+    cov = fit_davidson(season(), arms=7, prior_votes=0).covariance
+    beside_last = np.sqrt(np.diag(cov) + cov[6, 6] - 2 * cov[6])[:6]
+    assert beside_last == pytest.approx([0.3433, 0.3396, 0.3367, 0.3359, 0.3339, 0.3319], abs=1e-4)
+
+
+def test_two_arms_with_ties_have_davidsons_closed_form() -> None:
+    votes = [Vote(0, 1, winner) for winner in ["left"] * 8 + ["right"] * 2 + ["tie"] * 5]
+    fit = fit_davidson(votes, arms=2, prior_votes=0)
+    assert fit.log_strength[0] - fit.log_strength[1] == pytest.approx(np.log(4))
+    assert fit.tie_strength == pytest.approx(5 / np.sqrt(16))
+
+
+def test_undefeated_arm_has_a_finite_strength() -> None:
+    best = rank_votes([Vote(0, 1, "left")] * 5, arms=2)
+    first = best.strengths[0]
+    assert (first.arm, first.wins, first.losses) == (0, 5, 0)
+    assert 0 < first.low < 0.5 < first.win_chance < first.high < 1
+    assert "2 arms won all votes or none" in best.caveats[-1]
+
+
+def test_unlinked_arms_are_ranked_in_their_groups() -> None:
+    found = rank_votes([Vote(0, 1, "left"), Vote(3, 2, "right"), Vote(2, 3, "neither")], arms=5)
+    assert [(one.arm, one.group, one.rank) for one in found.strengths] == [(0, 0, 1), (1, 0, 2), (2, 1, 1), (3, 1, 2)]
+    assert "2 groups of arms" in found.caveats[0]
+    assert found.unvoted == (4,)
+
+
+def test_places_and_order_of_votes_do_not_matter() -> None:
+    votes = season()[:120]
+    turned = [Vote(vote.right, vote.left, "right") for vote in reversed(votes)]
+    plain, mirrored = rank_votes(votes, arms=7), rank_votes(turned, arms=7)
+    assert [one.win_chance for one in mirrored.strengths] == pytest.approx([one.win_chance for one in plain.strengths])
+
+
+def test_votes_on_one_case_count_as_alike() -> None:
+    rng = np.random.default_rng(1)
+    winners = ["left" if won else "right" for won in rng.random(20) < 0.6]
+    single = [Vote(0, 1, winner, case) for case, winner in enumerate(winners)]
+    often = [Vote(0, 1, winner, case) for case, winner in enumerate(winners) for _ in range(10)]
+    widths = [found.high - found.low for found in (rank_votes(votes, arms=2).strengths[0] for votes in (single, often))]
+    assert widths[1] == pytest.approx(widths[0], rel=0.15)
+
+
+def test_no_votes_rank_nobody() -> None:
+    assert rank_votes([], arms=3).unvoted == (0, 1, 2)
+
+
+def scores(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    hand = rng.integers(0, 5, 120) / 4
+    return np.clip(hand + rng.integers(-1, 2, 120) / 4, 0, 1), hand, np.arange(120) // 4
+
+
+def test_kappa_and_correlation_are_those_of_the_libraries() -> None:
+    judge, hand, case = scores(1)
+    counts = np.zeros((5, 5))
+    np.add.at(counts, ((judge * 4).astype(int), (hand * 4).astype(int)), 1)
+    found = compare_judge(judge=judge, hand=hand, case=case)
+    assert found.kappa.value == pytest.approx(cohens_kappa(counts, wt="quadratic").kappa)
+    assert found.correlation.value == pytest.approx(stats.spearmanr(judge, hand).statistic)
+    assert found.weighted
+    assert found.kappa.low < found.kappa.value < found.kappa.high
+
+
+def test_unscored_answers_are_counted_not_compared() -> None:
+    found = compare_judge(judge=[1.0, None, 0, 1], hand=[1.0, 1, None, 0], case=[0, 1, 2, 3])
+    assert (found.pairs, found.same_share.unknown, found.same_share.value) == (2, 2, 0.5)
+    assert found.bias.value == 0.5
+
+
+def test_scores_all_alike_have_no_kappa() -> None:
+    found = compare_judge(judge=[1.0] * 12, hand=[1.0] * 12, case=range(12))
+    assert (found.kappa.value, found.correlation.value, found.same_share.value) == (None, None, 1)
+
+
+def test_judge_that_prefers_the_first_place_is_found_out() -> None:
+    pairs = [("left", "right"), ("left", "left"), ("left", "left"), ("right", "right"), ("tie", "tie")]
+    found = check_swaps(pairs)
+    assert found.inconsistent_share.value == pytest.approx(3 / 5)
+    assert found.first_place_share.value == pytest.approx(2 / 3)
