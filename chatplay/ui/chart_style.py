@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import altair as alt
 import streamlit as st
 
 # Okabe and Ito (2008), told apart by every kind of colour vision; yellow and black are left out, because one
 # vanishes on white and the other on dark grey.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A6A00", "#6B7280")
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A6A00")
+NEUTRAL = "#808890"  # for what has no name: all calls together, the ordinary
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])  # the second round of colours is told apart by its dashes
-HEIGHT_PX = 260
+HEIGHT_PX = 320
 SMALL_HEIGHT_PX = 120
 TARGET_COLOUR = "#9A5B00"
-HEAT = "blues"  # one hue, light to dark: readable in grey, too
+HEAT: Final = "blues"  # one hue, light to dark: readable in grey, too
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
@@ -32,7 +33,7 @@ def colours(names: Iterable[str]) -> dict[str, str]:
 
 
 def dashes(names: Iterable[str]) -> dict[str, list[int]]:
-    """A line pattern for each name: whole lines, broken ones from the ninth name on."""
+    """A line pattern for each name: whole lines, broken ones from the eighth name on."""
     return {name: DASHES[place // len(PALETTE) % len(DASHES)] for name, place in _places(names).items()}
 
 
@@ -52,7 +53,13 @@ def colour(field: str, names: Sequence[str], *, title: str | None = None, legend
     """The colour channel of a field that holds names (models, arms)."""
     by_name = colours(names)
     scale = alt.Scale(domain=list(by_name), range=list(by_name.values()))
-    return alt.Color(f"{field}:N", scale=scale, title=title, legend=alt.Legend(orient="top") if legend else None)
+    return alt.Color(f"{field}:N", scale=scale, title=title, legend=top_legend(by_name) if legend else None)
+
+
+def top_legend(names: Iterable[str]) -> alt.Legend:
+    """Above the plot, in so few columns that it fits a narrow screen."""
+    longest = max(map(len, names), default=0)
+    return alt.Legend(orient="top", title=None, columns=4 if longest < 9 else 2, labelLimit=150)
 
 
 def dash(field: str, names: Sequence[str]) -> alt.StrokeDash:

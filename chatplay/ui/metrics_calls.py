@@ -1,0 +1,148 @@
+"""The calls behind the charts, page by page; choosing one opens its flight recorder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import streamlit as st
+
+from chatplay.errors import BadInput
+from chatplay.ui import format as fmt
+from chatplay.ui import state
+from chatplay.usage.service import Usage
+from chatplay.usage.values import CallRow, ExportFormat, Order, UsageFilter
+
+_PAGE = 50
+_ORDERS: dict[Order, str] = {
+    "newest": "Newest first",
+    "slowest_first_token": "Slowest first token",
+    "longest": "Longest",
+    "slowest_decode": "Slowest decode",
+    "most_expensive": "Most expensive",
+}
+
+
+def draw(usage: Usage, everything: UsageFilter, *, tz: ZoneInfo, shows_people: bool) -> None:
+    """The section at the foot of the page: what was picked in a chart, else all calls of the view."""
+    page = state.metrics()
+    with st.container(border=True, key="metrics_calls"):
+        st.subheader("Calls", anchor=False)
+        if page.drill is not None:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"Picked: **{page.drill_title}**")
+                st.button("Show all calls", type="tertiary", on_click=_forget_drill)
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            order = st.selectbox(
+                "Order",
+                list(_ORDERS),
+                format_func=_ORDERS.__getitem__,
+                key=state.metrics_key("order"),
+                on_change=_first_page,
+                width=220,
+            )
+            for kind in get_args(ExportFormat):
+                _draw_export(usage, page.drill or everything, kind)
+        try:
+            found = usage.list_calls(
+                page.drill or everything, order=order, after=page.after[-1] if page.after else None, limit=_PAGE
+            )
+        except BadInput:  # the list changed under the page's feet
+            page.after = []
+            st.rerun()
+        if not found.rows:
+            st.caption("No calls here. A longer range or fewer filters show more.")
+            return
+        _draw_rows(found.rows, tz=tz, shows_people=shows_people)
+        with st.container(horizontal=True):
+            st.button("Back", disabled=not page.after, on_click=_back, key=state.metrics_key("calls_back"))
+            st.button(
+                "Next",
+                disabled=found.after is None,
+                on_click=_next,
+                args=(found.after,),
+                key=state.metrics_key("calls_next"),
+            )
+
+
+def _draw_rows(rows: Sequence[CallRow], *, tz: ZoneInfo, shows_people: bool) -> None:
+    table = pd.DataFrame(
+        {
+            "Began": [fmt.exact(row.created_at, tz=tz) for row in rows],
+            "Person": [row.person or fmt.UNKNOWN for row in rows],
+            "Model": [row.model for row in rows],
+            "Source": [row.source for row in rows],
+            "Ended": [row.error_class or row.finish_reason or row.status for row in rows],
+            "TTFT": [fmt.duration(row.ttft_ms) for row in rows],
+            "Speed": [fmt.speed(row.tokens_per_second) for row in rows],
+            "Prompt": [fmt.count(row.prompt_tokens, estimated=row.tokens_estimated) for row in rows],
+            "Answer": [fmt.count(row.completion_tokens, estimated=row.tokens_estimated) for row in rows],
+            "Duration": [fmt.duration(row.duration_ms) for row in rows],
+            "Cost": [fmt.cost(row.cost_usd) for row in rows],
+            "Streamed": [_streamed(row) for row in rows],
+        }
+    )
+    right = {name: st.column_config.TextColumn(alignment="right") for name in _NUMBERS}
+    event = st.dataframe(
+        table if shows_people else table.drop(columns="Person"),
+        hide_index=True,
+        key=state.metrics_key(f"calls_{len(state.metrics().after)}"),
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config=right,
+        height=min(38 + 35 * len(rows), 560),
+    )
+    chosen = event.selection.rows
+    if chosen and chosen[0] < len(rows):
+        _open(str(rows[chosen[0]].generation_id))
+    else:
+        state.metrics().picked.pop("calls", None)
+
+
+_NUMBERS = ("TTFT", "Speed", "Prompt", "Answer", "Duration", "Cost")
+
+
+def _streamed(row: CallRow) -> str:
+    if row.fallback:
+        return "fallback"
+    return {True: "yes", False: "no", None: fmt.UNKNOWN}[row.streamed]
+
+
+def _open(generation_id: str) -> None:
+    """Once for each choice: the dialog may be closed while its row stays chosen."""
+    page = state.metrics()
+    if page.picked.get("calls") != generation_id:
+        page.picked["calls"] = generation_id
+        st.query_params["call"] = generation_id
+
+
+def _draw_export(usage: Usage, filter_: UsageFilter, kind: ExportFormat) -> None:
+    st.download_button(
+        {"csv": "CSV", "parquet": "Parquet"}[kind],
+        lambda: b"".join(usage.export(filter_, kind)),
+        file_name=f"calls.{kind}",
+        mime={"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}[kind],
+        icon=":material/download:",
+        on_click="ignore",
+        key=state.metrics_key(f"export_{kind}"),
+        help="Every call of the range, not only this page. Figures only, no prompt text.",
+    )
+
+
+def _first_page() -> None:
+    state.metrics().after = []
+
+
+def _next(after: str) -> None:
+    state.metrics().after.append(after)
+
+
+def _back() -> None:
+    state.metrics().after.pop()
+
+
+def _forget_drill() -> None:
+    page = state.metrics()
+    page.drill, page.drill_title, page.after = None, "", []

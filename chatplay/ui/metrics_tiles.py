@@ -1,0 +1,82 @@
+"""The figures on top of the metrics page: value, target, trend, and from how many calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from chatplay.ui import charts
+from chatplay.ui import format as fmt
+from chatplay.usage.definitions import DEFINITIONS
+from chatplay.usage.values import Tile, Tiles
+
+_FEW = 5  # below it a percentile or a rate says little, and the tile says so
+
+
+def draw(tiles: Tiles) -> None:
+    """Two rows: what was promised, then how much there was."""
+    with st.container(horizontal=True, gap="small", key="metrics_tiles"):
+        _draw("TTFT p50", "ttft_p50_ms", tiles.ttft_p50_ms, fmt.duration)
+        _draw("TTFT p95", "ttft_p95_ms", tiles.ttft_p95_ms, fmt.duration)
+        _draw_rate("Error rate", "error_rate", tiles.error_rate)
+        _draw_rate("Fallback rate", "fallback_rate", tiles.fallback_rate)
+        _draw("Answers per chat", "prompts_per_chat", tiles.prompts_per_chat, lambda value: f"{value:.1f}", of="chats")
+    with st.container(horizontal=True, gap="small", key="metrics_sums"):
+        _draw("Calls", "calls", tiles.calls, _whole, chart="bar")
+        _draw("Prompt tokens", "prompt_tokens", tiles.prompt_tokens, _whole, chart="bar")
+        _draw("Completion tokens", "completion_tokens", tiles.completion_tokens, _whole, chart="bar")
+        _draw("Cost", "cost_usd", tiles.cost_usd, fmt.cost, chart="bar")
+
+
+def _draw_rate(label: str, name: str, tile: Tile) -> None:
+    counted = f"{tile.k or 0:,} of {tile.n:,}" if tile.n else ""
+    _draw(label, name, tile, lambda value: f"{100 * value:.1f} %", counted=counted)
+
+
+def _draw(
+    label: str,
+    name: str,
+    tile: Tile,
+    show: Callable[[float], str],
+    *,
+    of: str = "calls",
+    counted: str = "",
+    chart: str = "line",
+) -> None:
+    delta, colour = _against_target(tile, show)
+    trend = charts.sparkline(tile)
+    st.metric(
+        label,
+        fmt.UNKNOWN if tile.value is None else show(tile.value),
+        delta=delta,
+        delta_color=colour,  # type: ignore[arg-type]
+        delta_arrow="off",
+        delta_description=_basis(tile, counted or f"n = {tile.n:,}" + (" chats" if of == "chats" else "")),
+        help=DEFINITIONS[name],
+        border=True,
+        chart_data=trend if sum(value is not None for value in trend) > 1 else None,
+        chart_type=chart,  # type: ignore[arg-type]
+        width="stretch",
+    )
+
+
+def _against_target(tile: Tile, show: Callable[[float], str]) -> tuple[str | None, str]:
+    if tile.target is None or tile.value is None:
+        return None, "off"
+    sign = "≤" if tile.target.at_most else "≥"
+    words = f"{'meets' if tile.is_met else 'misses'} {sign} {show(tile.target.value)}"
+    if tile.n < _FEW:
+        return words, "off"
+    return words, "green" if tile.is_met else "red"
+
+
+def _basis(tile: Tile, counted: str) -> str:
+    if tile.n == 0:
+        return "nothing to count yet"
+    few = f"only {counted}" if tile.n < _FEW else counted
+    return f"{few}, {tile.unknown:,} unknown" if tile.unknown else few
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"

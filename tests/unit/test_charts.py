@@ -1,0 +1,86 @@
+"""Charts hold the numbers they were given, as the viewer's clock and the field's words have them."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from chatplay.ui import charts
+from chatplay.usage.values import (
+    Binned,
+    Gap,
+    HourCell,
+    ModelKey,
+    OutcomePoint,
+    PercentilePoint,
+    SamplePoint,
+    SettingsCell,
+    SizeBin,
+    UsageRow,
+)
+
+START = datetime(2026, 11, 1, 23, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+BERLIN = ZoneInfo("Europe/Berlin")
+TINY = ModelKey("local", "tiny")
+
+
+def rows_of(chart):
+    """All data points of a chart, whatever layer they are in."""
+    spec = chart.to_dict()
+    return [row for rows in spec.get("datasets", {}).values() for row in rows]
+
+
+def test_model_name_is_enough_where_it_is_the_only_one():
+    labels = charts.model_labels([TINY, ModelKey("a", "big"), ModelKey("b", "big")])
+    assert list(labels.values()) == ["big @ a", "big @ b", "tiny"]
+
+
+def test_percentiles_stand_at_the_viewers_wall_clock():
+    chart = charts.percentiles([PercentilePoint(START, START + HOUR, TINY, 100.0, 250.0, 7)], title="TTFT", tz=BERLIN)
+    points = {(row["percentile"], row["value"], row["n"], row["time"]) for row in rows_of(chart)}
+    assert points == {("p50", 100.0, 7, "2026-11-02T00:30:00"), ("p95", 250.0, 7, "2026-11-02T00:30:00")}
+
+
+def test_target_is_drawn_where_there_is_one():
+    point = PercentilePoint(START, START + HOUR, TINY, 100.0, 250.0, 7)
+    assert {"target": 1500.0} in rows_of(charts.percentiles([point], title="TTFT", tz=BERLIN, target=1500.0))
+
+
+def test_outcomes_of_one_bucket_stand_on_each_other():
+    rows = [
+        OutcomePoint(START, START + HOUR, "finish_reason", "length", 2, 10),
+        OutcomePoint(START, START + HOUR, "finish_reason", "stop", 8, 10),
+        OutcomePoint(START + HOUR, START + 2 * HOUR, "finish_reason", "length", 1, 1),
+    ]
+    bars = {(row["name"], row["low"], row["high"]) for row in rows_of(charts.outcomes(rows, tz=BERLIN))}
+    assert bars == {("stop", 0, 8), ("length", 8, 10), ("length", 0, 1)}
+
+
+def test_unknown_cost_is_no_bar():
+    row = UsageRow("k", "tiny", 3, 0, 0, 10, 20, 0, 0, 0, None, 3, None, None, None, 1)
+    assert rows_of(charts.amounts([row], measure="cost")) == []
+    assert [bar["value"] for bar in rows_of(charts.amounts([row], measure="tokens"))] == [10, 20]
+
+
+def test_setting_that_was_not_sent_has_a_place_of_its_own():
+    cells = [SettingsCell(0.5, 1.0, 10.0, 4, 4), SettingsCell(None, 1.0, None, 0, 2)]
+    drawn = rows_of(charts.settings_map(cells, x_title="Temperature", y_title="Top-p", title="TTFT"))
+    assert {(row["x"], row["value"], row["n"]) for row in drawn} == {("0.5", 10.0, 4), ("not sent", None, 0)}
+    assert [charts.setting_of(row["x"]) for row in drawn] == [0.5, None]
+
+
+def test_load_is_calls_an_hour_and_not_calls():
+    cells = [HourCell(0, 9, 0, 12, 1, 4)]
+    assert rows_of(charts.hours(cells))[0] | {"rate": 3.0} == rows_of(charts.hours(cells))[0]
+
+
+def test_binned_chart_begins_its_first_step_above_zero_for_the_log_axis():
+    binned = Binned((SizeBin(0, 32, 5.0, 9.0, 3),), (SamplePoint(UUID(int=1), TINY, 0, 4.0),), 3)
+    tokens = [row["tokens"] for row in rows_of(charts.against_tokens(binned, x_title="Prompt tokens", y_title="TTFT"))]
+    assert min(tokens) >= 1
+
+
+def test_timeline_begins_with_the_first_token_and_marks_stalls():
+    gaps = [Gap(2, 120.0, 20.0, False), Gap(3, 520.0, 400.0, True)]
+    kinds = [(row["seq"], row["kind"]) for row in rows_of(charts.timeline(gaps, ttft_ms=100.0))]
+    assert kinds == [(1, "first token"), (2, "gap"), (3, "stall")]
