@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatplay.ui.chart_style import PALETTE, colours, dashes
+from chatplay.ui.chart_style import DASHES, PALETTE, colours, dashes
 
-Names = st.sets(st.text(min_size=1, max_size=12), min_size=1, max_size=32)
+Names = st.sets(st.text(min_size=1, max_size=12), min_size=1, max_size=len(PALETTE) * len(DASHES))
 
 
 @given(Names)
