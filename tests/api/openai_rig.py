@@ -103,6 +103,7 @@ def _settings(database_url: str, upstream: Upstream, **more: Any) -> Settings:
         "openai_chat_model": MODEL,
         "openai_allowed_models": NAMES,
         "cb_failure_threshold": 1000,
+        "health_check_ttl_sec": 86_400,
     }
     return Settings(**(given | more))
 

@@ -457,10 +457,15 @@ def test_token_without_the_scope_is_not_allowed(house):
 
 def test_too_many_requests_are_told_to_wait(house, monkeypatch):
     monkeypatch.setattr(house.runtime.limits, "_per_person", 1)
+    forget_requests(house)
     house.ask()
     with pytest.raises(openai.RateLimitError) as caught:
         house.ask()
     assert int(caught.value.response.headers["retry-after"]) > 30
+    forget_requests(house)
+
+
+def forget_requests(house):
     with house.runtime.store.transaction() as conn:
         conn.exec_driver_sql("DELETE FROM request_limits")
 
