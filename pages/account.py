@@ -1,4 +1,4 @@
-"""One's own account: name, password, how things are shown, and where one is signed in."""
+"""One's own account: name, password, how things are shown, where one is signed in, and access tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chatplay.auth.person import Person
 from chatplay.auth.sessions import Device
 from chatplay.errors import ChatplayError
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import access_tokens, state
 from chatplay.ui.people import browser_name, viewer_zone, when
 
 
@@ -24,6 +24,7 @@ def draw() -> None:
         draw_profile(person)
         draw_password(person)
         draw_devices(person)
+        access_tokens.draw(person)
 
 
 def draw_profile(person: Person) -> None:

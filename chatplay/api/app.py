@@ -18,7 +18,9 @@ from chatplay.runtime import Runtime
 PREFIXES = ("/v1", "/ws", "/admin")
 _ABOUT = (
     "The same engine as the pages, for scripts and notebooks. Sign in with a personal access token "
-    "(`Authorization: Bearer`) from the Account page."
+    "(`Authorization: Bearer`) from the Account page. A chat's answers also come over a WebSocket at "
+    "`/ws/chat/{session_id}/`: the first frame is a prompt with its parameters, as in "
+    '`{"content": "Hi", "params": {"temperature": 0.2}}`.'
 )
 
 

@@ -11,6 +11,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from chatplay.api.errors import EVERYWHERE
+
 router = APIRouter(include_in_schema=False)
 _METHODS = ("get", "post", "put", "patch", "delete")
 _STYLE = """
@@ -23,6 +25,7 @@ code, pre { font-family: ui-monospace, monospace; font-size: .875rem; }
 pre { background: var(--soft); border-radius: .375rem; padding: .75rem; overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 td { border-top: 1px solid var(--line); padding: .25rem .5rem .25rem 0; vertical-align: top; overflow-wrap: anywhere; }
+td:first-child { min-width: 3rem; }
 """
 
 
@@ -41,20 +44,23 @@ def page_of(document: Mapping[str, Any]) -> str:
                 tag = next(iter(operation.get("tags", ())), "Other")
                 tags.setdefault(tag, []).append(_operation(document, path, method, operation))
     parts = "".join(f"<h2>{escape(tag)}</h2>{''.join(operations)}" for tag, operations in tags.items())
-    title, about = escape(document["info"]["title"]), escape(document["info"].get("description", ""))
+    title, about = escape(document["info"]["title"]), _text(document["info"].get("description"))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} API</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
         f'<body><h1>{title} API</h1><p>{about}</p><p>For programs: <a href="/v1/openapi.json">openapi.json</a>.</p>'
-        f"{parts}</body></html>"
+        f"{parts}<h2>Errors</h2><p>Of all addresses, beside those they list themselves; the body is "
+        f'<code>{{"error": {{"type", "message", "param", "request_id", "cure"}}}}</code>.</p>'
+        f"{_table('', _errors())}</body></html>"
     )
 
 
 def _operation(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> str:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    about, _, more = operation.get("description", "").partition("\n")
     return (
-        f"<details><summary><code>{method.upper()} {escape(path)}</code> {_text(operation.get('summary'))}</summary>"
-        f"<p>{_text(operation.get('description'))}</p>"
+        f"<details><summary><code>{method.upper()} {escape(path)}</code> {_text(about)}</summary>"
+        f"<p>{_text(more)}</p>"
         f"{_table('Parameters', _parameters(operation))}"
         f"{_table('Body', _fields(document, body['schema'])) if body else ''}"
         f"{_example(document, body) if body else ''}"
@@ -77,9 +83,17 @@ def _fields(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[
 
 def _answers(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for status, response in operation["responses"].items():
+        if int(status) in EVERYWHERE:
+            continue
         schema = response.get("content", {}).get("application/json", {}).get("schema")
         names = ", ".join(_resolved(document, schema).get("properties", {})) if schema and status < "300" else ""
-        yield status, response.get("description", "") + (f" Fields: {names}." if names else "")
+        about = "" if response.get("description") == "Successful Response" else response.get("description", "")
+        yield status, about + (f" Fields: {names}." if names else "")
+
+
+def _errors() -> Iterator[tuple[str, str]]:
+    for status, response in EVERYWHERE.items():
+        yield str(status), response["description"]
 
 
 def _example(document: Mapping[str, Any], body: Mapping[str, Any]) -> str:
@@ -112,7 +126,8 @@ def _kind(field: Mapping[str, Any]) -> str:
 
 def _table(title: str, rows: Iterator[tuple[str, str]]) -> str:
     cells = "".join(f"<tr><td><code>{escape(name)}</code></td><td>{_text(text)}</td></tr>" for name, text in rows)
-    return f"<p><strong>{title}</strong></p><table>{cells}</table>" if cells else ""
+    head = f"<p><strong>{title}</strong></p>" if title else ""
+    return f"{head}<table>{cells}</table>" if cells else ""
 
 
 def _text(text: str | None) -> str:
