@@ -125,6 +125,22 @@ def test_an_open_form_is_left_alone_while_the_page_brings_itself_up_to_date(app,
     expect(field).to_be_focused()
 
 
+def test_a_cell_typed_into_the_table_of_single_models_is_stored(app, admin, lab):
+    add(admin, "celled", lab.base_url).get_by_role("button", name="Save").click()
+    expect(card(admin, "celled")).to_contain_text("Healthy")
+    entry = admin.locator('[class*="st-key-models_entry_"]').filter(has_text="celled")
+    entry.get_by_role("button", name="Change").click()
+    admin.get_by_role("menuitem", name="Edit").click()
+    form = admin.get_by_role("dialog")
+    form.get_by_text("Settings of single models").click()
+    table = form.get_by_test_id("stDataFrame")
+    expect(table.locator("canvas td", has_text="lab-model")).to_be_attached()  # it is painted
+    table.click(position={"x": 460, "y": 52})  # the cell Context
+    admin.keyboard.type("777", delay=80)
+    form.get_by_role("button", name="Save").click()
+    expect(card(admin, "celled")).to_contain_text("777 tokens")
+
+
 def test_a_wrong_field_is_told_where_it_is_and_the_key_never_comes_back(app, admin):
     frames = []
     admin.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(frame)))
