@@ -77,10 +77,8 @@ def _new_token(person: Person) -> None:
         st.error(str(error))
         return
     place.empty()
-    st.markdown(f"**{plain(made.record.name)}** works from now on. Copy it: it is not shown again.")
+    st.markdown(f"**{plain(made.record.name)}** works from now on. Copy it: closed, this is not shown again.")
     st.code(made.secret, language=None, wrap_lines=True)
-    if st.button("Done", key="token_done"):
-        st.rerun()
 
 
 @st.dialog("Revoke this access token")
