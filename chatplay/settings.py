@@ -139,6 +139,12 @@ class Settings(BaseModel):
         30, description="A reader of a stream that takes nothing for this long is cut off; the answer goes on."
     )
 
+    metrics_token: Annotated[SecretStr, Field(min_length=16), AfterValidator(_sendable)] | None = Field(
+        None,
+        description="Bearer token that `/metrics` asks for; empty lets only this machine read it, and nobody once "
+        "`PUBLIC_URL` or `TRUSTED_PROXIES` is set.",
+    )
+
     sign_in_days: float = Field(14, gt=0, le=366, description="A sign-in ends after this many days.")
     sign_in_idle_hours: float = Field(72, gt=0, le=8_784, description="It ends earlier when unused for this long.")
     sign_in_max_failures: int = Field(5, ge=1, le=1_000, description="Wrong passwords in a row before a lock.")
@@ -233,7 +239,7 @@ def _config_error(error: ValidationError, known: Mapping[str, str]) -> ConfigErr
     problems = []
     for item in error.errors(include_url=False, include_context=False):
         name = str(item["loc"][0])
-        shown = "" if name in ("OPENAI_API_KEY", "DATABASE_URL") else f" ({known.get(name, '')!r})"
+        shown = "" if name in ("OPENAI_API_KEY", "DATABASE_URL", "METRICS_TOKEN") else f" ({known.get(name, '')!r})"
         reason = item["msg"].removeprefix("Value error, ")
         problems.append(f"{name}{shown}: {_uncapitalised(reason)}.")
     names = ", ".join(dict.fromkeys(str(item["loc"][0]) for item in error.errors()))

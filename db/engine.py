@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
 
 from db.errors import DatabaseError, MigrationError, UnsuitableServer
 
@@ -39,6 +41,22 @@ def make_engine(
     )
     event.listen(engine, "connect", _check_version)
     return engine
+
+
+@dataclass(frozen=True)
+class PoolFigures:
+    """Connections of one process: handed out, open but free, and the most there may be."""
+
+    in_use: int
+    idle: int
+    most: int
+
+
+def pool_figures(engine: Engine) -> PoolFigures:
+    """Of this moment; nothing is asked of the server."""
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    return PoolFigures(pool.checkedout(), pool.checkedin(), pool.size())
 
 
 def psycopg_url(url: str) -> URL:

@@ -23,13 +23,14 @@ from chatplay import runtime
 from chatplay.api.app import api_routes
 from chatplay.api.auth_routes import auth_mount
 from chatplay.api.middleware import HiddenPaths, SecurityHeaders, policy_for
+from chatplay.api.prometheus import CountRequests, MetricsDoor, RequestCounts
 from chatplay.auth.client import came_by_tls
 from chatplay.auth.setup import base_url, make_link
 from chatplay.errors import ChatplayError, ConfigError, Conflict
 from chatplay.logs import configure_logging
 from chatplay.presence import Presence
 
-_HIDDEN = ("/_stcore/metrics", "/_stcore/agent")
+_HIDDEN = ("/_stcore/agent",)
 
 
 def routes() -> list[BaseRoute]:
@@ -52,9 +53,12 @@ async def _to_welcome(_request: Request) -> RedirectResponse:
 
 def middleware(index_html: Path) -> list[Middleware]:
     """Around every response; `index_html`: Streamlit's page, whose own inline script the policy has to allow."""
+    counts = RequestCounts()
     return [
+        Middleware(CountRequests, counts=counts),
         Middleware(SecurityHeaders, policy=policy_for(index_html), is_secure=_is_secure),
         Middleware(HiddenPaths, prefixes=_HIDDEN),
+        Middleware(MetricsDoor, counts=counts, get_settings=runtime.get_settings, find_runtime=runtime.find_runtime),
     ]
 
 

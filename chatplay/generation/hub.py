@@ -200,7 +200,12 @@ class Hub:
 
     @property
     def running_count(self) -> int:
-        return sum(running.live.end is None for running in self._running.values())
+        return sum(running.live.end is None for running in list(self._running.values()))
+
+    @property
+    def kept_count(self) -> int:
+        """Running answers and those just ended, which are kept for late followers."""
+        return len(self._running)
 
     # ---- on the loop ---------------------------------------------------------------------------
 

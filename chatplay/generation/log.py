@@ -65,6 +65,12 @@ class EventLog:
         with self._lock:
             self._pending.pop(generation_id, None)
 
+    @property
+    def waiting_count(self) -> int:
+        """Deltas not yet written."""
+        with self._lock:
+            return sum(len(pending.texts) for pending in self._pending.values())
+
     def flush(self) -> bool:
         """Writes all that is queued, now. False when the database would not take it."""
         with self._writing:
