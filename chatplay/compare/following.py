@@ -25,11 +25,11 @@ class Source(Protocol):
 class _Watched:
     """One source, how far it was read, and whether there is news."""
 
-    def __init__(self, source: Source, bell: threading.Event) -> None:
+    def __init__(self, source: Source, bell: threading.Event, seq: int) -> None:
         self._source = source
         self._bell = bell
         self._has_news = True
-        self._seq = 0
+        self._seq = seq
         self.unwatch = source.watch(self._wake)
 
     def take(self, *, anyway: bool) -> Update | None:
@@ -46,15 +46,20 @@ class _Watched:
 
 
 def follow_together(
-    sources: Mapping[Key, Source], *, interval_sec: float, sleep: Callable[[float], None] = time.sleep
+    sources: Mapping[Key, Source],
+    *,
+    interval_sec: float,
+    after: Mapping[Key, int] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[dict[Key, Update]]:
     """What each answer brought since the last time, until all have ended; {} after a second of silence.
 
-    Each answer begins at its first delta, and its last update has the end.
+    Each answer begins after the delta named in `after`, else at its first; its last update has the end.
     """
     bell = threading.Event()
     with ExitStack() as stack:
-        watched = {key: _Watched(source, bell) for key, source in sources.items()}
+        begin = after or {}
+        watched = {key: _Watched(source, bell, begin.get(key, 0)) for key, source in sources.items()}
         for one in watched.values():
             stack.callback(one.unwatch)
         silent = False

@@ -45,6 +45,7 @@ SAMPLE_PROMPT = "Explain what the temperature setting does, in three sentences."
 _SAMPLE_TEMPERATURES = (0.2, 1.0)
 _TITLE_LIMIT = 200
 _VALUE_LIMIT = 100_000
+_SETTLE_SEC = 2.0
 
 
 class CompareService:
@@ -61,6 +62,7 @@ class CompareService:
         max_prompt_chars: int,
     ) -> None:
         self._store = store
+        self._hub = hub
         self._calls = calls
         self._catalog = catalog
         self._max_prompt_chars = max_prompt_chars
@@ -247,14 +249,19 @@ class CompareService:
             if pane_ids is None or pane_id in pane_ids:
                 self._calls.stop_unchecked(generation_id)
 
-    def follow(self, view: ComparisonView, *, interval_sec: float) -> Iterator[dict[UUID, Update]]:
-        """News by pane of all answers that are coming, until each has ended; {} after a second of silence."""
+    def follow(
+        self, view: ComparisonView, *, interval_sec: float, after: Mapping[UUID, int] | None = None
+    ) -> Iterator[dict[UUID, Update]]:
+        """News by pane of all answers that are coming, until each has ended and is stored; {} after a second of
+        silence. `after`: the delta to go on after, by pane.
+        """
         sources = {
             pane_id: self._calls.find_source(user_id=view.comparison.user_id, generation_id=answer.generation_id)
             for pane_id, answer in view.answers.items()
             if answer.is_coming and answer.generation_id is not None
         }
-        return follow_together(sources, interval_sec=interval_sec)
+        yield from follow_together(sources, interval_sec=interval_sec, after=after or {})
+        self._hub.settle(user_id=view.comparison.user_id, timeout_sec=_SETTLE_SEC)
 
     def vote(self, *, user_id: int, comparison_id: UUID, choice: Choice, pane_id: UUID | None = None) -> None:
         """The person's vote on the last run; voting again replaces it, and is no longer blind."""

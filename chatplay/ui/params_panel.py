@@ -77,16 +77,13 @@ def _refused(spec: Spec, model: ModelInfo | None) -> bool:
     return spec.name == "system_prompt" and model is not None and not model.supports_system_prompt
 
 
-def draw(spec: Spec, ranges: Ranges, *, disabled: bool = False) -> None:
-    common: dict[str, Any] = {
-        "key": state.param_key(spec.name),
-        "help": spec.help,
-        "on_change": "ignore",
-        "disabled": disabled,
-    }
+def draw(spec: Spec, ranges: Ranges, *, disabled: bool = False, key: str = "", **more: Any) -> None:
+    """One setting. Under the `key` of another place, `more` may say what happens when it is changed."""
+    key = key or state.param_key(spec.name)
+    common: dict[str, Any] = {"key": key, "help": spec.help, "on_change": "ignore", "disabled": disabled, **more}
     limits = parameters.range_of(spec, ranges)
     if spec.kind == "list":
-        options = list(state.widget_value(state.param_key(spec.name)) or [])
+        options = list(state.widget_value(key) or [])
         st.multiselect(
             spec.label, options, accept_new_options=True, max_selections=spec.max_items, placeholder="None", **common
         )

@@ -22,6 +22,7 @@ MODEL = "chat_model"
 _PERSON = "person"
 _CHAT = "chat_state"
 _MODELS = "models_state"
+_COMPARE = "compare_state"
 _METRICS = "metrics_state"
 
 
@@ -130,6 +131,54 @@ def metrics() -> MetricsState:
     if _METRICS not in st.session_state:
         st.session_state[_METRICS] = MetricsState()
     return cast(MetricsState, st.session_state[_METRICS])
+
+
+@dataclass
+class CompareState:
+    """What one browser tab knows of its compare page between two runs.
+
+    `seen` is what the database held when a widget was last filled from it, by key. `feeds` are the answers drawn so
+    far, by generation; `drawn` the most elements an answer took at each place.
+    """
+
+    comparison_id: UUID | None = None
+    address: str | None = None  # the ?comparison= last acted on
+    request_key: UUID = field(default_factory=uuid4)
+    notice: Notice | None = None
+    dialog: tuple[str, Any] | None = None
+    copy: str | None = None
+    go_to_chat: bool = False
+    shape: Any = None  # of the panes as last drawn
+    more: int = 1
+    seen: dict[str, Any] = field(default_factory=dict)
+    feeds: dict[UUID, Any] = field(default_factory=dict)
+    drawn: dict[int, int] = field(default_factory=dict)
+
+    def open(self, comparison_id: UUID | None) -> None:
+        """Turns to another comparison; what belonged to the one before is forgotten."""
+        self.comparison_id, self.notice = comparison_id, None
+        self.seen, self.feeds = {}, {}
+        self.request_key = uuid4()
+
+
+def compare() -> CompareState:
+    """The compare page's state of this tab."""
+    if _COMPARE not in st.session_state:
+        st.session_state[_COMPARE] = CompareState()
+    return cast(CompareState, st.session_state[_COMPARE])
+
+
+def compare_key(name: str, *ids: object) -> str:
+    """The widget key of a control of the compare page."""
+    return "_".join(("compare", name, *map(str, ids)))
+
+
+def synced(key: str, stored: Any) -> str:
+    """`key`, its widget holding what the database does: also when another tab changed that."""
+    seen = compare().seen
+    if key not in st.session_state or key not in seen or seen[key] != stored:
+        st.session_state[key] = seen[key] = stored
+    return key
 
 
 def metrics_key(name: str) -> str:

@@ -1,0 +1,132 @@
+"""The words and figures of a pane: how it is called, with which settings, how quick it was, what was really sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from html import escape
+
+from chatplay.compare.values import Check, ComparisonView, Pane, PaneAnswer
+from chatplay.generation.values import AnswerMetrics, LiveMetrics
+from chatplay.params import SPECS, Params, get_spec
+from chatplay.ui import format
+from chatplay.ui.markdown import plain_markdown
+
+_LETTERS = "ABCDEF"
+_SHORT_CHARS = 40
+_SHOWN_DIGITS = 12
+
+
+def name_of(view: ComparisonView, place: int) -> str:
+    """`1 · demo-small`, or `Answer A` while names are hidden."""
+    if view.is_veiled:
+        return f"Answer {_LETTERS[place]}"
+    return f"{place + 1} · {view.places[place].model_name}"
+
+
+def value_text(params: Params, name: str) -> str:
+    """A setting as it is read: `0.2`, `random`, `none`."""
+    value, spec = getattr(params, name), get_spec(name)
+    if value is None:
+        return spec.unset_label or "the server's own"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = " ".join(str(value).split())
+    return (text if len(text) <= _SHORT_CHARS else f"{text[:_SHORT_CHARS]}…") or "none"
+
+
+def settings_line(pane: Pane, different: Collection[str]) -> str:
+    """All settings as Markdown; those in which the panes differ are bold and stand first."""
+    names = [spec.name for spec in SPECS if spec.name in different]
+    rest = [
+        spec.name for spec in SPECS if spec.name not in different and getattr(pane.params, spec.name) != spec.default
+    ]
+    basic = [spec.name for spec in SPECS if spec.tier == "basic" and spec.name not in (*names, *rest)]
+    bold = [f"**{_setting(pane.params, name)}**" for name in names]
+    return " · ".join([*bold, *(_setting(pane.params, name) for name in (*basic, *rest))])
+
+
+def _setting(params: Params, name: str) -> str:
+    return plain_markdown(f"{get_spec(name).label} {value_text(params, name)}")
+
+
+def changed_since(pane: Pane, answer: PaneAnswer) -> list[str]:
+    """Labels of what was set differently when the pane was asked."""
+    labels = [spec.label for spec in SPECS if getattr(pane.params, spec.name) != getattr(answer.params, spec.name)]
+    same_model = (pane.model_name, pane.upstream) == (answer.model_name, answer.upstream)
+    return labels if same_model else ["Model", *labels]
+
+
+def live_line(live: LiveMetrics) -> str:
+    """While the answer comes; tokens are an estimate until the server reports its count."""
+    if live.ttft_ms is None:
+        return f"Waiting for the first token, {format.duration(live.elapsed_ms)}"
+    tokens = format.tokens(live.completion_tokens, estimated=True)
+    return f"TTFT {format.duration(live.ttft_ms)} · {format.speed(live.tokens_per_second)} · {tokens}"
+
+
+def figures_line(metrics: AnswerMetrics) -> str:
+    """As Markdown, once the answer is over."""
+    parts = [
+        f"TTFT {format.duration(metrics.ttft_ms)}",
+        format.speed(metrics.tokens_per_second),
+        format.tokens(metrics.completion_tokens, estimated=metrics.tokens_estimated),
+        format.cost(metrics.cost_usd) if metrics.cost_usd else "",
+    ]
+    return plain_markdown(" · ".join(part for part in parts if part))
+
+
+def details(answer: PaneAnswer, metrics: AnswerMetrics, window_tokens: int | None) -> str:
+    """All figures as HTML."""
+    estimated = metrics.tokens_estimated
+    used = None if metrics.prompt_tokens is None else metrics.prompt_tokens + (metrics.completion_tokens or 0)
+    rows = [
+        ("Model used", metrics.model_used or metrics.model),
+        ("Provider", metrics.provider),
+        ("Ended", f"{answer.status}, {metrics.finish_reason or format.UNKNOWN}"),
+        ("Time to first token", format.duration(metrics.ttft_ms)),
+        ("Between tokens, p50 / p95", f"{format.duration(metrics.itl_p50_ms)} / {format.duration(metrics.itl_p95_ms)}"),
+        ("Decode speed", format.speed(metrics.tokens_per_second)),
+        ("Duration", format.duration(metrics.duration_ms)),
+        ("Prompt", format.tokens(metrics.prompt_tokens, estimated=estimated)),
+        ("Completion", format.tokens(metrics.completion_tokens, estimated=estimated)),
+        ("Context", format.context(used, window_tokens, estimated=bool(estimated)).removeprefix("Context: ")),
+        ("Cost", format.cost(metrics.cost_usd)),
+        ("Attempt", str(answer.attempt)),
+        ("Fingerprint", _digits(metrics.fingerprint)),
+    ]
+    rows += [(spec.label, value_text(answer.params, spec.name)) for spec in SPECS]
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
+    return f'<dl class="chat-details">{items}</dl>'
+
+
+def fingerprint_line(answer: PaneAnswer) -> str:
+    """What the fingerprint says, as Markdown; "" when it is a mismatch, which is told louder."""
+    digits = plain_markdown(_digits(answer.metrics.fingerprint if answer.metrics else None))
+    if answer.check.state == "same":
+        return f":material/verified: Sent as shown · {digits}"
+    if answer.check.state == "without":
+        left_out = plain_markdown(_labels(answer.check.fields))
+        return f":material/rule: Sent without {left_out}, which this model does not take; the rest as shown · {digits}"
+    if answer.check.state == "unknown":
+        return ":material/help: What was sent could not be confirmed: the answer did not reach its end."
+    return ""
+
+
+def mismatch_text(check: Check) -> str:
+    """For a pane whose upstream was sent something else."""
+    where = f" It differs in {plain_markdown(_labels(check.fields))}." if check.fields else ""
+    return (
+        f"**This answer is not to what this pane shows.** The server was sent another request.{where} "
+        "Do not compare with it; run the pane again, and tell an administrator if it stays."
+    )
+
+
+def _labels(names: Iterable[str]) -> str:
+    known = {spec.name: spec.label for spec in SPECS}
+    return ", ".join(known.get(name, name) for name in names)
+
+
+def _digits(fingerprint: str | None) -> str:
+    return fingerprint[:_SHOWN_DIGITS] if fingerprint else format.UNKNOWN

@@ -1,0 +1,105 @@
+"""Compare: one prompt, two to six panes with a model and settings each, their answers side by side as they come."""
+
+import time
+
+import streamlit as st
+
+from chatplay.errors import NotFound, StoreError
+from chatplay.runtime import get_runtime
+from chatplay.ui import (
+    compare_figures,
+    compare_history,
+    compare_live,
+    compare_opening,
+    compare_pane,
+    compare_prompt,
+    compare_results,
+    header,
+    state,
+)
+from chatplay.ui.scripts import copy_html
+
+PUT_AWAY_SEC = 0.05  # until what stood here has left for the browser: it would stay beside what comes
+
+
+def draw():
+    page = state.compare()
+    if page.go_to_chat:
+        page.go_to_chat = False
+        st.switch_page("pages/chat.py")
+    runtime = get_runtime()
+    models = runtime.catalog.list_running(state.person().role)
+    try:
+        view = compare_opening.open_view(page)
+    except StoreError as error:
+        draw_unreachable(error)
+        return
+    except NotFound:
+        compare_history.draw(None)
+        header.draw_no_models(runtime.catalog.status(state.person().role))
+        return
+
+    compare_history.draw(view.comparison.id)
+    compare_history.draw_dialog()
+    if not models:
+        header.draw_no_models(runtime.catalog.status(state.person().role))
+    compare_prompt.draw(view, can_run=bool(models))
+    places = draw_panes(page, view, models)
+    draw_results(view)
+    copy_answer(page)
+    if view.is_running:  # last, because it stays as long as answers are coming
+        compare_live.follow(view, places)
+
+
+def draw_panes(page, view, models):
+    """The panes side by side; on a narrow screen one at a time, chosen by tabs."""
+    board = st.empty()
+    shape = (view.comparison.id, len(view.panes), view.is_veiled)
+    if view.is_running and page.shape not in (None, shape):
+        time.sleep(PUT_AWAY_SEC)
+    page.shape = shape
+    names = [compare_figures.name_of(view, place) for place in range(len(view.panes))]
+    with board.container(key="compare_board", gap="small"):
+        st.segmented_control(
+            "Pane on show",
+            range(len(names)),
+            format_func=names.__getitem__,
+            default=0,
+            required=True,
+            key="compare_tabs",
+            label_visibility="collapsed",
+            on_change="ignore",
+        )
+        places = {}
+        with st.container(key="compare_panes"):
+            for place, column in enumerate(st.columns(len(names), gap="small")):
+                with column:
+                    places[view.places[place].id] = compare_pane.draw(view, place, models)
+    return places
+
+
+def draw_results(view):
+    """The vote and the differences, in places that are empty while answers come."""
+    vote, differences = st.empty(), st.empty()
+    if view.may_vote:
+        with vote.container():
+            compare_results.draw_vote(view)
+    if not view.is_running:
+        with differences.container():
+            compare_results.draw_differences(view)
+
+
+def copy_answer(page):
+    if page.copy is not None:
+        st.html(copy_html(page.copy), unsafe_allow_javascript=True)
+        st.toast("Copied.", icon=":material/check:")
+        page.copy = None
+
+
+def draw_unreachable(error):
+    """The database is away: say so."""
+    st.error(f"**{error.message}** {error.cure} Nothing that was run is lost.", icon=":material/database_off:")
+    st.button("Try again", type="primary", key="compare_try_again")
+
+
+draw()
