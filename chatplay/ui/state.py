@@ -24,6 +24,7 @@ _CHAT = "chat_state"
 _MODELS = "models_state"
 _COMPARE = "compare_state"
 _METRICS = "metrics_state"
+_EXPERIMENTS = "experiments_state"
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,30 @@ def synced(key: str, stored: Any) -> str:
 def metrics_key(name: str) -> str:
     """The widget key of a control of the metrics page."""
     return f"metrics_{name}"
+
+
+@dataclass
+class ExperimentsState:
+    """What one browser tab knows of its experiments page between two runs.
+
+    `draft` is the plan being edited; `dialog` what to open in the next run, `notice` what an action came to.
+    """
+
+    draft: Any = None
+    dialog: str | None = None
+    notice: Notice | None = None
+
+
+def experiments() -> ExperimentsState:
+    """The experiments page's state of this tab."""
+    if _EXPERIMENTS not in st.session_state:
+        st.session_state[_EXPERIMENTS] = ExperimentsState()
+    return cast(ExperimentsState, st.session_state[_EXPERIMENTS])
+
+
+def experiments_key(name: str) -> str:
+    """The widget key of a control of the experiments page."""
+    return f"experiments_{name}"
 
 
 def usage_key(name: str) -> str:
