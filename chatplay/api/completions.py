@@ -95,7 +95,7 @@ def _call(asked: Asked, catalog: ModelCatalog, *, user_id: int, role: str, pipe:
         params=params,
         source="completions",
         keeps_answer=False,
-        stream=asked.stream,
+        stream=asked.streams_upstream,
         relay=asked.relay,
         tap=pipe,
     )
@@ -158,14 +158,15 @@ class Completion(Response):
 
     async def _send_whole(self, scope: Scope, receive: Receive, send: Send) -> None:
         pipe = self._pipe
-        await pipe.read_all()
+        while pipe.end is None and not pipe.reader_left:
+            await pipe.read()
         if pipe.end is None:
             return
         fault = self._fault()
         if fault is not None:
             await refusal(fault, self._request_id)(scope, receive, send)
             return
-        body = whole(**vars(self._named), end=pipe.end, raw=pipe.raw, said=pipe.said)
+        body = whole(**vars(self._named), end=pipe.end, raws=pipe.raws, said=pipe.said)
         await JSONResponse(body)(scope, receive, send)
 
     async def _send_stream(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from chatplay.api.completions_errors import Fault
@@ -57,11 +57,15 @@ class Events:
 
 
 def whole(
-    *, completion_id: str, created: int, model: str, end: GenerationEnd, raw: Json | None, said: End | None
+    *, completion_id: str, created: int, model: str, end: GenerationEnd, raws: Iterable[Json], said: End | None
 ) -> dict[str, Any]:
-    """The body of an answer that is not streamed. `raw`: the choice as the server sent it, if more than text."""
+    """The body of an answer that is not streamed. `raws`: the choices that held more than text."""
     message = {"role": "assistant", "content": end.content, "refusal": None}
-    choice = {"index": 0, "message": message, "logprobs": None, **(raw or {}), "finish_reason": finish_reason(end)}
+    choice: dict[str, Any] = {"index": 0, "message": message, "logprobs": None}
+    for raw in raws:
+        choice = {**choice, **raw} if "message" in raw else {**choice, "message": _joined(message, raw.get("delta"))}
+        message = choice["message"]
+    choice["finish_reason"] = finish_reason(end)
     return {
         "id": completion_id,
         "object": "chat.completion",
@@ -71,6 +75,15 @@ def whole(
         "usage": usage_of(end.metrics, said),
         "system_fingerprint": (said or _NO_END).system_fingerprint,
     }
+
+
+def _joined(message: dict[str, Any], delta: object) -> dict[str, Any]:
+    """The message with another piece of what stands beside its text, such as the reasoning."""
+    found = dict(message)
+    for name, piece in (delta if isinstance(delta, Mapping) else {}).items():
+        if isinstance(piece, str) and name not in ("content", "role"):
+            found[name] = (found.get(name) or "") + piece
+    return found
 
 
 def finish_reason(end: GenerationEnd) -> str:

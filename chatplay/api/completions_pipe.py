@@ -22,7 +22,7 @@ class Pipe:
         self.said: End | None = None
         self.end: GenerationEnd | None = None
         self.error: ChatplayError | None = None
-        self.raw: Json | None = None  # the last choice that held more than text
+        self.raws: list[Json] = []  # the choices that held more than text
         self.reader_left = False
 
     # ---- on the hub's thread -------------------------------------------------------------------
@@ -31,7 +31,7 @@ class Pipe:
         if chunk.end is not None:
             self.said = chunk.end
         if chunk.raw is not None:
-            self.raw = chunk.raw
+            self.raws.append(chunk.raw)
         if chunk.text or chunk.raw is not None:
             self._chunks.append(chunk)
             self._tell()
@@ -66,8 +66,3 @@ class Pipe:
                 if ended:
                     self._news.set()
                 return chunks
-
-    async def read_all(self) -> None:
-        """Waits for the end, or until the reader has left."""
-        while self.end is None and not self.reader_left:
-            await self.read()

@@ -35,6 +35,11 @@ RELAYED = (
 # What says who asks or how to serve it, not what to answer: a model that is no server may pass it over.
 _ASIDE = ("user", "metadata", "safety_identifier", "service_tier", "parallel_tool_calls", "modalities")
 _CHANGES_NOTHING: tuple[object, ...] = (False, [], {}, "auto", "none", {"type": "text"})
+# Their answers hold more than texts, which only their own server can put together as it means them.
+_SHAPING = {
+    *("tools", "tool_choice", "functions", "function_call", "logprobs", "top_logprobs"),
+    *("web_search_options", "prediction"),
+}
 _UNSUPPORTED = {
     "audio": "Answers are text only.",
     "moderation": "Leave it out.",
@@ -73,6 +78,13 @@ class Asked:
     include_usage: bool
     limit_name: str = "max_tokens"
     parts: str | None = None
+
+    @property
+    def streams_upstream(self) -> bool:
+        """A whole text is gathered from a stream, too: that shows when a model has died, and servers stop at once
+        when a stream is closed, where a whole answer is often computed to its end for nobody.
+        """
+        return self.stream or not _SHAPING.intersection(self.relay.extra)
 
 
 def read(body: bytes, *, max_chars: int) -> Asked:

@@ -76,7 +76,21 @@ def test_whole_answer_has_text_usage_and_reason(house):
     assert (found.usage.prompt_tokens, found.usage.completion_tokens, found.usage.total_tokens) == (3, 2, 5)
     assert (found.object, found.model, found.system_fingerprint) == ("chat.completion", MODEL, "fp_mock")
     assert found.id.startswith("chatcmpl-")
-    assert not house.sent()["stream"]
+
+
+@pytest.mark.parametrize(("extra", "stream"), [({}, True), ({"tools": []}, False), ({"logprobs": True}, False)])
+def test_whole_text_is_gathered_from_a_stream_that_can_be_stopped(house, extra, stream):
+    house.upstream.script(answer("Hello", " there"))
+    assert house.ask(**extra).choices[0].message.content == "Hello there"
+    assert house.sent()["stream"] is stream
+    assert (house.usage_row()["ttft_ms"] is not None, house.usage_row()["fallback_reason"]) == (True, None)
+
+
+def test_whole_answer_has_the_reasoning_that_came_in_pieces(house):
+    pieces = [delta(reasoning_content="Hm, "), delta(reasoning_content="yes."), delta("Hi"), delta(finish="stop")]
+    house.upstream.script(steps(Head(), *(Body(event(piece)) for piece in pieces)))
+    message = house.ask().choices[0].message
+    assert (message.content, message.reasoning_content) == ("Hi", "Hm, yes.")
 
 
 def test_streamed_answer_comes_piece_by_piece_without_usage_unless_asked(house):
@@ -187,7 +201,7 @@ def test_messages_and_fields_reach_the_server_as_they_came(house):
 def test_nothing_is_set_that_was_not_asked_for(house):
     house.upstream.script(answer("ok"))
     house.ask()
-    assert set(house.sent()) == {"model", "messages", "stream"}
+    assert set(house.sent()) == {"model", "messages", "stream", "stream_options"}
 
 
 def test_parameters_reach_the_server_and_wider_than_the_sliders(house):
