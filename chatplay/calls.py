@@ -18,8 +18,11 @@ from chatplay.generation.live import LiveGeneration
 from chatplay.generation.remote import Listener, StoredGeneration, follow_stored
 from chatplay.generation.values import GenerationEnd, Job, Keeper, Tap, Update
 from chatplay.params import Params
+from chatplay.prices import Price
 from chatplay.providers.base import Message, Relay, Request
 from chatplay.store import Connection, Store
+from chatplay.usage.budgets import check_budget
+from chatplay.usage.price_table import get_terms
 from db import answers, generations
 
 
@@ -64,8 +67,15 @@ class Calls:
         self._catalog = catalog
 
     def open(self, conn: Connection, call: Call) -> Job:
-        """The call's rows, in the caller's transaction. After its commit, and only then: `run`."""
+        """The call's rows, in the caller's transaction. After its commit, and only then: `run`.
+
+        Raises BudgetSpent when a budget of the person or their organisation is used up.
+        """
         model = call.model
+        dated, has_budgets = get_terms(conn, upstream=model.upstream, model=model.name)
+        price = dated or model.price
+        if has_budgets:
+            check_budget(conn, user_id=call.user_id, price=price)
         generations.insert_generation(
             conn,
             generation_id=call.generation_id,
@@ -89,7 +99,7 @@ class Calls:
         )
         if call.message_id is None and call.keeps_answer:
             answers.insert_answer(conn, generation_id=call.generation_id)
-        return self._job(call)
+        return self._job(call, price)
 
     def open_many(self, conn: Connection, calls: Sequence[Call]) -> list[Job]:
         """`open` for several."""
@@ -141,6 +151,10 @@ class Calls:
         self._check_owner(user_id, generation_id)
         self.stop_unchecked(generation_id)
 
+    def stop_in(self, conn: Connection, generation_id: UUID) -> None:
+        """For services that know whose it is: asked for with the caller's transaction, wherever it runs."""
+        generations.request_stop(conn, generation_id=generation_id)
+
     def stop_unchecked(self, generation_id: UUID) -> None:
         """For services that know whose it is."""
         if self._hub.find_live(generation_id) is not None:
@@ -149,7 +163,7 @@ class Calls:
         with self._store.transaction() as conn:
             generations.request_stop(conn, generation_id=generation_id)
 
-    def _job(self, call: Call) -> Job:
+    def _job(self, call: Call, price: Price | None) -> Job:
         return Job(
             generation_id=call.generation_id,
             user_id=call.user_id,
@@ -157,7 +171,7 @@ class Calls:
             provider=self._catalog.provider_for(call.model),
             request=Request(call.model.name, call.messages, call.params, call.stream, call.relay),
             supports_streaming=call.model.supports_streaming,
-            price=call.model.price,
+            price=price,
             omitted_messages=call.omitted_messages,
             omitted_tokens=call.omitted_tokens,
             source=call.source,

@@ -37,6 +37,7 @@ from chatplay.tokens import RankLoader
 from chatplay.upstreams import UpstreamService
 from chatplay.usage.budgets import Budgets
 from chatplay.usage.price_table import PriceTable
+from chatplay.usage.rollup import RollupWorker
 from chatplay.usage.service import Usage
 from db.embedded import EmbeddedPostgres
 from db.engine import make_engine, migrate
@@ -75,6 +76,7 @@ class Runtime:
     usage: Usage
     prices: PriceTable
     budgets: Budgets
+    rollup: RollupWorker
     embedded: EmbeddedPostgres | None = None
 
     def close(self) -> None:
@@ -84,6 +86,7 @@ class Runtime:
                 stack.callback(self.embedded.stop)
             stack.callback(self.store.engine.dispose)
             stack.callback(self.health.release)
+            stack.callback(self.rollup.close)
             stack.callback(self.generations.close)
 
 
@@ -157,6 +160,7 @@ def build(
         usage=Usage(store=store),
         prices=PriceTable(store=store),
         budgets=Budgets(store=store),
+        rollup=RollupWorker(store=store),
         chat_log=ChatLog(store=store, max_prompt_chars=settings.max_prompt_chars),
         embedded=embedded,
     )
@@ -181,6 +185,8 @@ def start(settings: Settings, *, progress: Callable[[str], None] = print) -> Run
         migrate(runtime.store.engine)
         runtime.sessions.clean_up()
         runtime.generations.start()
+        undo.callback(runtime.rollup.close)
+        runtime.rollup.start()
         # On the loop that also talks to the model servers: they share connections.
         runtime.generations.hub.submit(runtime.health.run_forever())
         undo.pop_all()

@@ -29,6 +29,27 @@ from sqlalchemy.dialects.postgresql import JSONB
 from db.schema.base import Now, Stamp, metadata, one_of
 
 BUDGET_SCOPES = ("person", "organisation")
+DIMENSIONS = ("level", "scope", "shape", "scope_id", "at", "upstream", "model", "source")
+SUMS = (
+    "calls",
+    "complete",
+    "stopped",
+    "failed",
+    "interrupted",
+    "fallbacks",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "tokens_estimated",
+    "tokens_unknown",
+    "cost_usd",
+    "cost_unknown",
+    "chats",
+    "chat_answers",
+)
+HISTOGRAMS = ("ttft_ms", "tokens_per_second", "duration_ms", "itl_p95_ms", "ttft_by_size", "speed_by_size")
+FIGURE_SUMS = ("ttft_ms", "tokens_per_second", "duration_ms", "itl_p95_ms", "completion_tokens", "cost_usd")
+_BIG = ("prompt_tokens", "completion_tokens", "cached_tokens")
 
 # Ended calls that are in no roll-up yet. The transaction that counts a call removes its row: each counts once.
 usage_pending = Table(
@@ -70,36 +91,15 @@ def _dimensions() -> tuple[Column[object], ...]:
     )
 
 
-_KEY = ("level", "scope", "shape", "scope_id", "at", "upstream", "model", "source")
-
 usage_rollups = Table(
     "usage_rollups",
     metadata,
     *_dimensions(),
-    _zero("calls", Integer),
-    _zero("complete", Integer),
-    _zero("stopped", Integer),
-    _zero("failed", Integer),
-    _zero("interrupted", Integer),
-    _zero("fallbacks", Integer),
-    _zero("prompt_tokens", BigInteger),
-    _zero("completion_tokens", BigInteger),
-    _zero("cached_tokens", BigInteger),
-    _zero("tokens_estimated", Integer),
-    _zero("tokens_unknown", Integer),
-    _zero("cost_usd", Double),
-    _zero("cost_unknown", Integer),
-    _zero("chats", Integer),
-    _zero("chat_answers", Integer),
+    *(_zero(name, Double if name == "cost_usd" else BigInteger if name in _BIG else Integer) for name in SUMS),
     Column("finish_reasons", JSONB, nullable=False, server_default=text("'{}'")),
     Column("error_classes", JSONB, nullable=False, server_default=text("'{}'")),
-    Column("ttft_ms", ARRAY(BigInteger)),
-    Column("tokens_per_second", ARRAY(BigInteger)),
-    Column("duration_ms", ARRAY(BigInteger)),
-    Column("itl_p95_ms", ARRAY(BigInteger)),
-    Column("ttft_by_size", ARRAY(BigInteger)),
-    Column("speed_by_size", ARRAY(BigInteger)),
-    PrimaryKeyConstraint(*_KEY),
+    *(Column(name, ARRAY(BigInteger)) for name in HISTOGRAMS),
+    PrimaryKeyConstraint(*DIMENSIONS),
 )
 Index(
     "ix_usage_rollups_everyone",
@@ -109,7 +109,7 @@ Index(
     usage_rollups.c.at,
 )
 
-# Days and weeks only: sums for the mean of each combination of the numeric parameters.
+# Sums for the mean of each combination of the numeric parameters. Days and weeks, not by source, not of persons.
 usage_settings = Table(
     "usage_settings",
     metadata,
@@ -117,19 +117,8 @@ usage_settings = Table(
     Column("settings", JSONB, nullable=False),
     _zero("calls", Integer),
     _zero("failed", Integer),
-    _zero("ttft_ms_n", Integer),
-    _zero("ttft_ms_sum", Double),
-    _zero("tokens_per_second_n", Integer),
-    _zero("tokens_per_second_sum", Double),
-    _zero("duration_ms_n", Integer),
-    _zero("duration_ms_sum", Double),
-    _zero("itl_p95_ms_n", Integer),
-    _zero("itl_p95_ms_sum", Double),
-    _zero("completion_tokens_n", Integer),
-    _zero("completion_tokens_sum", Double),
-    _zero("cost_usd_n", Integer),
-    _zero("cost_usd_sum", Double),
-    PrimaryKeyConstraint(*_KEY, "settings"),
+    *(_zero(f"{name}_{part}", kind) for name in FIGURE_SUMS for part, kind in (("n", Integer), ("sum", Double))),
+    PrimaryKeyConstraint(*DIMENSIONS, "settings"),
 )
 
 # Never changed: the newest with valid_from in the past is in force.

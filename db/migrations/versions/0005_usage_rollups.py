@@ -4,6 +4,8 @@ Revision ID: 0005
 Revises: 0004
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -45,8 +47,8 @@ $$ SELECT CASE WHEN a IS NULL THEN b WHEN b IS NULL THEN a ELSE (
 CREATE FUNCTION usage_add(a jsonb, b jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT coalesce(jsonb_object_agg(key, n), '{}') FROM (
        SELECT key, sum(CAST(value AS bigint)) AS n
-       FROM (SELECT * FROM jsonb_each_text(a) UNION ALL SELECT * FROM jsonb_each_text(b)) AS entries GROUP BY key) AS added
-$$;
+       FROM (SELECT * FROM jsonb_each_text(a) UNION ALL SELECT * FROM jsonb_each_text(b)) AS entries
+       GROUP BY key) AS added $$;
 """
 
 _BACKLOG = (
@@ -181,14 +183,14 @@ def _create_prices_and_budgets() -> None:
     )
 
 
-def _dimensions() -> list[sa.Column]:
+def _dimensions() -> list[sa.Column[Any]]:
     numbers = [sa.Column(name, sa.SmallInteger(), nullable=False) for name in ("level", "scope", "shape")]
     texts = [sa.Column(name, sa.Text(), nullable=False) for name in ("upstream", "model", "source")]
     scope_id, at = sa.Column("scope_id", sa.BigInteger(), nullable=False), sa.Column("at", _STAMP, nullable=False)
     return [*numbers, scope_id, at, *texts]
 
 
-def _zero(name: str, kind: sa.types.TypeEngine) -> sa.Column:
+def _zero(name: str, kind: sa.types.TypeEngine[Any]) -> sa.Column[Any]:
     return sa.Column(name, kind, server_default=sa.text("0"), nullable=False)
 
 

@@ -1,0 +1,92 @@
+"""Dated prices: never changed, the newest whose day has come is in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, select, text
+
+from db.schema import prices
+
+
+@dataclass(frozen=True)
+class PriceRow:
+    """US dollars per million tokens, from `valid_from` on. `model` "" is for all of the upstream."""
+
+    id: int
+    upstream: str
+    model: str
+    input_usd: float
+    cached_usd: float | None
+    output_usd: float
+    valid_from: datetime
+    set_by: str | None
+    has_begun: bool
+    in_force: bool
+
+
+_IN_FORCE = """
+SELECT DISTINCT ON (upstream, model) id FROM prices WHERE valid_from <= now() ORDER BY upstream, model, valid_from DESC
+"""
+_COLUMNS = (
+    "p.id, p.upstream, p.model, p.input_usd, p.cached_usd, p.output_usd, p.valid_from, p.set_by, p.valid_from <= now()"
+)
+
+_IN_FORCE_OF = f"""
+SELECT {_COLUMNS}, true FROM prices p
+WHERE upstream = :upstream AND model IN (:model, '') AND valid_from <= coalesce(CAST(:at AS timestamptz), now())
+ORDER BY model = '', valid_from DESC LIMIT 1
+"""
+
+
+def list_prices(conn: Connection) -> list[PriceRow]:
+    """By upstream and model, newest first."""
+    sql = f"""
+    SELECT {_COLUMNS}, f.id IS NOT NULL FROM prices p LEFT JOIN ({_IN_FORCE}) f ON f.id = p.id
+    ORDER BY p.upstream, p.model, p.valid_from DESC"""
+    return [PriceRow(*row) for row in conn.execute(text(sql))]
+
+
+def find_entry(conn: Connection, *, price_id: int) -> PriceRow | None:
+    return next((row for row in list_prices(conn) if row.id == price_id), None)
+
+
+def find_price(conn: Connection, *, upstream: str, model: str, at: datetime | None = None) -> PriceRow | None:
+    """The one in force at that time (None: now): the model's own before one of its whole upstream."""
+    row = conn.execute(text(_IN_FORCE_OF), {"upstream": upstream, "model": model, "at": at}).one_or_none()
+    return PriceRow(*row) if row else None
+
+
+def get_terms(conn: Connection, *, upstream: str, model: str) -> tuple[PriceRow | None, bool]:
+    """What opening a call asks, in one round trip: the price in force, and whether there are budgets at all."""
+    sql = f"""
+    SELECT EXISTS (SELECT FROM budgets), p.* FROM (SELECT) AS once LEFT JOIN LATERAL ({_IN_FORCE_OF}) AS p ON true"""
+    has_budgets, *row = conn.execute(text(sql), {"upstream": upstream, "model": model, "at": None}).one()
+    return (None if row[0] is None else PriceRow(*row)), has_budgets
+
+
+def insert_price(
+    conn: Connection,
+    *,
+    upstream: str,
+    model: str,
+    input_usd: float,
+    cached_usd: float | None,
+    output_usd: float,
+    valid_from: datetime | None,
+    set_by: str,
+) -> int:
+    """From `valid_from` on; None: now. Returns its id."""
+    values = {"upstream": upstream, "model": model, "input_usd": input_usd, "cached_usd": cached_usd}
+    values |= {"output_usd": output_usd, "set_by": set_by, "valid_from": valid_from or func.now()}
+    return int(conn.execute(insert(prices).values(**values).returning(prices.c.id)).scalar_one())
+
+
+def has_price_from(conn: Connection, *, upstream: str, model: str, valid_from: datetime) -> bool:
+    same = (prices.c.upstream == upstream, prices.c.model == model, prices.c.valid_from == valid_from)
+    return conn.execute(select(prices.c.id).where(*same)).one_or_none() is not None
+
+
+def delete_price(conn: Connection, *, price_id: int) -> None:
+    conn.execute(delete(prices).where(prices.c.id == price_id))

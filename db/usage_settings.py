@@ -1,0 +1,48 @@
+"""How settings do: the mean of a figure for each pair of values of two parameters."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import Connection, text
+
+from db.schema.rollups import FIGURE_SUMS
+from db.usage_records import Axis, CellMetric, SettingsCell, UsageFilter
+from db.usage_rollup import CALL_COLUMNS, SETTINGS_COLUMNS
+from db.usage_source import DAY, WEEK, Source, call_conditions, rollup_source
+
+MOST_CELLS = 400
+_SHORT = timedelta(days=2)
+
+
+def list_settings_cells(
+    conn: Connection, filter: UsageFilter, *, x: Axis, y: Axis, metric: CellMetric
+) -> list[SettingsCell]:
+    """By x and y, the MOST_CELLS pairs with the most calls."""
+    source = _source(filter)
+    n, total = ("sum(calls)", "sum(failed)") if metric == "error_rate" else (f"sum({metric}_n)", f"sum({metric}_sum)")
+    sql = f"""
+    WITH {source.sql}, cells AS (
+        SELECT CAST(settings ->> :x AS double precision) AS x, CAST(settings ->> :y AS double precision) AS y,
+               CAST({total} AS double precision) / nullif({n}, 0) AS value, CAST({n} AS bigint) AS n,
+               CAST(sum(calls) AS bigint) AS calls
+        FROM r GROUP BY 1, 2 ORDER BY sum(calls) DESC, 1, 2 LIMIT {MOST_CELLS})
+    SELECT * FROM cells ORDER BY x NULLS FIRST, y NULLS FIRST"""
+    return [SettingsCell(*row) for row in conn.execute(text(sql), {**source.params, "x": x, "y": y})]
+
+
+def _source(filter: UsageFilter) -> Source:
+    """The roll-up has neither persons nor sources, and no hours."""
+    in_rollup = filter.user_id is None and not filter.sources and filter.end - filter.start > _SHORT
+    if in_rollup and not filter.needs_rows:
+        return rollup_source(filter, coarsest=WEEK, finest=DAY, table="usage_settings")
+    conditions, params = call_conditions(filter)
+    sums = ", ".join(
+        f"CAST(c.{name}_sum IS NOT NULL AS int) AS {name}_n, coalesce(c.{name}_sum, 0) AS {name}_sum"
+        for name in FIGURE_SUMS
+    )
+    sql = f"""
+    c AS (SELECT {CALL_COLUMNS}, {SETTINGS_COLUMNS} FROM usage u WHERE u.ended_at IS NOT NULL
+          AND {" AND ".join(conditions)}),
+    r AS (SELECT c.settings, c.calls, c.failed + c.interrupted AS failed, {sums} FROM c)"""
+    return Source(sql, params, "day")
