@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="start the app and its database, and print the link")
     commands.add_parser("status", help="what runs, and what is stored")
+    commands.add_parser("worker", help="run experiments here, too; any number of machines may")
     logs = commands.add_parser("logs", help="follow the logs of app and database")
     logs.add_argument("--lines", type=int, default=50, help="how many old lines to begin with (50)")
     logs.add_argument("--no-follow", action="store_true", help="print them and end")
@@ -64,6 +65,10 @@ def _run(wanted: argparse.Namespace) -> int:
     match wanted.command:
         case "run":
             return serve.run(settings)
+        case "worker":
+            from chatplay.cli import work  # brings all services
+
+            return work.work(settings)
         case "down":
             return serve.down(settings)
         case "status":

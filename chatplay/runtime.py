@@ -7,7 +7,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from chatplay.auth.access_tokens import AccessTokens
@@ -26,6 +26,10 @@ from chatplay.chat_log import ChatLog
 from chatplay.compare.service import CompareService
 from chatplay.counting import ServerCounts, TokenCounter
 from chatplay.errors import StoreUnavailable
+from chatplay.experiments.desk import Desk
+from chatplay.experiments.estimate import Limits as ForecastLimits
+from chatplay.experiments.service import ExperimentService
+from chatplay.experiments.worker import ExperimentWorker, WorkerPace
 from chatplay.generation.assembly import Generations, assemble
 from chatplay.generation.hub import Limits
 from chatplay.limits import RequestLimits
@@ -73,11 +77,13 @@ class Runtime:
     chats: ChatService
     chat_log: ChatLog
     compare: CompareService
+    experiments: ExperimentService
     usage: Usage
     prices: PriceTable
     budgets: Budgets
     rollup: RollupWorker
     embedded: EmbeddedPostgres | None = None
+    worker: ExperimentWorker | None = None
 
     def close(self) -> None:
         """Stop in order, the newest first; what fails to stop does not keep the rest from it."""
@@ -88,6 +94,8 @@ class Runtime:
             stack.callback(self.health.release)
             stack.callback(self.rollup.close)
             stack.callback(self.generations.close)
+            if self.worker is not None:
+                stack.callback(self.worker.close)
 
 
 def build(
@@ -157,6 +165,15 @@ def build(
             counter=counter,
             max_prompt_chars=settings.max_prompt_chars,
         ),
+        experiments=ExperimentService(
+            Desk(
+                store=store,
+                catalog=models.catalog,
+                calls=calls,
+                counter=counter,
+                limits=ForecastLimits(settings.experiment_calls, settings.experiment_upstream_calls),
+            )
+        ),
         usage=Usage(store=store),
         prices=PriceTable(store=store),
         budgets=Budgets(store=store),
@@ -189,8 +206,25 @@ def start(settings: Settings, *, progress: Callable[[str], None] = print) -> Run
         runtime.rollup.start()
         # On the loop that also talks to the model servers: they share connections.
         runtime.generations.hub.submit(runtime.health.run_forever())
+        if settings.experiment_worker:
+            worker = make_worker(runtime)
+            worker.start()
+            runtime = replace(runtime, worker=worker)
         undo.pop_all()
     return runtime
+
+
+def make_worker(runtime: Runtime) -> ExperimentWorker:
+    """A worker of experiments on the process's own hub; it begins with `start`."""
+    settings = runtime.settings
+    assert settings.database_url is not None
+    return ExperimentWorker(
+        store=runtime.store,
+        calls=runtime.calls,
+        catalog=runtime.catalog,
+        url=settings.database_url,
+        pace=WorkerPace(settings.experiment_calls, settings.experiment_upstream_calls),
+    )
 
 
 @contextlib.contextmanager

@@ -128,6 +128,12 @@ class Settings(BaseModel):
     reap_after_sec: Seconds = Field(10, description="Without a heartbeat for this long, it is marked interrupted.")
     max_prompt_chars: int = Field(200_000, ge=1, le=10_000_000, description="Longest message a person may send.")
 
+    experiment_worker: bool = Field(True, description="Run experiments in this process, too.")
+    experiment_calls: int = Field(16, ge=1, le=1_000, description="Calls of experiments one process makes at once.")
+    experiment_upstream_calls: int = Field(
+        32, ge=1, le=10_000, description="The same for all processes together at one model server."
+    )
+
     api_requests_per_minute: int = Field(
         600, ge=1, le=1_000_000, description="Requests to the API one person may make in a minute."
     )

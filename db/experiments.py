@@ -93,6 +93,7 @@ class LinkRow:
     created_at: datetime
 
 
+NOW = func.clock_timestamp()  # for values that callers set
 _PROMPT = [prompt_versions.c[field.name] for field in fields(PromptRow)]
 _EXPERIMENT = [experiments.c[field.name] for field in fields(ExperimentRow)]
 _ARM = [experiment_arms.c[field.name] for field in fields(ArmRow)]

@@ -127,6 +127,11 @@ def get_call(conn: Connection, *, generation_id: UUID) -> NewUsage:
     return NewUsage(*conn.execute(select(*columns).where(usage.c.generation_id == generation_id)).one())
 
 
+def find_sent(conn: Connection, *, generation_id: UUID) -> Mapping[str, Any] | None:
+    """The request body as the upstream received it, without messages and key."""
+    return conn.execute(select(usage.c.sent).where(usage.c.generation_id == generation_id)).scalar_one_or_none()
+
+
 def find_delta_chars(conn: Connection, *, generation_id: UUID) -> list[int] | None:
     """How many characters each delta of an ended generation had."""
     return conn.execute(select(generations.c.delta_chars).where(generations.c.id == generation_id)).scalar_one_or_none()

@@ -11,20 +11,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from uuid import UUID
 
-import psycopg
-from procrastinate import App as Queue
-from procrastinate import PsycopgConnector, SyncPsycopgConnector
-from procrastinate.exceptions import AlreadyEnqueued
-from procrastinate.jobs import Job, Status
-from procrastinate.manager import JobManager
 from sqlalchemy import Connection, text
 
 from db.engine import libpq_url
 
-__all__ = ["QUEUE", "Queue", "RunLot", "defer_lots", "list_idle_lots", "make_app", "rescue_stalled"]
+if TYPE_CHECKING:  # the library takes as long to import as our own code: it is, when a job is first at hand
+    import psycopg
+    from procrastinate import App as Queue
+    from procrastinate.jobs import Job
+
+__all__ = ["QUEUE", "RunLot", "defer_lots", "list_idle_lots", "make_app", "rescue_stalled"]
 QUEUE = "experiments"
 _TASK = "run_lot"
 
@@ -37,9 +36,11 @@ class RunLot(Protocol):
 
 def make_app(url: str, run_lot: RunLot) -> Queue:
     """The queue's app for one worker. Opens nothing yet."""
+    from procrastinate import App, PsycopgConnector
+
     logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells of each job
     # Four connections: fetching, finishing, signs of life and looking after stalled jobs; one more listens.
-    app = Queue(connector=PsycopgConnector(conninfo=libpq_url(url), min_size=1, max_size=4))
+    app = App(connector=PsycopgConnector(conninfo=libpq_url(url), min_size=1, max_size=4))
     app.task(name=_TASK, queue=QUEUE)(run_lot)
     return app
 
@@ -49,6 +50,10 @@ def defer_lots(conn: Connection, *, lots: Sequence[tuple[UUID, int]]) -> None:
 
     Lots of experiments that run at the same time take turns: the lower lot goes first, whosever it is.
     """
+    from procrastinate import SyncPsycopgConnector
+    from procrastinate.exceptions import AlreadyEnqueued
+    from procrastinate.manager import JobManager
+
     manager = JobManager(SyncPsycopgConnector())
     driver = cast("psycopg.Connection[Any]", conn.connection.driver_connection)
     jobs = [_job(experiment_id, lot) for experiment_id, lot in lots]
@@ -63,6 +68,8 @@ def defer_lots(conn: Connection, *, lots: Sequence[tuple[UUID, int]]) -> None:
 
 
 def _job(experiment_id: UUID, lot: int) -> Job:
+    from procrastinate.jobs import Job
+
     key = f"{experiment_id}:{lot}"
     return Job(
         id=None,
@@ -91,6 +98,8 @@ def list_idle_lots(conn: Connection, *, experiment_id: UUID | None = None) -> li
 
 async def rescue_stalled(app: Queue, *, after_sec: float) -> int:
     """Queues again the jobs of workers that have been silent for `after_sec`. Returns how many."""
+    from procrastinate.jobs import Status
+
     stalled = list(await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=after_sec))
     for job in stalled:
         # Finished, not retried: the lot is queued anew when it still has trials to run.

@@ -91,7 +91,7 @@ def list_case_numbers(conn: Connection, *, experiment_id: UUID, only: str, searc
 
 _CELLS = """
 SELECT c.case_no, c.arm, c.trials, c.done, c.failed, c.distinct_answers, c.score, c.passed, c.duration_ms,
-       left(a.content, :chars)
+       left(a.content, :chars) AS content
 FROM (
   SELECT case_no, arm, count(*) AS trials, count(*) FILTER (WHERE state = 'done') AS done,
          count(*) FILTER (WHERE state = 'failed') AS failed, count(DISTINCT answer_hash) AS distinct_answers,
@@ -107,7 +107,10 @@ LEFT JOIN answers a ON a.generation_id = c.generation_id ORDER BY c.case_no, c.a
 def list_cells(conn: Connection, *, experiment_id: UUID, cases: Collection[int], chars: int) -> list[CellRow]:
     """The cells of these cases; of each answer the first `chars` characters."""
     rows = conn.execute(text(_CELLS), {"id": experiment_id, "cases": list(cases), "chars": chars})
-    return [CellRow(*row[:6], _float(row[6]), _float(row[7]), _float(row[8]), row[9]) for row in rows]
+    return [CellRow(**{**row._mapping, **{name: _float(row._mapping[name]) for name in _MEANS}}) for row in rows]
+
+
+_MEANS = ("score", "passed", "duration_ms")  # numeric of the database, as floats
 
 
 def _float(value: Any) -> float | None:

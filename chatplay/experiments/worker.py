@@ -10,6 +10,7 @@ import contextlib
 import logging
 import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from chatplay.calls import Calls
@@ -19,6 +20,9 @@ from chatplay.experiments.run import Runner
 from chatplay.store import Store
 from db import jobs, trials
 from db.trials import TrialEnd
+
+if TYPE_CHECKING:
+    from procrastinate import App as Queue
 
 _log = logging.getLogger(__name__)
 _LOTS_AT_ONCE = 4  # each has 16 trials or more: enough to keep every place busy, few enough to leave lots to others
@@ -115,7 +119,7 @@ class ExperimentWorker:
             if isinstance(failure, Exception):
                 raise failure
 
-    async def _sweep_on(self, app: jobs.Queue, runner: Runner) -> None:
+    async def _sweep_on(self, app: Queue, runner: Runner) -> None:
         while True:
             try:
                 await jobs.rescue_stalled(app, after_sec=self._pace.stalled_sec)
