@@ -82,13 +82,13 @@ def hush_import_chatter() -> None:
 
 
 class _Formatter(logging.Formatter):
-    """UTC, and no key."""
-
-    converter = time.gmtime
+    """Without any key."""
 
     def format(self, record: logging.LogRecord) -> str:
         return masked(super().format(record), tuple(_hidden))
 
 
 def _utc_formatter() -> logging.Formatter:
-    return _Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter = _Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    return formatter

@@ -28,7 +28,7 @@ async def discover(provider: OpenAIProvider, upstream: Upstream, known: Iterable
 
     Raises ProviderError when there is no readable model list.
     """
-    models = (await provider.list_models())[:_MOST_MODELS]
+    models = _most_wanted(await provider.list_models(), upstream)
     engine = upstream.engine_type or detect_engine(provider.base_url, models)
     if engine == "openai":
         return Discovery(engine, tuple(_from_table(model) for model in models if chats(model.name)))
@@ -39,6 +39,14 @@ async def discover(provider: OpenAIProvider, upstream: Upstream, known: Iterable
     if engine == "lm-studio":
         return Discovery(engine, await _lm_studio(provider, models))
     return Discovery(engine, models)
+
+
+def _most_wanted(listed: tuple[ListedModel, ...], upstream: Upstream) -> tuple[ListedModel, ...]:
+    """What may be chosen comes first where a list has to be cut."""
+    if len(listed) <= _MOST_MODELS:
+        return listed
+    wanted = {*upstream.allowed_models, upstream.default_model}
+    return tuple(sorted(listed, key=lambda model: model.name not in wanted))[:_MOST_MODELS]
 
 
 _OWNERS: Mapping[str, EngineType] = {

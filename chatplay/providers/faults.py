@@ -27,6 +27,7 @@ from chatplay.errors import (
     StreamCut,
     StreamingUnsupported,
 )
+from chatplay.providers.bounds import MOST_BYTES, TooLarge
 from chatplay.providers.masking import excerpt
 from chatplay.providers.refusals import (
     Refusal,
@@ -59,7 +60,10 @@ def from_sdk(error: Exception, caller: Caller) -> ProviderError:
     if isinstance(error, openai.APIStatusError):
         headers = error.response.headers
         return from_answer(read_refusal(error.body, error.status_code), caller, headers=headers)
-    return unreachable(caller, tuple(_causes(error)))
+    causes = tuple(_causes(error))
+    if any(isinstance(cause, TooLarge) for cause in causes):
+        return not_the_protocol(caller, f"more than {MOST_BYTES // 1024**2} MB")
+    return unreachable(caller, causes)
 
 
 def from_answer(

@@ -50,7 +50,7 @@ def _parse(text: str) -> list[Mapping[str, Any]]:
         ) from None
     unknown = sorted(set(tables) - {"upstream"})
     entries = tables.get("upstream", [])
-    if unknown or not isinstance(entries, list):
+    if unknown or not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         cure = "Begin each model server with [[upstream]]; models.example.toml shows how."
         what = f"there is no `{unknown[0]}`." if unknown else "`upstream` is no list of tables."
         raise _Wrong(what, cure, _line_of(text, unknown[0] if unknown else "upstream", None))

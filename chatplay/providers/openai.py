@@ -21,13 +21,14 @@ from chatplay.fingerprint import fingerprint
 from chatplay.logs import keep_out_of_logs
 from chatplay.providers import faults
 from chatplay.providers.base import Chunk, Request
+from chatplay.providers.bounds import bound
 from chatplay.providers.faults import Caller
 from chatplay.providers.masking import masked, secrets_among
-from chatplay.providers.openai_answer import is_storable
+from chatplay.providers.openai_answer import is_storable, storable
 from chatplay.providers.openai_body import Dialect, dialect_of, extra_of, messages_of, shown_of
 from chatplay.providers.openai_call import Call, Limits, Patience
 from chatplay.providers.refusals import read_refusal
-from chatplay.providers.safety import AddressPolicy, guard
+from chatplay.providers.safety import AddressPolicy, guard, is_understood
 
 __all__ = ["OPENAI_URL", "Learned", "Limits", "ListedModel", "OpenAIProvider"]
 
@@ -206,6 +207,7 @@ class OpenAIProvider:
             timeout=openai.Timeout(None, connect=limits.connect_sec, write=limits.first_token_sec),
             headers={"accept-encoding": "identity"},  # compression on the way holds back small pieces
             auth=self._login,
+            event_hooks={"response": [bound]},
         )
         guard(http_client, self._policy)
         return openai.AsyncOpenAI(
@@ -220,7 +222,7 @@ def _place(base_url: str) -> str:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_understood(base_url):
         raise ConfigError(
             "The base URL of a model server is not an http or https address.",
             cure="Set it like http://127.0.0.1:8080/v1.",
@@ -252,7 +254,8 @@ def _is_loopback(base_url: str) -> bool:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _MAX_NAME_CHARS and is_storable(value)
+    """Also none with line ends or marks that turn writing around: names stand in logs, cards and selectors."""
+    return isinstance(value, str) and 0 < len(value) <= _MAX_NAME_CHARS and value.isprintable() and is_storable(value)
 
 
 def _listed(row: Mapping[str, Any]) -> ListedModel:
@@ -260,11 +263,10 @@ def _listed(row: Mapping[str, Any]) -> ListedModel:
     meta = meta if isinstance(meta, Mapping) else {}
     running = _first_size(row.get("max_model_len"), row.get("loaded_context_length"), row.get("context_length"))
     made_for = _first_size(row.get("max_context_length"), meta.get("n_ctx_train"))
-    return ListedModel(
-        row["id"], str(row.get("owned_by") or "")[:_MAX_NAME_CHARS], running or _first_size(meta.get("n_ctx")), made_for
-    )
+    owner = storable(str(row.get("owned_by") or ""))[:_MAX_NAME_CHARS]
+    return ListedModel(row["id"], owner, running or _first_size(meta.get("n_ctx")), made_for)
 
 
 def _first_size(*numbers: object) -> int | None:
     sizes = (number for number in numbers if isinstance(number, int) and not isinstance(number, bool))
-    return next((size for size in sizes if size > 0), None)
+    return next((size for size in sizes if 0 < size < 2**31), None)

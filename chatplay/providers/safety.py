@@ -32,9 +32,13 @@ _METADATA_HOSTS = {
 }
 _METADATA = {
     ip_address(address)
-    for address in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16")
+    for address in (
+        *("169.254.169.254", "100.100.100.200", "192.0.0.192", "168.63.129.16"),
+        *("fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe"),
+    )
 }
-_NAT64 = ip_network("64:ff9b::/96")
+# IPv6 networks whose last 32 bits are an IPv4 address: NAT64, its local twin, and the old "compatible" ones.
+_HOLDING_IPV4 = tuple(map(ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
 _THIS_NETWORK = ip_network("0.0.0.0/8")
 _MAX_URL_CHARS = 500
 
@@ -87,7 +91,7 @@ def check_base_url(url: str, policy: AddressPolicy) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         raise _bad("The base URL is not an address.") from None
-    if parts.scheme not in ("http", "https") or not host or port == 0:
+    if parts.scheme not in ("http", "https") or not host or port == 0 or not is_understood(url):
         raise _bad("The base URL is not an http or https address.")
     if parts.username is not None or parts.password is not None:
         raise _bad("The base URL holds a user name or password.", cure="Take it out and give the key on its own.")
@@ -96,6 +100,15 @@ def check_base_url(url: str, policy: AddressPolicy) -> str:
     if why := policy.refusal_of_name(host):
         raise _bad(f"`{host}` is not allowed as a model server: {why}.", cure=_ALLOW)
     return url.rstrip("/")
+
+
+def is_understood(url: str) -> bool:
+    """Whether the HTTP library takes it too: it is stricter about host names."""
+    try:
+        httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return False
+    return True
 
 
 _ALLOW = "Use another address, or have UPSTREAM_ALLOW_HOSTS name this host."
@@ -168,7 +181,7 @@ def _embedded(address: Address) -> Address:
     """The IPv4 address that an IPv6 one stands for, where it does."""
     if isinstance(address, IPv4Address):
         return address
-    if address in _NAT64:
+    if any(address in network for network in _HOLDING_IPV4) and int(address) > 0xFFFF:  # not :: and ::1
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     teredo = address.teredo
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or address

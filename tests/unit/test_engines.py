@@ -1,12 +1,16 @@
 """What a model can take is read from where each engine says it; what nobody says stays unknown."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from chatplay.catalog import build_catalog
+from chatplay.errors import ProviderBadAnswer
 from chatplay.offers import Place, find_offers
-from chatplay.providers.openai import Limits
+from chatplay.params import Params
+from chatplay.providers.base import Message, Request
+from chatplay.providers.openai import Limits, OpenAIProvider
 from chatplay.providers.registry import Upstream
 from tests import upstream as mock
 
@@ -132,3 +136,49 @@ def test_local_page_that_is_no_model_server_is_not_offered(server, script):
 def test_offered_name_is_a_free_one(server):
     taken = Upstream("VLLM", "openai", base_url="http://10.0.0.5/v1")
     assert offers(Place(server.port, "vllm", "vllm"), known=[taken])[0].name == "vllm-2"
+
+
+# ---- lists that are not honest ----
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+def test_endless_list_is_not_read_to_its_end(server, kind):
+    piece = mock.Body(b'{"id": "x"},' * 100_000)
+    head = mock.Head(200, (("content-type", kind),))
+    server.routes["GET /v1/models"] = mock.steps(head, *[piece] * 40, mock.Hang())
+    catalog = catalog_of(server)
+    assert "something other than a model list" in catalog.problem("lab")
+    server.wait_until(lambda: server.requests[-1].disconnected_at is not None)
+
+
+def test_names_that_would_forge_lines_or_turn_writing_around_are_left_out(server):
+    server.models = [{"id": name} for name in ("good", "two\nlines", "\u202eturned", "esc\x1b[31m", "nul\0")]
+    assert [name for name, *_ in windows(server)] == ["good"]
+
+
+def test_owner_and_sizes_that_cannot_be_stored_are_made_storable(server):
+    server.models = [{"id": "m", "owned_by": "a\0b", "max_model_len": 10**30}]
+    assert windows(server) == [("m", None, None, None, None)]
+    (model,) = catalog_of(server).health_of("lab").models
+    assert model.owned_by == "a\ufffdb"
+
+
+def test_long_list_is_cut_but_not_what_is_allowed(server):
+    server.models = [{"id": f"m{number}"} for number in range(900)]
+    assert len(windows(server)) == 500
+    assert [name for name, *_ in windows(server, allowed_models=("m899",))] == ["m899"]
+    assert "m899" in {model.name for model in catalog_of(server, allowed_models=("m899",)).health_of("lab").models}
+
+
+def test_endless_error_of_an_answer_is_not_read_to_its_end(server):
+    head = mock.Head(500, (("content-type", "application/json"),))
+    server.script(mock.steps(head, *[mock.Body(b"x" * 1_000_000)] * 40, mock.Hang()))
+
+    async def ask():
+        provider = OpenAIProvider("lab", base_url=server.base_url)
+        request = Request(mock.MODEL, (Message("user", "Hi"),), Params())
+        async with contextlib.aclosing(provider.stream(request)) as chunks:
+            return [chunk async for chunk in chunks]
+
+    with pytest.raises(ProviderBadAnswer, match="more than 16 MB"):
+        asyncio.run(ask())

@@ -106,3 +106,10 @@ def test_disabled_upstream_is_not_asked_and_keeps_its_name():
         Upstream("lab", "openai", base_url="http://x/v1"),
     )
     assert list_effective(upstreams_from(others=others, demo_models=False)) == ()
+
+
+@pytest.mark.parametrize("text", ["upstream = [1]", 'upstream = ["lab"]', "upstream = [[1]]", "upstream = 5"])
+def test_entries_that_are_no_tables_are_told_with_the_example(tmp_path, text):
+    (tmp_path / "models.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"models\.toml, line 1: `upstream` is no list of tables"):
+        read_models_file(tmp_path / "models.toml", environ={}, policy=AddressPolicy())

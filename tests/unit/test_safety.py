@@ -5,7 +5,7 @@ import asyncio
 import httpcore2
 import pytest
 
-from chatplay.errors import BadInput, ProviderBadAnswer, ProviderUnreachable
+from chatplay.errors import BadInput, ConfigError, ProviderBadAnswer, ProviderUnreachable
 from chatplay.params import Params
 from chatplay.providers.base import Message, Request
 from chatplay.providers.openai import Limits, OpenAIProvider
@@ -31,6 +31,9 @@ REFUSED = [
     "::ffff:169.254.169.254",
     "64:ff9b::a9fe:a9fe",
     "2002:a9fe:a9fe::1",
+    "64:ff9b:1::a9fe:a9fe",
+    "::169.254.169.254",
+    "fd20:ce::254",
 ]
 
 
@@ -159,3 +162,11 @@ def test_provider_does_not_follow_a_redirect():
         with pytest.raises(ProviderBadAnswer, match="redirect"):
             asyncio.run(ask(OpenAIProvider("lab", base_url=server.base_url)))
         assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize("url", ["http://0251.0376.0251.0376/v1", "http://\u2460.1.1.1/v1"])
+def test_address_that_the_http_library_does_not_take_is_refused_before_it_is_stored(url):
+    with pytest.raises(BadInput):
+        check_base_url(url, POLICY)
+    with pytest.raises(ConfigError):
+        OpenAIProvider("lab", base_url=url)
