@@ -55,18 +55,10 @@ def draw_connect(*, is_administrator: bool) -> None:
             ":material/cable: **Only the built-in Demo and Echo models are here.** Any server that speaks OpenAI's "
             "protocol can join them: OpenAI itself, vLLM, llama.cpp, Ollama and others."
         )
-        if not is_administrator:
+        if is_administrator:
+            st.page_link("pages/models.py", label="Connect one on the Models page", icon=":material/dns:")
+        else:
             st.markdown("An administrator can connect one.")
-            return
-        with st.expander("Connect a real model"):
-            st.markdown("Put this into `.env` beside `app.py`, with your address and key, then start the app again:")
-            st.code(
-                "USE_OPENAI=true\n"
-                "OPENAI_BASE_URL=http://127.0.0.1:8000/v1\n"
-                "OPENAI_API_KEY=the server's key, if it wants one\n"
-                "OPENAI_CHAT_MODEL=the model to begin with",
-                language="ini",
-            )
 
 
 with st.container(width=1100):

@@ -46,7 +46,8 @@ def require_person() -> Person:
 def _let_in(runtime: Runtime) -> Person:
     person = runtime.sessions.find_person(session_token())
     if person is None:
-        st.session_state.pop(_LET_IN, None)
+        if st.session_state.pop(_LET_IN, None) is not None:
+            _go(_here())  # the page was open: its navigation and all else around it goes, too
         _draw_signed_out(runtime)
         st.stop()
     if person.must_change_password:

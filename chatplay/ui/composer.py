@@ -9,7 +9,7 @@ from chatplay.conversation import ChatView
 from chatplay.ui import chat_actions, meter, state, turn_actions
 from chatplay.ui.header import Place
 from chatplay.ui.markdown import plain_markdown
-from chatplay.ui.scripts import copy_html, focus_html, meter_html, whole_characters_html
+from chatplay.ui.scripts import copy_html, focus_html, meter_html, sidebar_html, whole_characters_html
 
 _SYMBOLS = {"error": ":material/error:", "warning": ":material/warning:", "info": ":material/info:"}
 
@@ -103,13 +103,14 @@ def _draw_tools(view: ChatView | None) -> None:
             args=("shortcuts",),
         )
         # Shown to the keyboard only.
-        st.button("Focus the input", key="chat_focus", shortcut="Mod+Shift+I", on_click=chat_actions.focus_input)
+        st.button("Focus the input", key="chat_focus", shortcut="Alt+Shift+M", on_click=chat_actions.focus_input)
 
 
 def _run_scripts() -> None:
     page = state.chat()
     st.html(whole_characters_html(), unsafe_allow_javascript=True)
     st.html(meter_html(), unsafe_allow_javascript=True)
+    st.html(sidebar_html(), unsafe_allow_javascript=True)
     if page.copy is not None:
         st.html(copy_html(page.copy), unsafe_allow_javascript=True)
         st.toast("Copied.", icon=":material/check:")

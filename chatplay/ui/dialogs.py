@@ -17,8 +17,8 @@ _SHORTCUTS = (
     ("Send the message", "Enter"),
     ("New line", "Shift + Enter"),
     ("Stop the answer", "Esc"),
-    ("New chat", "Ctrl + Shift + K (Cmd on a Mac)"),
-    ("Go to the input", "Ctrl + Shift + I (Cmd on a Mac)"),
+    ("New chat", "Alt + Shift + N (Option on a Mac)"),
+    ("Go to the input", "Alt + Shift + M (Option on a Mac)"),
 )
 
 

@@ -28,7 +28,7 @@ def draw(current: UUID | None) -> None:
             key="chat_new",
             width="stretch",
             type="primary",
-            shortcut="Mod+Shift+K",
+            shortcut="Alt+Shift+N",
             on_click=chat_actions.new_chat,
         )
         search = st.text_input(

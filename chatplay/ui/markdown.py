@@ -23,12 +23,12 @@ _PARTED = ":color[%s]"
 
 _LINK = re.compile(
     r"""!?\[(?P<text>(?:[^\[\]\\`\n]|\\.|`[^`\n]+`)*)\]
-        \(\s*<?(?P<url>(?:https?://|mailto:)(?:[^\s()<>\\`\[\]$"]|\([^\s()<>\\`\[\]$"]*\))+)>?
+        \(\s*<?(?P<url>(?:https?://|mailto:)(?:[^\s()<>\\`\[\]"]|\([^\s()<>\\`\[\]"]*\))+)>?
         (?:\s+(?:"[^"\n]*"|'[^'\n]*'|\([^()\n]*\)))?\s*\)""",
     re.VERBOSE | re.IGNORECASE,
 )
 _AUTOLINK = re.compile(r"<(?:https?://|mailto:)(?:[^\s<>`\\\[\]$:]|:(?=\d))+>", re.IGNORECASE)
-_BARE_URL = re.compile(r"(?:https?://|www\.)(?:[^\s<>()\[\]{}`$\\|:&]|:(?!\w*:)|&(?!colon;|#))+", re.IGNORECASE)
+_BARE_URL = re.compile(r"(?:https?://|www\.)(?:[^\s<>()\[\]{}`\\|:&]|:(?!\w*:)|&(?!colon;|#))+", re.IGNORECASE)
 _ENTITY_COLON = re.compile(r"&(?:#0*58|#[xX]0*3[aA]|colon);")
 _ARROW = re.compile(r"(?<![^\s*_~(\[])(?:<->|->|<-|--|>=|<=|~=)(?![^\s*_~)\]])")
 _TASK = re.compile(r"[\s>]*(?:[-*+]|\d{1,9}[.)])\s+(?=(\[[ xX]\])\s)")
@@ -175,7 +175,7 @@ def _next_piece(line: str, at: int, code: _CodeSpans) -> tuple[str, int]:
     if char in "]${}":
         return "\\" + char, 1
     found = _BARE_URL.match(line, at)
-    return (found[0], len(found[0])) if found else (char, 1)
+    return (_address(found[0]), len(found[0])) if found else (char, 1)
 
 
 def _backticks(line: str, at: int, code: _CodeSpans) -> tuple[str, int]:
@@ -203,7 +203,18 @@ def _bracket(line: str, at: int) -> tuple[str, int]:
         return ("\\!\\[", 2) if is_image else ("\\[", 1)
     text = "".join(_rewrite(found["text"]))
     label = f"image: {text}".rstrip(": ") if is_image else text
-    return f"[{label}]({found['url']})", len(found[0])
+    return f"[{label}]({_target(found['url'])})", len(found[0])
+
+
+def _target(url: str) -> str:
+    """A dollar sign in the target of a link could still open a formula."""
+    return url.replace("$", "%24")
+
+
+def _address(url: str) -> str:
+    """An address that stands for itself; with a dollar sign it becomes a link that shows one."""
+    shown = url.replace("$", "\\$")
+    return f"[{shown}]({_target(url)})" if "$" in url and url[:4].lower() == "http" else shown
 
 
 def _arrow_or_angle(line: str, at: int) -> tuple[str, int]:
@@ -292,9 +303,12 @@ def _may_become_link(line: str, at: int) -> bool:
 # ---- a person's own words ----------------------------------------------------------------------
 
 
+_PLAIN = re.compile(r"www\.|.", re.IGNORECASE | re.DOTALL)
+
+
 def plain_markdown(text: str) -> str:
     """`text` as Markdown that shows every character as typed; for labels and for prompts folded among answers."""
-    lines = ("".join(map(_plain_char, line)) for line in text.replace("\r\n", "\n").split("\n"))
+    lines = ("".join(map(_plain_piece, _PLAIN.findall(line))) for line in text.replace("\r\n", "\n").split("\n"))
     return "  \n".join(line.replace("  ", "\u00a0 ") for line in lines)
 
 
@@ -303,10 +317,13 @@ def message_markdown(text: str) -> str:
     return "".join(part if number % 2 else plain_markdown(part) for number, part in enumerate(_CODE.split(text)))
 
 
-def _plain_char(char: str) -> str:
-    if char == ":":
-        return _PARTED % ":"
-    return "\\" + char if char in _PUNCTUATION else char
+def _plain_piece(piece: str) -> str:
+    """Backslashes keep no address from becoming a link; parting it does."""
+    if piece in ":@":
+        return _PARTED % ("\\" + piece if piece == "@" else piece)
+    if len(piece) > 1:
+        return piece[:-1] + _PARTED % "\\."
+    return "\\" + piece if piece in _PUNCTUATION else piece
 
 
 def quoted(markdown: str) -> str:

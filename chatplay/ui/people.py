@@ -10,6 +10,7 @@ import streamlit as st
 
 from chatplay.auth.person import Person
 from chatplay.ui import format as fmt
+from chatplay.ui.markdown import plain_markdown
 
 _BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
 _SYSTEMS = (
@@ -44,5 +45,5 @@ def browser_name(user_agent: str | None) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` for Markdown, with nothing in it that Markdown reads."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+.!|$:~-])", r"\\\1", text)
+    """`text` on one line of Markdown, with nothing in it that acts; an address in it becomes no link."""
+    return plain_markdown(" ".join(text.split()))

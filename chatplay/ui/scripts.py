@@ -29,7 +29,14 @@ _WHOLE_CHARACTERS = (
     "document.addEventListener('keydown',e=>{if(e.key==='Enter')mend()},true);"
     "document.addEventListener('pointerdown',mend,true)})()"
 )
-SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER)
+# On a narrow screen the sidebar lies over the page: once a chat is chosen there it is in the way.
+_SIDEBAR = (
+    "(()=>{if(window.chatplaySidebar)return;window.chatplaySidebar=1;"
+    "document.addEventListener('click',e=>{"
+    "if(innerWidth<=768&&e.target.closest('[class*=\"st-key-chat_open_\"],.st-key-chat_new'))"
+    "document.querySelector('[data-testid=stSidebarCollapseButton] button')?.click()})})()"
+)
+SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, _SIDEBAR)
 
 
 def script_hashes() -> list[str]:
@@ -51,6 +58,11 @@ def focus_html() -> str:
 def whole_characters_html() -> str:
     """Likewise: what is sent from a text field holds no half characters; each becomes U+FFFD."""
     return f"<script>{_WHOLE_CHARACTERS}</script>"
+
+
+def sidebar_html() -> str:
+    """Likewise: choosing a chat on a narrow screen puts the sidebar away."""
+    return f"<script>{_SIDEBAR}</script>"
 
 
 def meter_html() -> str:

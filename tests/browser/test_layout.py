@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.app_process import PASSWORD
 from tests.browser.chat_screen import Chat
+from tests.browser.scripts import held
 from tests.upstream import SCRIPTS, answer
 
 WIDE = f"A word: {'x' * 300}\n\n```\n{'y' * 300}\n```\n\n| a | b |\n|---|---|\n| {'z ' * 90} | {'v' * 90} |"
@@ -16,7 +17,7 @@ TOO_WIDE = """() => [document.documentElement,
 PHONE = {"width": 380, "height": 800}
 
 
-@pytest.mark.parametrize("path", ["/", "/chat", "/account", "/users"])
+@pytest.mark.parametrize("path", ["/", "/chat", "/models", "/account", "/users"])
 def test_a_page_fits_a_screen_of_380_pixels(app, visitors, path):
     page = visitors.visit(app.add_person("administrator"), viewport=PHONE)
     page.goto(app.url + path)
@@ -29,6 +30,38 @@ def test_a_chat_with_wide_content_fits_a_screen_of_380_pixels(app, upstream, per
     chat = Chat(visitors.visit(person, viewport=PHONE), app.url).open()
     upstream.script(answer(WIDE, "\n\nDone."), SCRIPTS["unauthorized"])
     chat.ask("w" * 300, "Done.").send("And now an error").done()
+    assert chat.page.evaluate(TOO_WIDE) == []
+
+
+def test_choosing_a_chat_on_a_narrow_screen_puts_the_sidebar_away(app, upstream, person, visitors):
+    chat = Chat(visitors.visit(person, viewport=PHONE), app.url).open()
+    upstream.script(answer("Here."))
+    chat.ask("Find me again", "Here.")
+    chat.page.get_by_test_id("stExpandSidebarButton").click()
+    row = chat.history.get_by_role("button", name="Find me again")
+    expect(row).to_be_in_viewport()
+    row.click()
+    expect(row).not_to_be_in_viewport()
+    expect(chat.answer).to_contain_text("Here.")
+
+
+def test_stop_leaves_the_context_line_readable_on_a_narrow_screen(app, upstream, person, visitors, gate):
+    chat = Chat(visitors.visit(person, viewport=PHONE), app.url).open()
+    upstream.script(held(gate, "The beginning,"))
+    chat.send("Hi")
+    expect(chat.answer).to_contain_text("The beginning,")
+    expect(chat.stop_button).to_be_visible()
+    context, stop = chat.page.locator(".chat-count").bounding_box(), chat.stop_button.bounding_box()
+    assert context["x"] + context["width"] <= stop["x"]
+
+
+def test_an_answer_of_more_than_sixty_thousand_characters_lies_in_a_box_of_its_own(chat, upstream):
+    upstream.script(answer(*("A paragraph of many. " * 240 + "\n\n" for _ in range(13)), "The very end."))
+    chat.ask("Tell me everything", "The very end.")
+    chat.page.reload()
+    expect(chat.answer).to_contain_text("The very end.")
+    chat.done()
+    assert chat.answer.bounding_box()["height"] < 800
     assert chat.page.evaluate(TOO_WIDE) == []
 
 
@@ -59,7 +92,7 @@ def test_one_can_sign_in_send_and_stop_by_keyboard_alone(app, person, upstream, 
     keys.press("Enter")
     expect(chat.answer).to_contain_text("You stopped this answer.")
     chat.done()
-    keys.press("Control+Shift+I")
+    keys.press("Alt+Shift+M")
     expect(chat.input).to_be_focused()
     keys.type("Again")
     keys.press("Enter")
@@ -69,7 +102,7 @@ def test_one_can_sign_in_send_and_stop_by_keyboard_alone(app, person, upstream, 
 def test_a_new_chat_is_a_keystroke_away(chat, upstream):
     upstream.script(answer("Old."))
     chat.ask("Hi", "Old.")
-    chat.page.keyboard.press("Control+Shift+K")
+    chat.page.keyboard.press("Alt+Shift+N")
     expect(chat.messages).to_have_count(0)
     expect(chat.input).to_be_focused()
 
@@ -78,7 +111,7 @@ def test_every_page_is_confined_and_nothing_of_ours_is_refused(app, upstream, vi
     page, errors = visitors.visit(app.add_person("administrator")), []
     page.on("console", lambda message: errors.append(message.text) if _is_error(message) else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    for path in ("/", "/account", "/users", "/chat"):
+    for path in ("/", "/account", "/users", "/models", "/chat"):
         policy = page.goto(app.url + path).header_value("content-security-policy")
         assert "default-src 'self'" in policy
         assert "frame-ancestors 'none'" in policy

@@ -40,6 +40,7 @@ def test_signing_out_in_one_tab_ends_the_other_in_mid_answer(app, chat, upstream
     other.get_by_role("button", name="Sign out").click()
     for page in (other, chat.page):
         expect(page.get_by_role("textbox", name="Username")).to_be_visible()
+        expect(page.get_by_test_id("stSidebar")).to_have_count(0)
     expect(chat.messages).to_have_count(0)
 
 

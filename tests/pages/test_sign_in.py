@@ -191,7 +191,7 @@ def test_signed_in_person_lands_on_welcome_with_the_way_to_the_chat(services, ad
     app = opened()
     assert titles(app) == ["Chat Playground"]
     assert "Chat Playground" in [one.label for one in app.button]
-    assert "Connect a real model" in [one.label for one in app.expander]
+    assert "Connect one on the Models page" in [one.proto.label for one in app.get("page_link")]
 
 
 def test_name_is_shown_as_written_and_not_as_markdown(services, ada, sign_in_as):
@@ -203,6 +203,7 @@ def test_revoked_sign_in_sends_an_open_page_to_the_form(services, ada, sign_in_a
     token = sign_in_as(ada.id)
     app = opened()
     services.sessions.end(token)
+    assert titles(app.run()) == []  # its address is opened anew, without the navigation
     assert labels(app.run()) == ["Username", "Password"]
 
 
@@ -240,6 +241,7 @@ def test_open_page_stays_while_the_database_is_away_and_leaves_when_it_says_so(s
     assert titles(app.run()) == ["Chat Playground"]
     monkeypatch.setattr(services.sessions, "find_person", real)
     services.sessions.end(token)
+    assert titles(app.run()) == []  # its address is opened anew, without the navigation
     assert labels(app.run()) == ["Username", "Password"]
     monkeypatch.setattr(services.sessions, "find_person", gone)
     assert "away" in said(app.run())
@@ -326,3 +328,14 @@ def test_users_page_tells_an_analyst_who_may_see_it(services, ada, sign_in_as):
     app = opened().switch_page("pages/users.py").run()
     assert "Only administrators" in said(app)
     assert not app.dataframe
+
+
+def test_form_of_a_new_person_gives_way_to_the_temporary_password(services, ada, sign_in_as):
+    sign_in_as(ada.id)
+    app = opened().switch_page("pages/users.py").run()
+    app = next(one for one in app.button if one.label == "Add a person").click().run()
+    app = fill(app, "Add", username="bob", name="Bob")
+    assert "Give this temporary password to bob" in said(app).replace("\\", "")
+    assert len(app.code[0].value) == 19
+    assert labels(app) == ["Search"]
+    assert "Add" not in [item.label for item in app.button]

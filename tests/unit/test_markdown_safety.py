@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from chatplay.ui.markdown import safe_markdown, stable_part
+from chatplay.ui.markdown import plain_markdown, safe_markdown, stable_part
 
 # A stricter reader than the browser's: HTML and references on, as an attacker would wish.
 ATTACKED = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -197,3 +197,23 @@ def test_awkward_half_megabyte_takes_linear_work(text):
 )
 def test_half_written_piece_waits_for_its_end(text, stable):
     assert stable_part(text) == stable
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("[a](http://x.test/$b)", "[a](http://x.test/%24b)"),
+        ("see http://x.test/a$b and $5", "see [http://x.test/a\\$b](http://x.test/a%24b) and \\$5"),
+        ("<http://x.test/$a>", "\\<[http://x.test/\\$a](http://x.test/%24a)>"),
+        ("www.x.test/$a", "www.x.test/\\$a"),
+    ],
+)
+def test_address_with_a_dollar_sign_stays_whole_and_opens_no_formula(text, safe):
+    assert safe_markdown(text) == safe
+
+
+@pytest.mark.parametrize("text", ["www.x.test", "WWW.x.test", "a@x.test", "https://x.test"])
+def test_address_in_plain_text_is_parted_so_that_it_becomes_no_link(text):
+    shown = plain_markdown(text)
+    assert ":color[" in shown
+    assert re.sub(r":color\[(.+?)\]", r"\1", shown).replace("\\", "") == text
