@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from db.schema.rollups import SUMS
-from db.usage_figures import get_source, percentile_sql, ranked_sql
+from db.usage_figures import get_source, merged_sql
 from db.usage_records import By, Choices, HourCell, ModelKey, OutcomePoint, UsageFilter, UsageRow
 from db.usage_source import (
     HOUR,
@@ -120,11 +120,12 @@ def list_usage(conn: Connection, filter: UsageFilter, *, by: By, tz: str, percen
 
 def _table_figures() -> str:
     """Expressions `ttft` and `speed` by id, over `k`."""
-    ttft = ranked_sql("ttft_ms", groups="id", source="k", name="ttfts")
-    speed = ranked_sql("tokens_per_second", groups="id", source="k", name="speeds")
+    ttft = merged_sql("ttft_ms", groups="id", source="k")
+    speed = merged_sql("tokens_per_second", groups="id", source="k")
     return f""", {ttft}, {speed},
-    ttft AS (SELECT id, {percentile_sql(0.5)} AS ttft_p50, {percentile_sql(0.95)} AS ttft_p95 FROM ttfts GROUP BY id),
-    speed AS (SELECT id, {percentile_sql(0.5)} AS speed_p50 FROM speeds GROUP BY id)"""
+    ttft AS (SELECT id, usage_percentile(histogram, 0.5) AS ttft_p50, usage_percentile(histogram, 0.95) AS ttft_p95
+             FROM ttft_ms_merged),
+    speed AS (SELECT id, usage_percentile(histogram, 0.5) AS speed_p50 FROM tokens_per_second_merged)"""
 
 
 def _table_source(filter: UsageFilter, by: By) -> Source:

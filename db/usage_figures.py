@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Literal
 
 from sqlalchemy import Connection, text
@@ -15,8 +16,7 @@ from db.usage_records import Bin, Distribution, Metric, ModelKey, PercentilePoin
 from db.usage_source import Source, call_source, rollup_source, series_level, step
 
 BySize = Literal["ttft_by_size", "speed_by_size"]
-_KEY = "CAST(entry >> 40 AS int)"
-_N = "CAST(entry & 1099511627775 AS int)"
+_SIZE = "CAST((entry & 1048575) >> 12 AS int) AS size, "
 _SMALLEST_SIZE = 32
 _ALL_SIZES = 2**31 - 1
 
@@ -38,43 +38,46 @@ def get_source(filter: UsageFilter, *, coarsest: int, by_model: bool = False, by
     return rollup_source(filter, by_model=by_model, by_source=by_source, coarsest=coarsest)
 
 
-def ranked_sql(
-    figure: str, *, groups: str = "", key: str = _KEY, source: str = "r", more: str = "", name: str = "ranked"
-) -> str:
-    """An expression `name`: the cells of a histogram column, how many values lie `upto` each, of how many in `total`.
+def merged_sql(figure: str, *, groups: str = "", source: str = "r", size: bool = False) -> str:
+    """Expressions that end in `{figure}_merged`: one `histogram` for each group, which are columns of `source`.
 
-    `groups`: columns of `source`; `more`: further groups, as expressions with names, of the histogram's `entry`.
+    Most groups are one row already and are passed on as they are. `size`: by the bin of tokens, too.
     """
-    named = [part.split(" AS ")[-1] for part in (*_split(groups), *_split(more))]
-    columns = "".join(f"{part}, " for part in (*_split(groups), *_split(more)))
-    by = f"PARTITION BY {', '.join(named)}" if named else ""
+    held = [name for name in groups.split(", ") if name]
+    names = [*held, "size"] if size else held
+    by, columns, held_columns = ", ".join(names), _listed(names), _listed(held)
+    within = f"PARTITION BY {by}" if by else ""
+    passed_on = "" if size else f"UNION ALL SELECT {held_columns}histogram FROM {figure}_held WHERE alone"
     return f"""
-    {name}_cells AS (SELECT {columns}{key} AS key, CAST(sum({_N}) AS double precision) AS n
-              FROM {source}, unnest({source}.{figure}) AS entry GROUP BY {"".join(f"{name}, " for name in named)}key),
-    {name} AS (SELECT *, sum(n) OVER (within ORDER BY key) AS upto, sum(n) OVER within AS total
-               FROM {name}_cells WINDOW within AS ({by}))"""
+    {figure}_held AS (
+        SELECT {held_columns}{figure} AS histogram, {"false" if size else f"count(*) OVER ({within}) = 1"} AS alone
+        FROM {source} WHERE {figure} IS NOT NULL),
+    {figure}_cells AS (
+        SELECT {held_columns}{_SIZE if size else ""}entry & 4095 AS key,
+               sum(CAST((entry >> 20) - (before >> 20) AS double precision)) AS n
+        FROM {figure}_held, unnest(histogram, array_prepend(0, histogram)) AS entries(entry, before)
+        WHERE entry IS NOT NULL AND NOT alone GROUP BY {columns}key),
+    {figure}_ranked AS (
+        SELECT {columns}key, CAST(sum(n) OVER ({within} ORDER BY key) AS bigint) AS upto FROM {figure}_cells),
+    {figure}_merged AS (
+        SELECT {columns}array_agg((upto << 20) + key ORDER BY key) AS histogram FROM {figure}_ranked
+        {f"GROUP BY {by}" if by else "HAVING count(*) > 0"} {passed_on})"""
 
 
-def _split(columns: str) -> list[str]:
-    return [part.strip() for part in columns.split(",") if part.strip()]
+def _listed(names: list[str]) -> str:
+    return "".join(f"{name}, " for name in names)
 
 
-def percentile_sql(share: float) -> str:
-    """An aggregate over `ranked`; unknown of nothing."""
-    below = f"usage_value(min(key) FILTER (WHERE upto > floor({share} * (total - 1))))"
-    above = f"usage_value(min(key) FILTER (WHERE upto > ceil({share} * (total - 1))))"
-    place = f"({share} * (max(total) - 1) - floor({share} * (max(total) - 1)))"
-    return f"{below} + {place} * ({above} - {below})"
-
-
-_PERCENTILES = f"{percentile_sql(0.5)} AS p50, {percentile_sql(0.95)} AS p95, CAST(max(total) AS bigint) AS known"
+_PERCENTILES = (
+    "usage_percentile(histogram, 0.5) AS p50, usage_percentile(histogram, 0.95) AS p95, usage_total(histogram) AS known"
+)
 _BUCKETS = "t AS (SELECT *, date_trunc(:width, at, 'UTC') AS start FROM r)"
 
 
 def find_percentiles(conn: Connection, filter: UsageFilter, *, metric: Metric) -> Percentiles | None:
     """Of the whole range; None when no call has the figure."""
     source = get_source(filter, coarsest=2)
-    sql = f"WITH {source.sql}, {ranked_sql(metric)} SELECT NULL, {_PERCENTILES} FROM ranked HAVING count(*) > 0"
+    sql = f"WITH {source.sql}, {merged_sql(metric)} SELECT NULL, {_PERCENTILES} FROM {metric}_merged"
     row = conn.execute(text(sql), source.params).one_or_none()
     return Percentiles(*row) if row else None
 
@@ -82,8 +85,8 @@ def find_percentiles(conn: Connection, filter: UsageFilter, *, metric: Metric) -
 def list_percentiles(conn: Connection, filter: UsageFilter, *, metric: Metric) -> list[Percentiles]:
     """By bucket, in order, of all models together."""
     source = get_source(filter, coarsest=series_level(filter))
-    ranked = ranked_sql(metric, groups="start", source="t")
-    sql = f"WITH {source.sql}, {_BUCKETS}, {ranked} SELECT start, {_PERCENTILES} FROM ranked GROUP BY 1 ORDER BY 1"
+    merged = merged_sql(metric, groups="start", source="t")
+    sql = f"WITH {source.sql}, {_BUCKETS}, {merged} SELECT start, {_PERCENTILES} FROM {metric}_merged ORDER BY 1"
     return [Percentiles(*row) for row in conn.execute(text(sql), {**source.params, "width": source.width})]
 
 
@@ -91,10 +94,10 @@ def list_percentile_points(conn: Connection, filter: UsageFilter, *, metric: Met
     """By model and bucket, in this order."""
     level = series_level(filter)
     source = get_source(filter, by_model=True, coarsest=level)
-    ranked = ranked_sql(metric, groups="upstream, model, start", source="t")
+    merged = merged_sql(metric, groups="upstream, model, start", source="t")
     sql = (
-        f"WITH {source.sql}, {_BUCKETS}, {ranked} "
-        f"SELECT start, upstream, model, {_PERCENTILES} FROM ranked GROUP BY 1, 2, 3 ORDER BY 2, 3, 1"
+        f"WITH {source.sql}, {_BUCKETS}, {merged} "
+        f"SELECT start, upstream, model, {_PERCENTILES} FROM {metric}_merged ORDER BY 2, 3, 1"
     )
     rows = conn.execute(text(sql), {**source.params, "width": source.width})
     length = step(level)
@@ -104,17 +107,21 @@ def list_percentile_points(conn: Connection, filter: UsageFilter, *, metric: Met
 def list_distributions(conn: Connection, filter: UsageFilter, *, metric: Metric) -> list[Distribution]:
     """By model, most values first: one row a model, its bins as arrays."""
     source = get_source(filter, by_model=True, coarsest=2)
-    bins = "array_agg(usage_edge(key) ORDER BY key), array_agg(usage_edge(key + 1) ORDER BY key)"
+    bins = (
+        "SELECT array_agg(usage_edge(CAST(entry & 1048575 AS double precision)) ORDER BY entry), "
+        "array_agg(usage_edge(CAST((entry & 1048575) + 1 AS double precision)) ORDER BY entry), "
+        "array_agg(entry >> 20 ORDER BY entry) FROM unnest(histogram) AS entry"
+    )
     sql = (
-        f"WITH {source.sql}, {ranked_sql(metric, groups='upstream, model')} "
-        f"SELECT upstream, model, {_PERCENTILES}, {bins}, array_agg(n ORDER BY key), array_agg(upto ORDER BY key) "
-        "FROM ranked GROUP BY 1, 2 ORDER BY known DESC, 1, 2"
+        f"WITH {source.sql}, {merged_sql(metric, groups='upstream, model')} "
+        f"SELECT upstream, model, {_PERCENTILES}, bins.* FROM {metric}_merged, LATERAL ({bins}) AS bins "
+        "ORDER BY known DESC, 1, 2"
     )
     found = []
     for row in conn.execute(text(sql), source.params):
-        upstream, model, p50, p95, n, lows, highs, counts, upto = row
-        columns = zip(lows, highs, counts, upto, strict=True)
-        cells = tuple(Bin(low, high, int(count), before / n) for low, high, count, before in columns)
+        upstream, model, p50, p95, n, lows, highs, upto = row
+        columns = zip(lows, highs, pairwise([0, *upto]), strict=True)
+        cells = tuple(Bin(low, high, after - before, after / n) for low, high, (before, after) in columns)
         found.append(Distribution(ModelKey(upstream, model), p50, p95, n, cells))
     return found
 
@@ -122,9 +129,8 @@ def list_distributions(conn: Connection, filter: UsageFilter, *, metric: Metric)
 def list_size_bins(conn: Connection, filter: UsageFilter, *, figure: BySize) -> list[SizeBin]:
     """The figure by the number of tokens, smallest first."""
     source = get_source(filter, coarsest=2)
-    size = "CAST(entry >> 52 AS int) AS size"
-    ranked = ranked_sql(figure, more=size, key="CAST((entry >> 40) & 4095 AS int)")
-    sql = f"WITH {source.sql}, {ranked} SELECT size, {_PERCENTILES} FROM ranked GROUP BY 1 ORDER BY 1"
+    merged = merged_sql(figure, size=True)
+    sql = f"WITH {source.sql}, {merged} SELECT size, {_PERCENTILES} FROM {figure}_merged ORDER BY 1"
     return [SizeBin(*_size_range(row[0]), *row[1:]) for row in conn.execute(text(sql), source.params)]
 
 

@@ -155,7 +155,7 @@ WITH answered AS (
 
 _ROWS_OF_FIGURES = ", ".join(f"(({n} << 20) + {name})" for n, name in enumerate(HISTOGRAMS))
 _FIGURE_OF_ROWS = ", ".join(
-    f"array_agg((CAST(key & 1048575 AS bigint) << 40) + n) FILTER (WHERE key >> 20 = {n}) AS {name}"
+    f"array_agg((upto << 20) + (key & 1048575) ORDER BY key) FILTER (WHERE key >> 20 = {n}) AS {name}"
     for n, name in enumerate(HISTOGRAMS)
 )
 _COUNT = f"""
@@ -165,7 +165,10 @@ counts AS (SELECT {_SELECT_PLACE}, {_columns(SUMS, "sum({0}) AS {0}")} FROM batc
 cells AS (
     SELECT {_SELECT_PLACE}, key, count(*) AS n
     FROM batch, LATERAL (VALUES {_ROWS_OF_FIGURES}) f(key) WHERE key IS NOT NULL GROUP BY {_sets("key")}),
-figures AS (SELECT {_PLACE}, {_FIGURE_OF_ROWS} FROM cells GROUP BY {_PLACE}),
+ranked AS (
+    SELECT {_PLACE}, key, CAST(sum(CAST(n AS double precision)) OVER (PARTITION BY {_PLACE}, key >> 20 ORDER BY key)
+           AS bigint) AS upto FROM cells),
+figures AS (SELECT {_PLACE}, {_FIGURE_OF_ROWS} FROM ranked GROUP BY {_PLACE}),
 words AS (
     SELECT {_SELECT_PLACE}, kind, word, count(*) AS n
     FROM batch, LATERAL (VALUES (0, finish_reason), (1, error_class)) w(kind, word)

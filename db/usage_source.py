@@ -121,7 +121,7 @@ def call_source(filter: UsageFilter, *, coarsest: int = WEEK, scope: int | None 
     subject = {PERSON: "coalesce(u.user_id, 0)", ORGANISATION: "coalesce(u.organisation_id, 0)"}.get(scope or 0, "0")
     own = ", ".join(f"c.{name}" for name in SUMS if name not in ("chats", "chat_answers"))
     histograms = ", ".join(
-        f"CASE WHEN c.{name} IS NOT NULL THEN ARRAY[(CAST(c.{name} AS bigint) << 40) + 1] END AS {name}"
+        f"CASE WHEN c.{name} IS NOT NULL THEN ARRAY[CAST((1 << 20) + c.{name} AS bigint)] END AS {name}"
         for name in HISTOGRAMS
     )
     sql = f"""

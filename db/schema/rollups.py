@@ -1,8 +1,8 @@
 """Roll-ups of the usage rows, what still has to go into them, dated prices and budgets.
 
 A roll-up row is what one scope did in one hour, day or week (UTC, weeks from Monday). Figures are histograms:
-arrays of `key << 40 | n`, ascending; `usage_key` and `usage_value` (in the migration) say which values a key
-stands for. The two `_by_size` have `size << 12 | key` for key, size being the bin of tokens.
+arrays of `upto << 20 | key`, ascending; `usage_key` and `usage_value` (in the migration) say which values a key
+stands for. In the two `_by_size` the key is `size << 12 | key`, size being the bin of tokens.
 """
 
 from __future__ import annotations

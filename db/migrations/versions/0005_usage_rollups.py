@@ -36,12 +36,31 @@ CREATE FUNCTION usage_size(tokens integer) RETURNS integer LANGUAGE sql IMMUTABL
 $$ SELECT width_bucket(tokens, ARRAY[32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536,
                                      131072, 262144, 524288, 1048576]) $$;
 
--- Two histograms as one: entries are key << 40 | n, ascending.
+-- A histogram is an array of `upto << 20 | key`, ascending: upto values have this key or a lower one.
 CREATE FUNCTION usage_merge(a bigint[], b bigint[]) RETURNS bigint[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT CASE WHEN a IS NULL THEN b WHEN b IS NULL THEN a ELSE (
-       SELECT array_agg((key << 40) + n ORDER BY key)
-       FROM (SELECT entry >> 40 AS key, CAST(sum(entry & 1099511627775) AS bigint) AS n
-             FROM unnest(a || b) AS entry GROUP BY 1) AS merged) END $$;
+       SELECT array_agg((CAST(upto AS bigint) << 20) + key ORDER BY key)
+       FROM (SELECT key, sum(n) OVER (ORDER BY key) AS upto
+             FROM (SELECT entry & 1048575 AS key, sum(CAST((entry >> 20) - (before >> 20) AS double precision)) AS n
+                   FROM (SELECT * FROM unnest(a, array_prepend(0, a))
+                         UNION ALL SELECT * FROM unnest(b, array_prepend(0, b))) AS both_of(entry, before)
+                   WHERE entry IS NOT NULL GROUP BY 1) AS cells) AS merged) END $$;
+
+CREATE FUNCTION usage_total(histogram bigint[]) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT histogram[array_upper(histogram, 1)] >> 20 $$;
+
+-- The value with `rank` values before it.
+CREATE FUNCTION usage_nth(histogram bigint[], rank double precision) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT usage_value(CAST(
+       histogram[1 + width_bucket((CAST(rank AS bigint) << 20) + 1048575, histogram)] & 4095 AS double precision)) $$;
+
+-- By linear interpolation between neighbours (Hyndman & Fan 1996, type 7).
+CREATE FUNCTION usage_percentile(histogram bigint[], share double precision) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT usage_nth(histogram, floor(rank))
+          + (rank - floor(rank)) * (usage_nth(histogram, ceil(rank)) - usage_nth(histogram, floor(rank)))
+   FROM (SELECT share * (usage_total(histogram) - 1)) AS placed(rank) $$;
 
 -- {"stop": 3} and {"stop": 1, "length": 2} are {"stop": 4, "length": 2}.
 CREATE FUNCTION usage_add(a jsonb, b jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
