@@ -6,13 +6,12 @@ Everything takes the signed-in person's `user_id`; what is not theirs does not e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from chatplay import params as parameters
 from chatplay.calls import Calls
 from chatplay.catalog import ModelCatalog, ModelInfo
+from chatplay.chat_rows import copy_thread, empty_chat, first_params, set_model, view_of
 from chatplay.conversation import (
     ChatRecord,
     ChatView,
@@ -21,19 +20,18 @@ from chatplay.conversation import (
     OverflowPolicy,
     Turn,
     chat_record,
-    history_tokens,
     message_record,
 )
 from chatplay.counting import TokenCounter
-from chatplay.errors import BadInput, ChatplayError, Conflict, ModelLocked
+from chatplay.errors import BadInput, ChatplayError, ModelLocked
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import Update
 from chatplay.params import Params
-from chatplay.store import Connection, Store
+from chatplay.store import Store
 from chatplay.turns import Prompt, Turns, not_found, own_chat
 from chatplay.window import use
 from db import chats, generations
-from db.chats import ChatRow, ChatSummary, MessageRow
+from db.chats import ChatSummary
 
 _TITLE_LIMIT = 200
 
@@ -79,15 +77,15 @@ class ChatService:
         """A chat with its last `limit` messages. Without an id: the one touched last, else the empty one."""
         with self._store.reading() as conn:
             if chat_id is not None:
-                return self._view(conn, own_chat(conn, user_id, chat_id), limit)
+                return view_of(conn, own_chat(conn, user_id, chat_id), limit=limit)
             if last := chats.find_last_open_chat(conn, user_id=user_id):
-                return self._view(conn, last, limit)
+                return view_of(conn, last, limit=limit)
         return self.new_chat(user_id=user_id, role=role)
 
     def new_chat(self, *, user_id: int, role: str) -> ChatView:
         """The person's one chat without a message; made when there is none."""
         with self._store.transaction() as conn:
-            return self._view(conn, self._empty_chat(conn, user_id, role), limit=1)
+            return view_of(conn, empty_chat(conn, self._catalog, user_id=user_id, role=role), limit=1)
 
     def older_messages(
         self, *, user_id: int, chat_id: UUID, before: MessageRecord, limit: int = 40
@@ -131,7 +129,7 @@ class ChatService:
             chat = own_chat(conn, user_id, chat_id, for_update=True)
             if chat.locked_at is not None:
                 chats.update_chat(conn, chat_id=chat_id, ended_at=chats.NOW)
-            return self._view(conn, self._empty_chat(conn, user_id, role), limit=1)
+            return view_of(conn, empty_chat(conn, self._catalog, user_id=user_id, role=role), limit=1)
 
     def continue_in_new(
         self,
@@ -149,10 +147,10 @@ class ChatService:
             thread = chats.list_path(conn, chat_id=chat_id, leaf_id=leaf_id) if leaf_id else []
             if upto_message_id is not None and not thread:
                 raise not_found("message")
-            fresh = self._empty_chat(conn, user_id, role)
+            fresh = empty_chat(conn, self._catalog, user_id=user_id, role=role)
             info = model or self._catalog.get(chat.model_name, role=role, upstream=chat.upstream)
-            self._set_model(conn, fresh.id, info)
-            leaf = _copy(conn, thread, fresh.id)
+            set_model(conn, self._catalog, chat_id=fresh.id, info=info)
+            leaf = copy_thread(conn, thread, chat_id=fresh.id)
             chats.update_chat(
                 conn,
                 chat_id=fresh.id,
@@ -162,7 +160,7 @@ class ChatService:
                 updated_at=chats.NOW,
                 **({"locked_at": chats.NOW} if thread else {}),
             )
-            return self._view(conn, own_chat(conn, user_id, fresh.id), limit=12)
+            return view_of(conn, own_chat(conn, user_id, fresh.id), limit=12)
 
     # ---- settings ------------------------------------------------------------------------------
 
@@ -177,10 +175,10 @@ class ChatService:
                     "tokenizer and abilities.",
                     cure="Continue in a new chat with another model.",
                 )
-            self._set_model(conn, chat_id, info)
+            set_model(conn, self._catalog, chat_id=chat_id, info=info)
             # The new time of change also says that a person chose: the default does not move this chat any more.
             chats.update_chat(
-                conn, chat_id=chat_id, params_json=_first_params(conn, user_id, info), updated_at=chats.NOW
+                conn, chat_id=chat_id, params_json=first_params(conn, user_id=user_id, model=info), updated_at=chats.NOW
             )
             return chat_record(own_chat(conn, user_id, chat_id))
 
@@ -290,84 +288,3 @@ class ChatService:
             running = generations.list_streaming_ids(conn, user_id=user_id, chat_id=chat_id)
         for generation_id in running:
             self._calls.stop_unchecked(generation_id)
-
-    def _empty_chat(self, conn: Connection, user_id: int, role: str) -> ChatRow:
-        if found := chats.find_empty_chat(conn, user_id=user_id):
-            return self._with_todays_default(conn, found, role)
-        info = self._catalog.default(role)
-        chats.insert_empty_chat(
-            conn,
-            chat_id=uuid4(),
-            user_id=user_id,
-            model_name=info.name,
-            upstream=info.upstream,
-            engine_type=info.engine_type,
-            constraints=asdict(self._catalog.constraints(info)),
-            params=_first_params(conn, user_id, info),
-        )
-        found = chats.find_empty_chat(conn, user_id=user_id)
-        if found is None:
-            raise Conflict("The new chat was used in another tab.", cure="Open a new chat again.")
-        return found
-
-    def _with_todays_default(self, conn: Connection, chat: ChatRow, role: str) -> ChatRow:
-        """An empty chat whose model nobody chose follows the default, which may be another one since.
-
-        One whose model does not run stays as it is: the page says so before it takes another.
-        """
-        running = [(info.name, info.upstream) for info in self._catalog.list_running(role)]
-        if chat.updated_at != chat.created_at or (chat.model_name, chat.upstream) not in running:
-            return chat
-        info = self._catalog.default(role)
-        if (info.name, info.upstream) == (chat.model_name, chat.upstream):
-            return chat
-        self._set_model(conn, chat.id, info)
-        return own_chat(conn, chat.user_id, chat.id)
-
-    def _set_model(self, conn: Connection, chat_id: UUID, info: ModelInfo) -> None:
-        chats.update_chat(
-            conn,
-            chat_id=chat_id,
-            model_name=info.name,
-            upstream=info.upstream,
-            engine_type=info.engine_type,
-            constraints_json=asdict(self._catalog.constraints(info)),
-        )
-
-    def _view(self, conn: Connection, chat: ChatRow, limit: int) -> ChatView:
-        rows = []
-        if chat.leaf_message_id is not None:
-            rows = chats.list_path(conn, chat_id=chat.id, leaf_id=chat.leaf_message_id, limit=limit)
-        messages = tuple(message_record(row) for row in rows)
-        tokens, estimated = history_tokens(messages)
-        last = messages[-1] if messages else None
-        return ChatView(
-            chat=chat_record(chat),
-            messages=messages,
-            has_older=bool(rows) and rows[0].parent_id is not None,
-            message_count=chats.count_messages(conn, chat_id=chat.id) if rows else 0,
-            history_tokens=tokens,
-            history_estimated=estimated,
-            running=last.generation_id if last and last.status == "streaming" else None,
-        )
-
-
-def _first_params(conn: Connection, user_id: int, model: ModelInfo) -> dict[str, Any]:
-    """Of a new chat: what the person used last, and above it what the model is to begin with."""
-    return {**chats.get_person_params(conn, user_id=user_id), **(model.request_defaults or {})}
-
-
-def _copy(conn: Connection, thread: list[MessageRow], chat_id: UUID) -> int | None:
-    """Copies a thread into another chat; answers keep text and figures, an unfinished one counts as stopped."""
-    parent_id = None
-    for row in thread:
-        parent_id = chats.insert_message(
-            conn,
-            chat_id=chat_id,
-            parent_id=parent_id,
-            role=row.role,
-            content=row.content,
-            status="stopped" if row.status == "streaming" else row.status,
-            metrics=row.metrics,
-        )
-    return parent_id
