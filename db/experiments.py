@@ -126,8 +126,9 @@ def list_prompts(conn: Connection, *, user_id: int, name: str | None = None) -> 
     if name is not None:
         rows = conn.execute(query.where(prompt_versions.c.name == name).order_by(prompt_versions.c.number.desc()))
         return [PromptRow(*row) for row in rows]
-    newest = query.distinct(prompt_versions.c.name).order_by(prompt_versions.c.name, prompt_versions.c.number.desc())
-    return sorted((PromptRow(*row) for row in conn.execute(newest)), key=lambda row: row.created_at, reverse=True)
+    newest = select(func.max(prompt_versions.c.id)).where(prompt_versions.c.user_id == user_id)
+    rows = conn.execute(query.where(prompt_versions.c.id.in_(newest.group_by(prompt_versions.c.name))))
+    return sorted((PromptRow(*row) for row in rows), key=lambda row: (row.created_at, row.id), reverse=True)
 
 
 def list_prompts_by_id(conn: Connection, *, ids: Collection[int]) -> list[PromptRow]:

@@ -1,0 +1,223 @@
+"""Experiments on the real database: laid out, run once each, paused, capped, cancelled, extended, retried."""
+
+import threading
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from chatplay.errors import BadInput, Conflict, RateLimited
+from chatplay.experiments.values import Caps, Pace
+from chatplay.experiments.worker import sweep
+from chatplay.prices import Price
+from tests.db.chat_rig import eventually
+from tests.db.experiment_rig import house as make_house
+from tests.db.experiment_rig import words
+from tests.db.processes import query
+
+
+@pytest.fixture
+def house(database_url):
+    with make_house(database_url) as found:
+        yield found
+
+
+def limited(retry_after_sec=0.01):
+    return RateLimited("Slow down.", provider="scripted", model="tiny", retry_after_sec=retry_after_sec)
+
+
+def test_experiment_runs_every_place_once(house):
+    experiment_id = house.run()
+    table = house.call("get_results", experiment_id).table
+    places = Counter(zip(table.arm.tolist(), table.case.tolist(), table.repeat.tolist(), strict=True))
+    assert len(places) == 2 * 3 * 2
+    assert set(places.values()) == {1}
+    assert len(house.answerer.requests) == 12
+
+
+def test_trial_holds_the_answer_of_its_own_settings(house):
+    experiment_id = house.run()
+    cell = house.call("get_cell", experiment_id, arm=1, case=2)
+    assert [trial.answer for trial in cell.trials] == ["Say w2 at 0.5", "Say w2 at 0.5"]
+    assert cell.prompt == "Say w2"
+    assert cell.trials[0].metrics.params.temperature == 0.5
+
+
+def test_case_meets_all_arms_in_one_lot(house):
+    experiment_id = house.start(axes="0:1:0.25", cases=20, repeats=2)
+    rows = query(house.url, "SELECT case_no, repeat, count(DISTINCT lot) FROM experiment_trials GROUP BY 1, 2")
+    assert {row[2] for row in rows} == {1}
+    lots = query(house.url, "SELECT lot, count(*) FROM experiment_trials GROUP BY lot")
+    assert all(16 <= count <= 64 for _, count in lots[:-1])
+    assert house.progress(experiment_id).waiting == 200
+
+
+def test_order_is_shuffled_and_kept_by_its_seed(house):
+    house.start(axes="0, 1", cases=12, repeats=1)
+    order = query(house.url, "SELECT case_no FROM experiment_trials ORDER BY position")
+    assert order != sorted(order)
+
+
+def test_varied_seeds_are_the_same_for_all_arms_of_a_case(house):
+    house.run(axes="0, 0.5", cases=2, repeats=2)
+    seeds = {}
+    for request in house.answerer.requests:
+        seeds.setdefault(request.messages[-1].content, Counter())[request.params.seed] += 1
+    assert all(set(counts.values()) == {2} and len(counts) == 2 for counts in seeds.values())
+
+
+def test_paused_experiment_begins_no_more_calls_and_goes_on_after_resume(house):
+    house.answerer.hold = threading.Event()
+    experiment_id = house.start(cases=10)
+    house.work()
+    eventually(lambda: house.progress(experiment_id).running == 4)
+    house.call("pause", experiment_id)
+    house.answerer.hold.set()
+    eventually(lambda: house.progress(experiment_id).running == 0)
+    assert house.progress(experiment_id).done == 4
+    house.call("resume", experiment_id)
+    house.finish(experiment_id)
+    assert house.progress(experiment_id).done == 40
+
+
+def test_cancelled_experiment_stops_what_runs_and_can_be_taken_up_again(house):
+    house.answerer.hold = threading.Event()
+    experiment_id = house.start()
+    house.work()
+    eventually(lambda: house.progress(experiment_id).running == 4)
+    house.call("cancel", experiment_id)
+    eventually(lambda: house.progress(experiment_id).cancelled == 12)
+    house.answerer.hold.set()
+    plan = house.call("get", experiment_id).plan
+    assert house.call("extend", experiment_id, role="analyst", plan=plan) == 12
+    house.finish(experiment_id)
+    assert house.progress(experiment_id).done == 12
+
+
+def test_cap_on_calls_pauses_with_its_reason_and_holds_for_two_workers(house):
+    experiment_id = house.start(cases=10, caps=Caps(max_calls=7))
+    house.work()
+    house.work()
+    house.finish(experiment_id, "paused")
+    eventually(lambda: house.progress(experiment_id).running == 0)
+    found = house.progress(experiment_id)
+    assert (found.calls, len(house.answerer.requests)) == (7, 7)
+    assert "7 calls" in found.paused_because
+    with pytest.raises(Conflict, match="cap of 7"):
+        house.call("resume", experiment_id)
+
+
+def test_cap_on_cost_is_never_passed(database_url):
+    with make_house(database_url, price=Price(1_000.0, 1_000.0)) as house:  # 15 tokens: $0.015; reserved: far more
+        experiment_id = house.start(cases=20, caps=Caps(max_cost_usd=1.0))
+        house.work()
+        house.finish(experiment_id, "paused")
+        eventually(lambda: house.progress(experiment_id).running == 0)
+        found = house.progress(experiment_id)
+        assert 0 < found.cost_usd <= 1.0
+        assert "$1" in found.paused_because
+
+
+def test_cap_on_cost_without_a_price_is_refused(house):
+    with pytest.raises(BadInput, match="price"):
+        house.start(caps=Caps(max_cost_usd=1.0))
+
+
+def test_extension_runs_only_what_is_missing(house):
+    experiment_id = house.run(axes="0, 0.5", cases=3, repeats=2)
+    plan = house.call("get", experiment_id).plan
+    more = replace(plan, repeats=3, axes=(replace(plan.axes[0], text="0, 0.5, 1"),))
+    new = house.call("extend", experiment_id, role="analyst", plan=more, cases=words(1))
+    house.finish(experiment_id)
+    assert new == 3 * 4 * 3 - 12
+    assert len(house.answerer.requests) == 36
+    found = house.call("get", experiment_id)
+    assert [arm.levels["temperature"] for arm in found.arms] == ["0", "0.5", "1"]
+
+
+def test_rate_limited_trial_is_tried_again_and_both_calls_are_recorded(house):
+    house.answerer.failures = [limited()]
+    experiment_id = house.run(cases=1, repeats=1)
+    (row,) = query(house.url, "SELECT id FROM experiment_trials WHERE attempt = 2")
+    first, second = house.call("list_attempts", experiment_id, trial_id=row[0])
+    assert (first.status, second.status) == ("failed", "complete")
+    assert (first.attempt, second.attempt) == (1, 2)
+    trial = house.call("get_trial", experiment_id, trial_id=row[0])
+    assert trial.metrics.duration_ms == second.duration_ms
+    assert (house.progress(experiment_id).retries, house.progress(experiment_id).calls) == (1, 3)
+
+
+def test_trial_fails_after_its_last_attempt(house):
+    house.answerer.failures = [limited() for _ in range(2)]
+    experiment_id = house.run(axes="0", cases=1, repeats=1, pace=Pace(max_attempts=2))
+    found = house.progress(experiment_id)
+    assert (found.done, found.failed) == (0, 1)
+    trial = house.call("get_cell", experiment_id, arm=0, case=0).trials[0]
+    assert (trial.error, trial.answer, trial.metrics) == ("Slow down.", None, None)
+
+
+def test_calls_at_once_hold_for_two_workers_together(house):
+    experiment_id = house.start(cases=20, pace=Pace(calls_at_once=2))
+    house.work()
+    house.work()
+    house.finish(experiment_id)
+    assert house.answerer.most_running == 2
+
+
+def test_rate_spaces_the_calls(house):
+    house.run(axes="0", cases=10, repeats=1, pace=Pace(calls_per_minute=600))
+    stamps = query(house.url, "SELECT min(started_at), max(started_at) FROM experiment_trials")[0]
+    assert (stamps[1] - stamps[0]).total_seconds() >= (10 - 1) * 0.1 - 1.0 - 0.2  # a burst of one second is allowed
+
+
+def test_two_workers_share_the_trials_and_run_none_twice(house):
+    experiment_id = house.start(cases=40)
+    house.work()
+    house.work()
+    house.finish(experiment_id)
+    assert len(house.answerer.requests) == 160
+    assert house.progress(experiment_id).calls == 160
+
+
+def test_worker_that_is_closed_leaves_its_trials_to_the_next(house):
+    house.answerer.hold = threading.Event()
+    experiment_id = house.start(cases=10)
+    worker = house.work()
+    eventually(lambda: house.progress(experiment_id).running == 4)
+    worker.close()
+    house.answerer.hold.set()
+    house.work()
+    house.finish(experiment_id)
+    assert house.progress(experiment_id).done == 40
+    assert len(house.answerer.requests) == 40
+
+
+def test_cell_that_is_run_again_takes_the_place_of_the_old(house):
+    experiment_id = house.run()
+    house.answerer.answer = lambda request: "new"
+    assert house.call("rerun_cell", experiment_id, arm=0, case=0) == 2
+    house.finish(experiment_id)
+    assert {trial.answer for trial in house.call("get_cell", experiment_id, arm=0, case=0).trials} == {"new"}
+    assert house.progress(experiment_id).done == 12
+
+
+def test_started_experiment_can_not_be_planned_anew(house):
+    experiment_id = house.start()
+    with pytest.raises(Conflict):
+        house.call("save_plan", experiment_id, plan=house.call("get", experiment_id).plan)
+    with pytest.raises(Conflict):
+        house.call("start", experiment_id, role="analyst")
+
+
+def test_sweep_gives_lots_without_a_job_a_new_one(house):
+    house.start()
+    query(house.url, "DELETE FROM procrastinate_jobs")
+    sweep(house.process.store)
+    assert query(house.url, "SELECT count(*) FROM procrastinate_jobs") == [(1,)]
+
+
+def test_deleted_experiment_is_gone_with_its_answers_but_not_its_usage(house):
+    experiment_id = house.run()
+    house.call("delete", experiment_id)
+    assert query(house.url, "SELECT count(*) FROM answers") == [(0,)]
+    assert query(house.url, "SELECT count(*) FROM usage WHERE source = 'experiment'") == [(12,)]

@@ -1,0 +1,119 @@
+"""Cases from pasted text and files of all kinds; what is wrong is told with its row and column."""
+
+import io
+import json
+
+import pytest
+from openpyxl import Workbook
+
+from chatplay.errors import BadInput
+from chatplay.experiments import cases
+from chatplay.experiments.cases import read_file, read_text
+
+
+def sheet(*rows):
+    book, file = Workbook(), io.BytesIO()
+    for row in rows:
+        book.active.append(row)
+    book.save(file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv", b"word,expected\nhi,there\n"),
+        ("a.csv", b"\xef\xbb\xbfword,expected\r\nhi,there\r\n"),
+        ("a.csv", "word,expected\nhi,there\n".encode("utf-16")),
+        ("a.csv", b"word;expected\nhi;there\n"),
+        ("a.tsv", b"word\texpected\nhi\tthere\n"),
+        ("a.jsonl", b'{"word": "hi", "expected": "there"}\n'),
+        ("a.json", b'[{"word": "hi", "expected": "there"}]'),
+        ("A.XLSX", sheet(["word", "expected"], ["hi", "there"])),
+    ],
+)
+def test_file_of_any_kind_gives_the_same_cases(name, data):
+    found = read_file(data, name=name)
+    assert found.columns == ("word", "expected")
+    assert found.rows == (("hi", "there"),)
+
+
+def test_latin_1_is_read_as_such():
+    assert read_file("wort\nMünze\n".encode("latin-1"), name="a.csv").rows == (("Münze",),)
+
+
+def test_quoted_cell_may_hold_lines_and_separators():
+    assert read_text('word,expected\n"a,\nb","say ""hi"""\n').rows == (("a,\nb", 'say "hi"'),)
+
+
+def test_short_row_is_filled_and_blank_rows_are_passed_over():
+    assert read_text("word,expected\n\nhi\n , \n").rows == (("hi", ""),)
+
+
+def test_numbers_dates_and_lists_become_text():
+    rows = read_file(sheet(["n", "f", "b"], [3, 2.5, True]), name="a.xlsx").rows
+    assert rows == (("3", "2.5", "true"),)
+    assert read_text('{"a": [1, 2], "b": null, "c": 3.0}').rows == (("[1, 2]", "", "3"),)
+
+
+def test_columns_of_json_lines_are_those_of_all_objects():
+    found = read_text('{"a": "1"}\n{"b": "2"}')
+    assert (found.columns, found.rows) == (("a", "b"), (("1", ""), ("", "2")))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no rows"),
+        ("word\n", "no case below"),
+        ("word,word\nx,y", r"`word` \(1 and 2\)"),
+        ("word,\nx,y", "Column 2 has no name"),
+        ("word,2nd\nx,y", "Column 2 is called `2nd`"),
+        ("word\nok\nx,y\n", "Row 3 has 2 cells"),
+        ('word\n"open\n', "Row"),
+        ('{"a": 1}\n{"a": }', "Row 2 is not JSON at character"),
+        ('{"a": 1}\n[1]', "Row 2 is not an object"),
+        ('{"a": "\\ud800"}', "Row 1, column `a` holds half of a surrogate pair"),
+        ('{"a": "x\\u0000"}', "Row 1, column `a` holds a NUL"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(text, says):
+    with pytest.raises(BadInput, match=says) as refused:
+        read_text(text)
+    assert refused.value.param == "cases"
+    assert refused.value.cure
+
+
+def test_limits_are_told_with_their_numbers(monkeypatch):
+    monkeypatch.setattr(cases, "MAX_ROWS", 2)
+    with pytest.raises(BadInput, match="more than 2 rows"):
+        read_text("a\n1\n2\n3\n")
+    monkeypatch.setattr(cases, "MAX_CELL_CHARS", 3)
+    with pytest.raises(BadInput, match="Row 2, column `a` has 4 characters"):
+        read_text("a\nlong\n")
+    monkeypatch.setattr(cases, "MAX_BYTES", 3)
+    with pytest.raises(BadInput, match="the limit is 3"):
+        read_file(b"a\n1\n", name="a.csv")
+
+
+@pytest.mark.parametrize("data", [b"not a zip", sheet(["a"])[:200]])
+def test_broken_workbook_is_said_so(data):
+    with pytest.raises(BadInput, match="workbook"):
+        read_file(data, name="a.xlsx")
+
+
+def test_unknown_kind_of_file_is_refused():
+    with pytest.raises(BadInput, match="none of CSV"):
+        read_file(b"x", name="a.pdf")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_row_numbers_count_lines_of_the_file(separator):
+    text = f'a{separator}b\n"two\nlines"{separator}x\n1{separator}2{separator}3\n'
+    with pytest.raises(BadInput, match="Row 4 has 3 cells"):
+        read_text(text)
+
+
+def test_json_dump_of_cases_comes_back():
+    rows = [{"q": 'a,b\n"c"', "expected": "=1+1"}]
+    assert read_text("\n".join(map(json.dumps, rows))).values(0) == rows[0]
