@@ -57,3 +57,38 @@ def test_every_page_asks_for_a_sign_in_first(app, visitors):
         page.goto(app.url + path)
         expect(page.get_by_role("textbox", name="Username")).to_be_visible()
         expect(page.get_by_test_id("stSidebar")).to_have_count(0)
+
+
+def test_a_new_person_is_given_a_password_once_and_chooses_another(app, visitors):
+    admin = visitors.visit(app.add_person("administrator"))
+    admin.goto(f"{app.url}/users")
+    admin.get_by_role("button", name="Add a person").click()
+    form = admin.get_by_role("dialog")
+    form.get_by_role("textbox", name="Username").fill("newcomer")
+    form.get_by_role("button", name="Add", exact=True).click()
+    temporary = form.locator("code").inner_text()
+    expect(form.get_by_role("textbox")).to_have_count(0)
+
+    page = visitors.visit()
+    page.goto(f"{app.url}/account")
+    sign_in(page, "newcomer", temporary)
+    page.get_by_role("textbox", name="Temporary password").fill(temporary)
+    page.get_by_role("textbox", name="New password", exact=True).fill(PASSWORD)
+    page.get_by_role("textbox", name="The new password again").fill(PASSWORD)
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_text("Signed in as newcomer")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Temporary password")).to_have_count(0)
+    expect(page.get_by_role("textbox", name="New password", exact=True)).to_have_value("")
+
+
+def test_a_password_that_was_changed_leaves_no_filled_form_behind(app, page):
+    page.goto(f"{app.url}/account")
+    new = "other unrelated words"
+    page.get_by_role("textbox", name="Current password").fill(PASSWORD)
+    page.get_by_role("textbox", name="New password", exact=True).fill(new)
+    page.get_by_role("textbox", name="The new password again").fill(new)
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_text("The password is changed.")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Current password")).to_have_count(0)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("textbox", name="Current password")).to_have_value("")

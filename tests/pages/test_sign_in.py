@@ -328,14 +328,3 @@ def test_users_page_tells_an_analyst_who_may_see_it(services, ada, sign_in_as):
     app = opened().switch_page("pages/users.py").run()
     assert "Only administrators" in said(app)
     assert not app.dataframe
-
-
-def test_form_of_a_new_person_gives_way_to_the_temporary_password(services, ada, sign_in_as):
-    sign_in_as(ada.id)
-    app = opened().switch_page("pages/users.py").run()
-    app = next(one for one in app.button if one.label == "Add a person").click().run()
-    app = fill(app, "Add", username="bob", name="Bob")
-    assert "Give this temporary password to bob" in said(app).replace("\\", "")
-    assert len(app.code[0].value) == 19
-    assert labels(app) == ["Search"]
-    assert "Add" not in [item.label for item in app.button]
