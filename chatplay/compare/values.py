@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from chatplay.conversation import prompt_messages, stored_params
 from chatplay.fingerprint import body_of, differences, fingerprint_of
-from chatplay.generation.values import AnswerMetrics
+from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.params import SPECS, Params
 from chatplay.providers.base import Message, Request
 from db.compare import AnswerRow, ComparisonRow, PaneRow, RunRow, VoteRow
@@ -181,10 +181,7 @@ def vote_of(row: VoteRow) -> Vote:
 
 def answer_of(row: AnswerRow, history: tuple[Message, ...]) -> PaneAnswer:
     """The row typed, and checked against what the upstream was sent."""
-    metrics = AnswerMetrics.from_json(row.metrics or {})
-    params = stored_params(row.params)
-    request = request_of(row.model_name, history, row.prompt, replace(params, system_prompt=row.system_prompt_sent))
-    return PaneAnswer(
+    answer = PaneAnswer(
         id=row.id,
         run_id=row.run_id,
         pane_id=row.pane_id,
@@ -193,16 +190,23 @@ def answer_of(row: AnswerRow, history: tuple[Message, ...]) -> PaneAnswer:
         generation_id=row.generation_id,
         model_name=row.model_name,
         upstream=row.upstream,
-        params=params,
+        params=stored_params(row.params),
         system_prompt_sent=row.system_prompt_sent,
         fingerprint=row.fingerprint,
         problem=Problem(**row.problem) if row.problem else None,
         created_at=row.created_at,
         content=row.content or "",
         status=row.status or "failed",
-        metrics=metrics,
-        check=checked(row, request, metrics),
+        metrics=AnswerMetrics.from_json(row.metrics or {}),
+        check=Check("pending"),
     )
+    return replace(answer, check=checked(answer, history, row.sent))
+
+
+def ended(answer: PaneAnswer, history: tuple[Message, ...], end: GenerationEnd) -> PaneAnswer:
+    """The answer as it will be stored, some milliseconds before it is."""
+    now = replace(answer, content=end.content, status=end.status, metrics=end.metrics)
+    return replace(now, check=checked(now, history, None))
 
 
 def request_of(model: str, history: tuple[Message, ...], prompt: str, params: Params) -> Request:
@@ -210,20 +214,23 @@ def request_of(model: str, history: tuple[Message, ...], prompt: str, params: Pa
     return Request(model, prompt_messages((*history, Message("user", prompt)), params), params)
 
 
-def checked(row: AnswerRow, request: Request, metrics: AnswerMetrics | None) -> Check:
-    """Compares what the page says was asked with what the upstream got."""
-    if row.status == "streaming" or row.generation_id is None:
+def checked(answer: PaneAnswer, history: tuple[Message, ...], sent: Mapping[str, Any] | None) -> Check:
+    """Compares what the page says was asked with what the upstream got; `sent` is that body without messages."""
+    metrics = answer.metrics
+    if answer.is_coming or answer.generation_id is None:
         return Check("pending")
     if metrics is None or metrics.fingerprint is None:
         return Check("unknown")
-    left_out = metrics.ignored_params
-    is_mine = fingerprint_of(request) == row.fingerprint and metrics.model == row.model_name
-    if is_mine and metrics.fingerprint == row.fingerprint:
+    params = replace(answer.params, system_prompt=answer.system_prompt_sent)
+    request = request_of(answer.model_name, history, answer.prompt, params)
+    is_mine = fingerprint_of(request) == answer.fingerprint and metrics.model == answer.model_name
+    if is_mine and metrics.fingerprint == answer.fingerprint:
         return Check("same")
+    left_out = metrics.ignored_params
     if is_mine and left_out and metrics.fingerprint == fingerprint_of(request, without=left_out):
         return Check("without", left_out)
     expected = {name: value for name, value in body_of(request).items() if name != "messages"}
-    return Check("different", differences(expected, row.sent) if row.sent else ())
+    return Check("different", differences(expected, sent) if sent else ())
 
 
 def differing(panes: Iterable[Pane]) -> frozenset[str]:

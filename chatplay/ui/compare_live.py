@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -16,12 +16,12 @@ import streamlit as st
 
 from chatplay.auth import gate
 from chatplay.compare.values import ComparisonView, PaneAnswer
-from chatplay.generation.values import LiveMetrics, Update
+from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.blocks import BlockCutter
 from chatplay.ui.compare_figures import live_line
-from chatplay.ui.markdown import safe_markdown, stable_part
+from chatplay.ui.markdown import plain_markdown, safe_markdown, stable_part
 
 Place = st.delta_generator.DeltaGenerator
 _UPDATE_SEC = 1 / 15
@@ -38,16 +38,20 @@ class Feed:
     blocks: list[str] = field(default_factory=list)
     cutter: BlockCutter = field(default_factory=BlockCutter)
     seq: int = 0
-    is_over: bool = False
+    end: GenerationEnd | None = None
     live: LiveMetrics = field(default_factory=LiveMetrics)
+
+    @property
+    def is_over(self) -> bool:
+        return self.end is not None
 
     def take(self, update: Update) -> None:
         if self.is_over:
             return
-        self.seq, self.live, self.is_over = update.seq, update.live, update.end is not None
+        self.seq, self.live, self.end = update.seq, update.live, update.end
         if finished := self.cutter.feed(update.text):
             self.blocks.append(finished)
-        if self.is_over and (rest := self.cutter.take()):
+        if update.end is not None and (rest := self.cutter.take()):
             self.blocks.append(rest)
 
 
@@ -95,10 +99,11 @@ class AnswerPlace:
 
 @dataclass(frozen=True)
 class LivePlace:
-    """The places in one pane that change while its answer comes."""
+    """What changes in one pane while its answer comes: its text and running figures; `finish` draws how it went."""
 
     answer: AnswerPlace
     figures: Place
+    finish: Callable[[GenerationEnd], None]
 
 
 def draw_answer(place: AnswerPlace, answer: PaneAnswer) -> None:
@@ -114,7 +119,7 @@ def draw_answer(place: AnswerPlace, answer: PaneAnswer) -> None:
         place.draw_whole(answer.content)
 
 
-def follow(view: ComparisonView, places: dict[UUID, LivePlace]) -> None:
+def follow(view: ComparisonView, places: Mapping[UUID, LivePlace]) -> None:
     """Draws until every answer has ended, then draws the page anew. While names are hidden nothing is shown: how
     quickly the words come would tell the models apart.
     """
@@ -130,11 +135,10 @@ def follow(view: ComparisonView, places: dict[UUID, LivePlace]) -> None:
 
 
 class _Screen:
-    """All panes with answers that are coming."""
+    """The panes whose answers are coming."""
 
-    def __init__(self, places: dict[UUID, LivePlace], feeds: dict[UUID, Feed], *, is_veiled: bool) -> None:
-        self._places = places
-        self._feeds = feeds
+    def __init__(self, places: Mapping[UUID, LivePlace], feeds: Mapping[UUID, Feed], *, is_veiled: bool) -> None:
+        self._panes = {pane_id: (places[pane_id], feed) for pane_id, feed in feeds.items() if pane_id in places}
         self._is_veiled = is_veiled
         self._figures_sec = float("-inf")
 
@@ -142,14 +146,15 @@ class _Screen:
         if self._is_veiled:
             return
         now_sec = time.monotonic()
-        for pane_id, place in self._places.items():
-            if (feed := self._feeds.get(pane_id)) is not None:
-                place.answer.draw_growing(feed, now_sec=now_sec)
-        if now_sec - self._figures_sec >= _FIGURES_SEC:
-            self._figures_sec = now_sec
-            for pane_id, place in self._places.items():
-                if (feed := self._feeds.get(pane_id)) is not None:
-                    place.figures.text(live_line(feed.live))
+        with_figures = now_sec - self._figures_sec >= _FIGURES_SEC
+        self._figures_sec = now_sec if with_figures else self._figures_sec
+        for pane_id, (place, feed) in list(self._panes.items()):
+            place.answer.draw_growing(feed, now_sec=now_sec)
+            if feed.end is not None:
+                del self._panes[pane_id]
+                place.finish(feed.end)
+            elif with_figures:
+                place.figures.caption(plain_markdown(live_line(feed.live)))
 
 
 def _feed(answer: PaneAnswer) -> Feed:

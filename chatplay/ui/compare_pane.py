@@ -6,13 +6,13 @@ import streamlit as st
 
 from chatplay import params as parameters
 from chatplay.catalog import ModelInfo
-from chatplay.compare.values import MAX_PANES, MIN_PANES, ComparisonView, Pane, PaneAnswer, differing
-from chatplay.generation.values import AnswerMetrics
+from chatplay.compare.values import MAX_PANES, MIN_PANES, ComparisonView, Pane, PaneAnswer, differing, ended
+from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.params import SPECS
 from chatplay.runtime import get_runtime
 from chatplay.ui import compare_actions, compare_figures, params_panel, state
 from chatplay.ui.callbacks import model_id
-from chatplay.ui.compare_live import AnswerPlace, LivePlace, draw_answer
+from chatplay.ui.compare_live import AnswerPlace, LivePlace, Place, draw_answer
 from chatplay.ui.markdown import message_markdown, plain_markdown
 
 _WAITING = '<span class="chat-dots"><i></i><i></i><i></i></span>'
@@ -37,6 +37,8 @@ def draw(view: ComparisonView, place: int, models: tuple[ModelInfo, ...]) -> Liv
         if answer is not None and not (view.is_veiled and answer.is_coming):
             draw_answer(answer_place, answer)
         figures, outcome = st.empty(), st.empty()
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"compare_foot_{place + 1}"):
+            foot = (st.empty(), st.empty())
         if answer is None:
             figures.caption("No answer yet.")
         elif answer.is_coming:
@@ -44,8 +46,17 @@ def draw(view: ComparisonView, place: int, models: tuple[ModelInfo, ...]) -> Liv
         else:
             with outcome.container(gap="xsmall"):
                 _draw_outcome(view, pane, answer)
-        _draw_foot(view, pane, answer)
-    return LivePlace(answer_place, figures)
+        _draw_foot(foot, view, pane, answer)
+
+    def finish(end: GenerationEnd) -> None:
+        if answer is not None:
+            figures.empty()
+            over = ended(answer, view.comparison.history, end)
+            with outcome.container(gap="xsmall"):
+                _draw_outcome(view, pane, over)
+            _draw_foot(foot, view, pane, over)
+
+    return LivePlace(answer_place, figures, finish)
 
 
 # ---- head --------------------------------------------------------------------------------------
@@ -56,20 +67,19 @@ def _draw_head(view: ComparisonView, pane: Pane, models: tuple[ModelInfo, ...]) 
     ids = [model_id(info) for info in models]
     chosen = f"{pane.model_name} · {pane.upstream}"
     info = get_runtime().catalog.find_info(pane.model_name, upstream=pane.upstream)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", wrap=False):
-        key = state.synced(state.compare_key("model", pane.id), chosen)
-        st.selectbox(
-            f"Model of pane {pane.position + 1}",
-            ids if chosen in ids else [chosen, *ids],
-            key=key,
-            label_visibility="collapsed",
-            on_change=compare_actions.set_model,
-            args=(pane, comparison_id, key),
-        )
-        with st.popover("", icon=":material/tune:", key=state.compare_key("settings", pane.id), help="Settings"):
-            _draw_settings(pane, view, info)
-    different = differing(view.panes)
-    st.caption(compare_figures.settings_line(pane, different))
+    key = state.synced(state.compare_key("model", pane.id), chosen)
+    st.selectbox(
+        f"Model of pane {pane.position + 1}",
+        ids if chosen in ids else [chosen, *ids],
+        key=key,
+        label_visibility="collapsed",
+        on_change=compare_actions.set_model,
+        args=(pane, comparison_id, key),
+    )
+    st.caption(compare_figures.settings_line(pane, differing(view.panes)))
+    # Not a popover: what that holds is not in the page before it opens, and would open with values of its own.
+    with st.expander("Settings", icon=":material/tune:", key=state.compare_key("settings", pane.id)):
+        _draw_settings(pane, view, info)
     warning = st.empty()
     if chosen not in ids:
         warning.warning(
@@ -152,31 +162,29 @@ def _draw_figures(answer: PaneAnswer, metrics: AnswerMetrics) -> None:
         st.html(compare_figures.details(answer, metrics, info.context_tokens if info else None))
 
 
-def _draw_foot(view: ComparisonView, pane: Pane, answer: PaneAnswer | None) -> None:
-    coming = answer is not None and answer.is_coming
-    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"compare_foot_{pane.position}"):
-        st.button(
-            "Stop" if coming else "Run",
-            key=state.compare_key("stop" if coming else "run", pane.id),
-            type="tertiary",
-            icon=":material/stop:" if coming else ":material/play_arrow:",
-            on_click=compare_actions.stop if coming else compare_actions.run,
-            args=(view.comparison.id, pane) if coming else (view, pane),
-        )
-        options, menu = menu_of(view, pane, answer), st.empty()
-        if not options:
-            return
-        key = f"chat_icon_pane_{pane.id}"
-        menu.menu_button(
-            "Pane actions",
-            list(options),
-            key=key,
-            type="tertiary",
-            icon=":material/more_horiz:",
-            format_func=lambda name: options.get(name, name),
-            on_click=compare_actions.from_menu,
-            args=(view, pane, key),
-        )
+def _draw_foot(foot: tuple[Place, Place], view: ComparisonView, pane: Pane, answer: PaneAnswer | None) -> None:
+    coming, (press, menu) = answer is not None and answer.is_coming, foot
+    press.button(
+        "Stop" if coming else "Run",
+        key=state.compare_key("stop" if coming else "run", pane.id),
+        type="tertiary",
+        icon=":material/stop:" if coming else ":material/play_arrow:",
+        on_click=compare_actions.stop if coming else compare_actions.run,
+        args=(view.comparison.id, pane) if coming else (view, pane),
+    )
+    if not (options := menu_of(view, pane, answer)):
+        return
+    key = f"chat_icon_pane_{pane.id}"
+    menu.menu_button(
+        "Pane actions",
+        list(options),
+        key=key,
+        type="tertiary",
+        icon=":material/more_horiz:",
+        format_func=lambda name: options.get(name, name),
+        on_click=compare_actions.from_menu,
+        args=(view, pane, key),
+    )
 
 
 def menu_of(view: ComparisonView, pane: Pane, answer: PaneAnswer | None) -> dict[str, str]:

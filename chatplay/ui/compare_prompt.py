@@ -7,9 +7,13 @@ import streamlit as st
 from chatplay import templates
 from chatplay.compare.values import MAX_PANES, ComparisonView
 from chatplay.ui import compare_actions, state
-from chatplay.ui.markdown import plain_markdown, quoted, safe_markdown
+from chatplay.ui.markdown import message_markdown, plain_markdown, quoted, safe_markdown
 
 _VALUES_IN_A_ROW = 3
+_FIRST = (
+    "Every pane answers the same prompt with its own model and settings; what differs between them is bold. "
+    "Run all asks them together."
+)
 _KINDS = {"error": st.error, "warning": st.warning, "info": st.info}
 
 
@@ -30,6 +34,9 @@ def draw(view: ComparisonView, *, can_run: bool) -> None:
         _draw_values(view)
         _draw_bar(view, can_run=can_run)
         _draw_notice()
+        first = st.empty()
+        if view.run is None:
+            first.caption(_FIRST)
 
 
 def used_variables(view: ComparisonView) -> tuple[str, ...]:
@@ -64,7 +71,7 @@ def _draw_values(view: ComparisonView) -> None:
                 column.text_area(
                     plain_markdown(f"{{{{{name}}}}}"),
                     key=state.synced(key, comparison.variables.get(name, "")),
-                    height="content",
+                    height=68,
                     placeholder="Value",
                     on_change=compare_actions.save_variable,
                     args=(comparison.id, name, key),
@@ -121,4 +128,4 @@ def _draw_notice() -> None:
     notice, place = state.compare().notice, st.empty()
     if notice is not None:
         with place.container():
-            _KINDS[notice.kind](f"**{plain_markdown(notice.text)}** {plain_markdown(notice.cure)}")
+            _KINDS[notice.kind](f"**{message_markdown(notice.text)}** {message_markdown(notice.cure)}")
