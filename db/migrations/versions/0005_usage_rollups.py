@@ -23,7 +23,8 @@ _HISTOGRAM = sa.ARRAY(sa.BigInteger())
 # most a = 0.9 % from whatever fell into it. Values from a microsecond to 11 days, all in milliseconds or per second.
 _FUNCTIONS = """
 CREATE FUNCTION usage_key(value double precision) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$ SELECT CAST(floor(ln(least(greatest(value, 1e-3), 1e9)) / ln(1.009 / 0.991)) AS integer) + 400 $$;
+$$ SELECT CAST(floor(ln(CASE WHEN value < 1e-3 THEN 1e-3 WHEN value > 1e9 THEN 1e9 ELSE value END)
+                     / ln(1.009 / 0.991)) AS integer) + 400 $$;
 
 CREATE FUNCTION usage_edge(key double precision) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT power(1.009 / 0.991, key - 400) $$;
