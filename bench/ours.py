@@ -6,13 +6,13 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from bench.apps.history import messages
 from chatplay.auth.sessions import Sessions
 from chatplay.auth.tokens import SESSION_COOKIE
 from chatplay.settings import load_settings
-from chatplay.store import Store
+from chatplay.store import Connection, Store
 from db import accounts, chats
 from db.embedded import EmbeddedPostgres
 from db.engine import make_engine
@@ -50,7 +50,7 @@ def sign_in(data_dir: Path, *, count: int, history: int) -> list[tuple[tuple[str
     store = Store(make_engine(server.start(), pool_size=2))
     try:
         sessions = Sessions(store=store, settings=settings, clock=lambda: datetime.now(UTC))
-        people = [_add_person(store) for _ in range(count)]
+        people = [add_person(store) for _ in range(count)]
         cookies = [sessions.open(user_id=person, address=None, user_agent="bench") for person in people]
         chats_ = [_add_chat(store, person, history) if history else "" for person in people]
     finally:
@@ -59,7 +59,7 @@ def sign_in(data_dir: Path, *, count: int, history: int) -> list[tuple[tuple[str
     return [((SESSION_COOKIE, cookie), chat_id) for cookie, chat_id in zip(cookies, chats_, strict=True)]
 
 
-def _add_person(store: Store) -> int:
+def add_person(store: Store) -> int:
     with store.transaction() as conn:
         person = accounts.find_or_add_user(
             conn,
@@ -75,21 +75,28 @@ def _add_person(store: Store) -> int:
 
 
 def _add_chat(store: Store, person: int, history: int) -> str:
-    chat_id, leaf = uuid4(), None
+    leaf = None
     with store.transaction() as conn:
-        chats.insert_empty_chat(
-            conn,
-            chat_id=chat_id,
-            user_id=person,
-            model_name="bench",  # what bench.programs sets OPENAI_CHAT_MODEL to
-            upstream="openai",
-            engine_type="unknown",
-            constraints={},
-            params={},
-        )
+        chat_id = UUID(add_chat(conn, person))
         for message in messages(history):
             leaf = chats.insert_message(
                 conn, chat_id=chat_id, parent_id=leaf, role=message["role"], content=message["content"]
             )
         chats.update_chat(conn, chat_id=chat_id, leaf_message_id=leaf, locked_at=chats.NOW, title="History")
+    return str(chat_id)
+
+
+def add_chat(conn: Connection, person: int) -> str:
+    """The id of an empty chat with the model that bench.programs sets OPENAI_CHAT_MODEL to."""
+    chat_id = uuid4()
+    chats.insert_empty_chat(
+        conn,
+        chat_id=chat_id,
+        user_id=person,
+        model_name="bench",
+        upstream="openai",
+        engine_type="unknown",
+        constraints={},
+        params={},
+    )
     return str(chat_id)

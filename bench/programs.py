@@ -71,6 +71,7 @@ class Program:
     pid: int
     base_url: str
     data_dir: Path
+    own_url: str = ""  # past the proxy
     processes: list[psutil.Process] = field(default_factory=list)
 
     def visitors(self, count: int = 1, history: int = 0) -> list[ours.Visitor]:
@@ -124,6 +125,7 @@ def started(app: App, upstream_url: str) -> Iterator[Program]:
     port, proxy_port = free_port(), free_port()
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True))
+        Path(folder).chmod(0o755)  # the database has a user of its own where the bench runs as root
         data_dir = Path(folder)
         env = {**_environment(), "OPENAI_BASE_URL": f"{upstream_url}/v1", **app.env(data_dir, port)}
         process = stack.enter_context(_process(app.command(port), app.folder, env, log=data_dir / "bench.log"))
@@ -131,7 +133,8 @@ def started(app: App, upstream_url: str) -> Iterator[Program]:
         proxy = [sys.executable, "-m", "bench.proxy", "--port", str(proxy_port), "--app-port", str(port)]
         stack.enter_context(_process(proxy, ROOT, _environment()))
         _wait_for(f"http://127.0.0.1:{proxy_port}/__bytes")
-        yield Program(app=app, pid=process.pid, base_url=f"http://127.0.0.1:{proxy_port}", data_dir=data_dir)
+        own_url, base_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{proxy_port}"
+        yield Program(app=app, pid=process.pid, base_url=base_url, data_dir=data_dir, own_url=own_url)
 
 
 def _environment() -> dict[str, str]:

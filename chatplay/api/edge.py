@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chatplay.api.errors import answer, plain_detail, request_id_of
+from chatplay.api.errors import answer, our_fault, plain_detail, request_id_of
 
 _log = logging.getLogger(__name__)
 _MAX_HEADER_BYTES = 32_768
@@ -61,18 +61,18 @@ class Edge:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request_id, begun = _give_id(scope), False
+        request_id, begun, done = _give_id(scope), False, False
 
         async def send_marked(message: Message) -> None:
-            nonlocal begun
+            nonlocal begun, done
             if message["type"] == "http.response.start":
                 begun = True
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 headers.setdefault("cache-control", "no-store")
                 headers.setdefault("cross-origin-resource-policy", "same-origin")
-            begun = begun or message["type"].startswith("websocket.")
             await send(message)
+            done = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
             if scope["type"] == "http":
@@ -83,9 +83,11 @@ class Edge:
             await _close_after(answer(detail, refusal.status))(scope, receive, send_marked)
         except Exception:
             _log.exception("request %s: %s", request_id, scope["path"])
+            if done:  # the app has answered for it
+                return
             if begun or scope["type"] != "http":
                 raise  # the server closes the connection, and the client sees that it was cut
-            await answer(_our_fault(request_id), 500)(scope, receive, send_marked)
+            await answer(our_fault(request_id), 500)(scope, receive, send_marked)
 
     async def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         """The request's messages, its body whole and found small, shallow and in time."""
@@ -157,12 +159,3 @@ def _close_after(response: Response) -> Response:
     """What is left of an unread body must not be taken for the next request."""
     response.headers["connection"] = "close"
     return response
-
-
-def _our_fault(request_id: str) -> dict[str, object]:
-    return plain_detail(
-        "internal_error",
-        "Something went wrong here. It is not your fault.",
-        request_id,
-        cure="Try again; an administrator finds the details in `make logs` under this request's id.",
-    )

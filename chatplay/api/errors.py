@@ -146,6 +146,20 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     return answer(detail, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
+async def on_unexpected(request: Request, _error: Exception) -> Response:
+    """The edge logs it: what comes here is raised again after it is answered."""
+    return answer(our_fault(request_id_of(request)), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def our_fault(request_id: str) -> dict[str, Any]:
+    return plain_detail(
+        "internal_error",
+        "Something went wrong here. It is not your fault.",
+        request_id,
+        cure="Try again; an administrator finds the details in `make logs` under this request's id.",
+    )
+
+
 def _first_problem(problems: Iterable[Mapping[str, Any]]) -> tuple[str | None, str]:
     first = next(iter(problems))
     if first["type"] == "json_invalid":
@@ -159,6 +173,7 @@ HANDLERS: dict[Any, Any] = {
     ChatplayError: on_chatplay_error,
     HTTPException: on_http_exception,
     RequestValidationError: on_invalid,
+    Exception: on_unexpected,
 }
 
 _DESCRIBED = {
