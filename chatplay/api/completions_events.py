@@ -41,19 +41,19 @@ class Events:
         yield self._choice({}, finish_reason(end), **fingerprint)
         if self._include_usage:
             body = {**self._envelope, "choices": [], "usage": usage_of(end.metrics, said), **fingerprint}
-            yield _event(json.dumps(body))
+            yield _event(_json(body))
         yield DONE
 
     def failed(self, fault: Fault) -> bytes:
         """In the place of an end: without it and [DONE] no client takes the answer for whole."""
-        return b"event: error\n" + _event(json.dumps(fault.body()))
+        return b"event: error\n" + _event(_json(fault.body()))
 
     def _choice(self, delta: Json, finish_reason: str | None = None, **more: Any) -> bytes:
         return _event(self._chunk({"index": 0, "delta": delta, "finish_reason": finish_reason}, **more))
 
     def _chunk(self, choice: Json, **more: Any) -> str:
         usage = {"usage": None} if self._include_usage else {}
-        return json.dumps({**self._envelope, "choices": [choice], **usage, **more})
+        return _json({**self._envelope, "choices": [choice], **usage, **more})
 
 
 def whole(
@@ -124,6 +124,10 @@ def _as_delta(raw: Json) -> dict[str, Any]:
         delta["tool_calls"] = [{"index": place, **call} for place, call in enumerate(delta["tool_calls"])]
     rest = {name: value for name, value in raw.items() if name not in ("delta", "message")}
     return {**rest, "index": 0, "delta": delta, "finish_reason": None}
+
+
+def _json(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _event(data: str) -> bytes:
