@@ -24,9 +24,6 @@ PUT_AWAY_SEC = 0.05  # until what stood here has left for the browser: it would 
 
 def draw():
     page = state.compare()
-    if page.go_to_chat:
-        page.go_to_chat = False
-        st.switch_page("pages/chat.py")
     runtime = get_runtime()
     models = runtime.catalog.list_running(state.person().role)
     try:

@@ -150,7 +150,7 @@ def from_menu(view: ComparisonView, pane: Pane, key: str) -> None:
         page.copy = view.answers[pane.id].content
     elif choice == "chat":
         state.chat().open(service.continue_as_chat(**who, **_role(), pane_id=pane.id))
-        page.go_to_chat = True
+        state.go_to("pages/chat.py")
 
 
 # ---- votes -------------------------------------------------------------------------------------

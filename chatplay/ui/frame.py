@@ -42,6 +42,8 @@ def draw() -> None:
     page = st.navigation(pages_for(person))
     _draw_sign_out(person)
     gate.watch()
+    if destination := state.take_destination():
+        st.switch_page(destination)
     page.run()
 
 

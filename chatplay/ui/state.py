@@ -23,6 +23,7 @@ _PERSON = "person"
 _CHAT = "chat_state"
 _MODELS = "models_state"
 _COMPARE = "compare_state"
+_DESTINATION = "destination"
 _METRICS = "metrics_state"
 _EXPERIMENTS = "experiments_state"
 
@@ -89,6 +90,16 @@ class ModelsState:
     offers: list[Offer] | None = None  # None: not looked for yet
 
 
+def go_to(page: str) -> None:
+    """The next run shows this page, a file of `pages/`. For callbacks, which cannot turn to another page themselves."""
+    st.session_state[_DESTINATION] = page
+
+
+def take_destination() -> str | None:
+    """The page that a callback asked for, once."""
+    return cast("str | None", st.session_state.pop(_DESTINATION, None))
+
+
 def set_person(person: Person) -> None:
     """Called by the frame in every full run, once the gate has let `person` in."""
     st.session_state[_PERSON] = person
@@ -148,7 +159,6 @@ class CompareState:
     notice: Notice | None = None
     dialog: tuple[str, Any] | None = None
     copy: str | None = None
-    go_to_chat: bool = False
     shape: Any = None  # of the panes as last drawn
     more: int = 1
     seen: dict[str, Any] = field(default_factory=dict)

@@ -19,8 +19,13 @@ Place = st.delta_generator.DeltaGenerator
 _LONG_CHARS = 20_000
 _LONG_ANSWER_CHARS = 60_000  # as plain text in a box of its own: no browser draws so much Markdown quickly
 _MENUS = {
-    "user": {"edit": "Edit and resend", "copy": "Copy"},
-    "assistant": {"copy": "Copy", "regenerate": "Regenerate", "branch": "Continue in a new chat from here"},
+    "user": {"edit": "Edit and resend", "copy": "Copy", "compare": "Compare from here"},
+    "assistant": {
+        "copy": "Copy",
+        "regenerate": "Regenerate",
+        "branch": "Continue in a new chat from here",
+        "compare": "Compare from here",
+    },
 }
 _UNFINISHED = {
     "stopped": "You stopped this answer. What had come is kept.",

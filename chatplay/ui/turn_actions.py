@@ -122,6 +122,10 @@ def from_menu(message: MessageRecord, key: str) -> None:
         _regenerate(message)
     elif choice == "branch":
         show(get_runtime().chats.continue_in_new(**me(), chat_id=message.session_id, upto_message_id=message.id))
+    elif choice == "compare":
+        made = get_runtime().compare.from_chat(**me(), chat_id=message.session_id, message_id=message.id)
+        state.compare().open(made)
+        state.go_to("pages/compare.py")
 
 
 @action

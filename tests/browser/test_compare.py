@@ -1,0 +1,123 @@
+"""Comparing in a browser: panes that stream side by side, survive a reload, and become tabs on a narrow screen."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.chat_screen import Chat
+from tests.browser.compare_screen import Compare
+from tests.browser.scripts import held
+from tests.upstream import SCRIPTS, answer
+
+
+@pytest.fixture
+def board(app, upstream, page):
+    """The first comparison, open."""
+    return Compare(page, app.url).open()
+
+
+def held_panes(upstream, gate, count):
+    """Each of so many panes says its temperature, waits for the gate, and ends."""
+    upstream.script(*(held(gate, f"Beginning {number},", f" end {number}.") for number in range(count)))
+
+
+def test_three_panes_stream_side_by_side_and_each_tells_what_was_sent(board, upstream, gate):
+    board.add_pane()
+    held_panes(upstream, gate, 3)
+    board.prompt.fill("Say something")
+    board.prompt.press("ControlOrMeta+Enter")
+    for number in (1, 2, 3):
+        expect(board.answer(number)).to_contain_text(re.compile(r"Beginning \d,"))
+    expect(board.run_all).to_be_disabled()
+    gate.set()
+    expect(board.question).to_be_visible()
+    for number in (1, 2, 3):
+        expect(board.answer(number)).to_contain_text(re.compile(r"Beginning (\d), end \1\."))
+        expect(board.pane(number)).to_contain_text("Sent as shown")
+    bodies = sorted(record.body["temperature"] for record in upstream.chats)
+    assert bodies == [0.2, 1, 1]
+    assert {record.body["messages"][-1]["content"] for record in upstream.chats} == {"Say something"}
+
+
+def test_reload_in_the_middle_of_the_answers_loses_nothing_and_repeats_nothing(board, upstream, gate):
+    held_panes(upstream, gate, 2)
+    board.run_all.click()
+    expect(board.answer(1)).to_contain_text("Beginning")
+    expect(board.answer(2)).to_contain_text("Beginning")
+    board.page.reload()
+    expect(board.answer(2)).to_contain_text("Beginning")
+    gate.set()
+    for number in (1, 2):
+        expect(board.answer(number)).to_have_text(re.compile(r"^Beginning (\d), end \1\.$"))
+    expect(board.question).to_be_visible()
+
+
+def test_a_click_in_the_middle_of_the_answers_neither_stops_nor_repeats_them(board, upstream, gate):
+    held_panes(upstream, gate, 2)
+    board.run_all.click()
+    expect(board.answer(2)).to_contain_text("Beginning")
+    board.page.get_by_text("Blind", exact=True).click()
+    gate.set()
+    for number in (1, 2):
+        expect(board.answer(number)).to_have_text(re.compile(r"^Beginning (\d), end \1\.$"))
+    assert len(upstream.chats) == 2
+
+
+def test_second_tab_follows_the_same_answers_and_stops_them(board, app, upstream, gate):
+    held_panes(upstream, gate, 2)
+    board.run_all.click()
+    expect(board.answer(1)).to_contain_text("Beginning")
+    other = Compare(board.page.context.new_page(), app.url).open(f"?comparison={board.id}")
+    expect(other.answer(2)).to_contain_text("Beginning")
+    other.stop_all.click()
+    for tab in (board, other):
+        expect(tab.page.get_by_text("You stopped this answer.")).to_have_count(2)
+
+
+def test_setting_changed_in_a_pane_is_there_in_a_second_tab(board, app):
+    board.set_temperature(1, 2)
+    expect(board.pane(1)).to_contain_text("Temperature 0.3")
+    other = Compare(board.page.context.new_page(), app.url).open(f"?comparison={board.id}")
+    expect(other.pane(1)).to_contain_text("Temperature 0.3")
+
+
+def test_failed_pane_is_retried_alone(board, upstream):
+    upstream.script(answer("Fine."), SCRIPTS["rate-limited"])
+    board.run_all.click()
+    expect(board.page.get_by_role("button", name="Retry")).to_have_count(1)
+    upstream.script(answer("Fine now."))
+    board.page.get_by_role("button", name="Retry").click()
+    expect(board.page.get_by_role("button", name="Retry")).to_have_count(0)
+    expect(board.page.get_by_text("Fine now.")).to_be_visible()
+    expect(board.page.get_by_text("Fine.", exact=True)).to_be_visible()
+
+
+def test_narrow_screen_shows_one_pane_at_a_time(app, upstream, visitors, person):
+    upstream.script(answer("Same answer."), answer("Same answer."))
+    board = Compare(visitors.visit(person, viewport={"width": 380, "height": 800}), app.url).open()
+    board.run_all.click()
+    expect(board.answer(1)).to_contain_text("Same answer.")
+    expect(board.answer(2)).to_be_hidden()
+    board.tabs.get_by_role("radio").nth(1).click()
+    expect(board.answer(2)).to_contain_text("Same answer.")
+    expect(board.answer(1)).to_be_hidden()
+    wide = board.page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 380
+
+
+def test_message_of_a_chat_is_compared_and_an_answer_goes_back_to_a_chat(chat, app, upstream):
+    upstream.script(answer("One."), answer("Two."))
+    chat.ask("First", "One.")
+    chat.ask("Second", "Two.")
+    chat.choose(chat.answer, "Compare from here")
+    board = Compare(chat.page, app.url)
+    expect(board.prompt).to_have_value("Second")
+    expect(board.page.get_by_text("Begins with 2 messages of a chat")).to_be_visible()
+    upstream.script(answer("Left or right."), answer("Left or right."))
+    board.run_all.click()
+    expect(board.question).to_be_visible()
+    board.choose(2, "Continue this one as a chat")
+    again = Chat(board.page, app.url).ready()
+    expect(again.messages).to_have_count(4)
+    expect(again.answer).to_contain_text("Left or right.")
