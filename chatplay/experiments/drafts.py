@@ -199,7 +199,7 @@ class Drafts:
         merged, running = merge_arms(known, chosen_of(plan, arms)), chosen_of(plan, arms)
         numbers = {arm.hash: arm.number for arm in merged}
         places = list_missing(
-            (numbers[arm.hash] for arm in running), cases=len(table), repeats=max(plan.repeats, 0), have=have
+            [numbers[arm.hash] for arm in running], cases=len(table), repeats=max(plan.repeats, 0), have=have
         )
         looked_ahead = self._forecast(plan, merged, places, table, models) if forecast and places else None
         return Preview(
