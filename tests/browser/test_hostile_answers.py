@@ -76,5 +76,21 @@ def test_markdown_that_is_harmless_is_drawn(chat, upstream):
     expect(chat.answer.get_by_role("cell", name="2")).to_be_visible()
 
 
+def test_an_address_in_a_title_becomes_no_link(chat, upstream):
+    upstream.script(answer("Seen."))
+    chat.ask("www.x.test https://x.test a@x.test", "Seen.")
+    chat.page.reload()
+    row = chat.history.get_by_role("button", name="www.x.test https://x.test a@x.test")
+    expect(row).to_be_visible()
+    expect(chat.history.locator("a")).to_have_count(0)
+
+
+def test_an_address_with_a_dollar_sign_is_a_whole_link(chat, upstream):
+    upstream.script(answer("See http://x.test/$a and [this](http://x.test/$b) for $5."))
+    chat.ask("Where?", "See http://x.test/$a and this for $5.")
+    addresses = [link.get_attribute("href") for link in chat.answer.get_by_role("link").all()]
+    assert addresses == ["http://x.test/%24a", "http://x.test/%24b"]
+
+
 def _in_pieces(text, size=5):
     return [text[start : start + size] for start in range(0, len(text), size)]
