@@ -9,7 +9,7 @@ import streamlit as st
 from chatplay.experiments.values import Experiment, State
 from chatplay.runtime import get_runtime
 from chatplay.ui import experiments_state, state
-from chatplay.ui.experiments_state import act
+from chatplay.ui.experiments_state import act, close_dialog
 from chatplay.ui.markdown import message_markdown, plain_markdown
 
 _STATES: dict[State, tuple[str, str, str]] = {
@@ -79,21 +79,19 @@ def _clone(experiment_id: UUID, token: str | None) -> None:
 
 
 def _draw_dialog(experiment: Experiment) -> None:
-    page = state.experiments()
-    asked, page.dialog = page.dialog, None
-    if asked == "rename":
-        _rename_dialog(experiment)
-    elif asked == "delete":
-        _delete_dialog(experiment)
+    dialog = _DIALOGS.get(state.experiments().dialog or "")  # others belong to the open tab
+    if dialog is not None:
+        dialog(experiment)
 
 
-@st.dialog("Rename this experiment")
+@st.dialog("Rename this experiment", on_dismiss=close_dialog)
 def _rename_dialog(experiment: Experiment) -> None:
     key = state.experiments_key("name")
     with st.form("experiments_rename", border=False):
         st.text_input("Name", experiment.name, key=key, max_chars=200)
         if st.form_submit_button("Rename", type="primary"):
             act(_rename, experiment.id, key)
+            close_dialog()
             st.rerun()
 
 
@@ -102,7 +100,7 @@ def _rename(experiment_id: UUID, key: str) -> None:
     get_runtime().experiments.rename(user_id=state.person().id, experiment_id=experiment_id, name=name)
 
 
-@st.dialog("Delete this experiment")
+@st.dialog("Delete this experiment", on_dismiss=close_dialog)
 def _delete_dialog(experiment: Experiment) -> None:
     st.markdown(
         f"**{plain_markdown(experiment.name)}** is deleted with its cases, answers and scores; calls that run are "
@@ -110,9 +108,13 @@ def _delete_dialog(experiment: Experiment) -> None:
     )
     if st.button("Delete", type="primary", key=state.experiments_key("delete")):
         act(_delete, experiment.id)
+        close_dialog()
         st.rerun()
 
 
 def _delete(experiment_id: UUID) -> None:
     get_runtime().experiments.delete(user_id=state.person().id, experiment_id=experiment_id)
     experiments_state.go(None)
+
+
+_DIALOGS = {"rename": _rename_dialog, "delete": _delete_dialog}

@@ -1,11 +1,127 @@
-"""The Plan tab: what to ask whom, with which settings; kept as it is typed."""
+"""The Plan tab: what to ask whom, with which settings; a draft is saved with each change."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from chatplay.auth import gate
+from chatplay.errors import ChatplayError
+from chatplay.experiments.plan import plan_to_json
 from chatplay.experiments.values import Experiment
+from chatplay.runtime import get_runtime
+from chatplay.ui import (
+    experiments_plan_cases,
+    experiments_plan_outlook,
+    experiments_plan_prompts,
+    experiments_plan_read,
+    experiments_plan_rules,
+    experiments_plan_settings,
+    state,
+)
+from chatplay.ui.experiments_plan_draft import Draft, PromptText, begin, unused_name
+from chatplay.ui.markdown import message_markdown
 
 
 def draw(experiment: Experiment, token: str | None) -> None:
-    st.caption(f"{len(experiment.plan.models)} models, {experiment.cases} cases")
+    """An editor for one's own draft; anything else is read."""
+    if experiment.is_mine and experiment.state == "draft":
+        _open(experiment)
+        _edit()
+    else:
+        experiments_plan_read.draw(experiment, token)
+
+
+def _open(experiment: Experiment) -> None:
+    """Goes on with the draft in hand, unless another tab has changed the stored one."""
+    page = state.experiments()
+    if isinstance(page.draft, Draft) and _is_of(page.draft, experiment):
+        page.draft.previewed = None  # models may have come and gone
+        return
+    service, person = get_runtime().experiments, state.person()
+    draft = begin(experiment, service.get_cases(user_id=person.id, experiment_id=experiment.id))
+    if not draft.prompts:
+        known = {version.name for version in service.list_prompts(user_id=person.id)}
+        draft.prompts.append(PromptText(unused_name(known)))
+    page.draft = draft
+
+
+def _is_of(draft: Draft, experiment: Experiment) -> bool:
+    same = plan_to_json(draft.stored) == plan_to_json(experiment.plan)
+    return draft.experiment_id == experiment.id and same and len(draft.stored_cases) == experiment.cases
+
+
+@st.fragment
+def _edit() -> None:
+    """Changes are taken over and saved first, so that every field is drawn with what is wrong with it now."""
+    gate.recheck()
+    draft: Draft = state.experiments().draft
+    try:
+        _collect(draft)
+        _save(draft)
+        _look_ahead(draft)
+        models = get_runtime().catalog.list_running(state.person().role)
+    except ChatplayError as error:
+        st.error(message_markdown(str(error)))
+        st.button("Try again", key=draft.key("again"))
+        return
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        experiments_plan_prompts.draw(draft)
+        st.subheader("Models", anchor=False)
+        experiments_plan_settings.draw_models(draft, models, label="collapsed")
+        experiments_plan_settings.draw_params(draft)
+        experiments_plan_cases.draw(draft)
+        st.subheader("Repeats and seeds", anchor=False)
+        experiments_plan_settings.draw_repeats(draft)
+        experiments_plan_rules.draw(draft)
+        _draw_limits(draft)
+    with right, st.container(key="experiments_outlook"):
+        if draft.preview is not None:
+            experiments_plan_outlook.draw_start(draft, draft.preview)
+            experiments_plan_outlook.draw_forecast(draft.preview)
+            experiments_plan_outlook.draw_grid(draft, draft.preview)
+            experiments_plan_outlook.draw_bound(draft, draft.preview)
+
+
+def _collect(draft: Draft) -> None:
+    experiments_plan_outlook.collect(draft)
+    experiments_plan_prompts.collect(draft)
+    experiments_plan_cases.collect(draft)
+    draft.plan = experiments_plan_settings.collect(draft)
+
+
+def _save(draft: Draft) -> None:
+    """What differs from what is stored. What could not be saved is said at the start button, and tried again."""
+    service, user_id = get_runtime().experiments, state.person().id
+    draft.error = ""
+    try:
+        if draft.plan != draft.stored:
+            service.save_plan(user_id=user_id, experiment_id=draft.experiment_id, plan=draft.plan)
+            draft.stored = draft.plan
+        if draft.cases != draft.stored_cases:
+            service.save_cases(user_id=user_id, experiment_id=draft.experiment_id, cases=draft.cases)
+            draft.stored_cases = draft.cases
+    except ChatplayError as error:
+        draft.error = str(error)
+
+
+def _look_ahead(draft: Draft) -> None:
+    """The grid and what it takes, anew only when something changed."""
+    seen = (draft.plan, draft.cases)
+    if draft.previewed == seen:
+        return
+    person = state.person()
+    draft.preview = get_runtime().experiments.preview(
+        user_id=person.id,
+        role=person.role,
+        experiment_id=draft.experiment_id,
+        plan=draft.plan,
+        cases=draft.cases,
+    )
+    draft.previewed = seen
+
+
+def _draw_limits(draft: Draft) -> None:
+    st.subheader("Limits", anchor=False)
+    experiments_plan_settings.draw_limits(draft.key, draft.plan)
+    experiments_plan_settings.draw_limit_errors(draft)

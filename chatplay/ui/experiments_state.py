@@ -58,13 +58,18 @@ def current() -> Place:
     return read(st.query_params)
 
 
+def close_dialog() -> None:
+    state.experiments().dialog = None
+
+
 def go(experiment_id: UUID | None, tab: str | None = None) -> None:
     """Turns to an experiment, or to the list. In a callback, or before `st.rerun`."""
+    close_dialog()
     query = {"experiment": str(experiment_id)} if experiment_id else {}
     st.query_params.from_dict(query | ({"tab": tab} if tab else {}))
 
 
-def act(do: Callable[..., None], *args: Any) -> None:
+def act(do: Callable[..., object], *args: Any) -> None:
     """For callbacks: nothing for who is signed out; an error becomes the notice at the head of the page."""
     page = state.experiments()
     page.notice = None

@@ -201,7 +201,7 @@ def metrics_key(name: str) -> str:
 class ExperimentsState:
     """What one browser tab knows of its experiments page between two runs.
 
-    `draft` is the plan being edited; `dialog` what to open in the next run, `notice` what an action came to.
+    `draft` is the plan being edited; `dialog` stays until it is closed; `notice` is what an action came to.
     """
 
     draft: Any = None

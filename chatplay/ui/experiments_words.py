@@ -1,0 +1,58 @@
+"""Counts, figures and facts of experiments in words; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from html import escape
+
+from chatplay import params as parameters
+from chatplay.experiments.values import Figure
+from chatplay.ui import format as fmt
+
+_NAMES = {"prompt": "Prompt", "model": "Model", "arm": "Arm"}
+_LABELS = {spec.name: spec.label for spec in parameters.SPECS}
+
+
+def many(count: int, noun: str) -> str:
+    """`1 arm`, `1,200 trials`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def level_name(name: str) -> str:
+    """What varies, as its column is called."""
+    return _NAMES.get(name) or _LABELS.get(name, name)
+
+
+def amount(value: float) -> str:
+    """Three digits are as many as an expectation has: `1,230`."""
+    return f"{float(f'{value:.3g}'):,.0f}"
+
+
+def cost(value: float | None) -> str:
+    """Expected money, to three digits."""
+    return fmt.cost(None if value is None else float(f"{value:.3g}"))
+
+
+def span(seconds: float) -> str:
+    """`8 s`, `4 min`, `1 h 20 min`: how long something will take, as exactly as that can be known."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours:,} h {rest:02d} min" if hours < 48 else f"{hours / 24:,.1f} days"
+
+
+def figure(value: Figure | None, write: Callable[[float], str]) -> str:
+    """`1,230 [980, 1,480]`; an exact one without its interval."""
+    if value is None:
+        return fmt.UNKNOWN
+    low, high = write(value.low), write(value.high)
+    return write(value.value) if low == high else f"{write(value.value)} [{low}, {high}]"
+
+
+def facts_html(facts: Iterable[tuple[str, str]]) -> str:
+    """Names and figures below each other, for st.html."""
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts)
+    return f'<dl class="experiments-facts">{items}</dl>'
