@@ -270,6 +270,36 @@ class Progress:
         return self.waiting + self.running + self.done + self.failed + self.cancelled
 
 
+@dataclass(frozen=True)
+class ArmFigures:
+    """One arm while the experiment runs: counts of its trials, and means of those that are done; None without any.
+
+    `passed` is the share that kept every rule.
+    """
+
+    arm: int
+    trials: int
+    done: int
+    failed: int
+    score: float | None
+    passed: float | None
+    ttft_ms: float | None
+    tokens_per_second: float | None
+    duration_ms: float | None
+    completion_tokens: float | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True)
+class ErrorGroup:
+    """Trials that failed for one reason, and what to do about it; "" where nothing was noted."""
+
+    message: str
+    cure: str
+    trials: int
+    arms: tuple[int, ...]
+
+
 # ---- results -----------------------------------------------------------------------------------
 
 

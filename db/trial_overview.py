@@ -1,0 +1,77 @@
+"""How the trials of an experiment stand while they run: figures by arm, and failures by reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from uuid import UUID
+
+from sqlalchemy import Connection, select, text, update
+
+from db.schema import experiment_trials as trials
+from db.trials import TrialEnd
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One arm so far; means of the trials that are done, None without any."""
+
+    arm: int
+    trials: int
+    done: int
+    failed: int
+    score: float | None
+    passed: float | None
+    ttft_ms: float | None
+    tokens_per_second: float | None
+    duration_ms: float | None
+    completion_tokens: float | None
+    cost_usd: float | None
+
+
+_ARMS = """
+SELECT arm, count(*), count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'failed'),
+       avg(score) FILTER (WHERE state = 'done'),
+       avg(CASE WHEN passed THEN 1.0::float8 WHEN NOT passed THEN 0.0 END) FILTER (WHERE state = 'done'),
+       avg(ttft_ms) FILTER (WHERE state = 'done'), avg(tokens_per_second) FILTER (WHERE state = 'done'),
+       avg(duration_ms) FILTER (WHERE state = 'done'),
+       avg(completion_tokens::float8) FILTER (WHERE state = 'done'), avg(cost_usd) FILTER (WHERE state = 'done')
+FROM experiment_trials WHERE experiment_id = :id AND judge IS NULL GROUP BY arm ORDER BY arm
+"""
+
+
+def list_arms(conn: Connection, *, experiment_id: UUID) -> list[ArmRow]:
+    """Every arm that has trials."""
+    return [ArmRow(*row) for row in conn.execute(text(_ARMS), {"id": experiment_id})]
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """Trials that failed for one reason; `cure` says what to do, None where nothing was noted."""
+
+    message: str
+    cure: str | None
+    trials: int
+    arms: Sequence[int]
+
+
+_ERRORS = """
+SELECT coalesce(t.error, 'The call failed.'), min(a.metrics_json ->> 'error_cure'), count(*),
+       array_agg(DISTINCT t.arm ORDER BY t.arm)
+FROM experiment_trials t LEFT JOIN answers a ON a.generation_id = t.generation_id
+WHERE t.experiment_id = :id AND t.state = 'failed' AND t.judge IS NULL
+GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT :limit
+"""
+
+
+def list_errors(conn: Connection, *, experiment_id: UUID, limit: int) -> list[ErrorRow]:
+    """The commonest reasons first."""
+    return [ErrorRow(*row) for row in conn.execute(text(_ERRORS), {"id": experiment_id, "limit": limit})]
+
+
+def reset_failed(conn: Connection, *, experiment_id: UUID) -> int:
+    """Lets failed trials wait again, as if they had never run. Returns how many."""
+    here = (trials.c.experiment_id == experiment_id) & (trials.c.state == "failed") & trials.c.judge.is_(None)
+    ids = list(conn.execute(select(trials.c.id).where(here).with_for_update()).scalars())
+    empty = {field.name: None for field in fields(TrialEnd)} | {"state": "waiting", "attempt": 0, "ended_at": None}
+    return conn.execute(update(trials).where(trials.c.id.in_(ids)).values(**empty)).rowcount if ids else 0
