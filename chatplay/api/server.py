@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -22,6 +23,7 @@ from starlette.routing import BaseRoute, Route
 from chatplay import runtime
 from chatplay.api.app import api_routes
 from chatplay.api.auth_routes import auth_mount
+from chatplay.api.closing import act_first_when_asked_to_end
 from chatplay.api.middleware import HiddenPaths, SecurityHeaders, policy_for
 from chatplay.api.prometheus import CountRequests, MetricsDoor, RequestCounts
 from chatplay.auth.client import came_by_tls
@@ -69,10 +71,17 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     send_at_once()
     goodbye = contextlib.ExitStack()
     await to_thread.run_sync(_start, goodbye)
+    hearing = asyncio.create_task(act_first_when_asked_to_end(_end_answers))
     try:
         yield {}
     finally:
+        hearing.cancel()
         await to_thread.run_sync(goodbye.close)
+
+
+def _end_answers() -> None:
+    if (running := runtime.find_runtime()) is not None:
+        running.generations.hub.end_all()
 
 
 def _start(goodbye: contextlib.ExitStack) -> None:

@@ -111,6 +111,12 @@ class Hub:
     def start(self) -> None:
         self._thread.start()
 
+    def end_all(self) -> None:
+        """Marks what still runs `interrupted`, with its text; what comes now is too late. Returns at once."""
+        if self._thread.is_alive():
+            self._closing = True
+            self._loop.call_soon_threadsafe(self._cancel_all)
+
     def close(self, timeout_sec: float = 8.0) -> None:
         """Marks what still runs `interrupted`, with its text, and ends the loop."""
         if not self._thread.is_alive():
@@ -130,9 +136,12 @@ class Hub:
         finally:
             self._loop.close()
 
-    async def _interrupt_all(self) -> None:
+    def _cancel_all(self) -> None:
         for running in list(self._running.values()):
             self._cancel(running, "interrupted")
+
+    async def _interrupt_all(self) -> None:
+        self._cancel_all()
         self._ticker.cancel()
         for chore in list(self._chores):
             chore.cancel()
