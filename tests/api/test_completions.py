@@ -540,3 +540,19 @@ def test_running_models_and_constraints_keep_their_own_routes(house):
 
 def test_generation_ends_before_the_next_test(house):
     until(lambda: house.runtime.generations.hub.running_count == 0)
+
+
+def test_reader_that_takes_nothing_is_cut_off_and_its_call_ended(embedded_url):
+    big = [Body(event(delta("日" * 20_000))) for _ in range(45)]
+    body = json.dumps(ASKED | {"stream": True})
+    with fresh_database(embedded_url) as url, rig(url, api_slow_reader_sec=0.3) as house:
+        house.upstream.script(steps(Head(), *big, Hang()))
+        address = urlsplit(house.url)
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {house.token}\r\n"
+        with socket.socket() as lazy:
+            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            lazy.connect((address.hostname, address.port))
+            lazy.sendall(f"{head}content-length: {len(body)}\r\n\r\n{body}".encode())
+            record = house.upstream.wait_for_request()
+            house.upstream.wait_until(lambda: record.disconnected_at is not None, timeout_sec=20)
+        assert house.usage_row()["status"] == "stopped"
