@@ -5,12 +5,13 @@
 #   make backup restore    FILE=... (restore over data: REPLACE=1)
 #   make setup-link        print a new link that creates the first administrator
 #   make reset-password    USERNAME=... print a temporary password for somebody who is locked out
+#   make demo demo-clear   fill in 30 days of made-up usage to look at; take it out again
 #   make check test        quick checks (under a minute); everything
 #   make bench             measure beside other Streamlit programs (ARGS="...")
 
 .DEFAULT_GOAL := run
 .PHONY: run quick-start status logs logs-gateway down validate backup restore setup-link \
-        reset-password lint check test bench format lock clean help
+        reset-password demo demo-clear lint check test bench format lock clean help
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --no-input
@@ -23,6 +24,9 @@ run quick-start: .venv/.app
 	@exec $(CLI) run
 
 status down validate setup-link: .venv/.app
+	@$(CLI) $@
+
+demo demo-clear: .venv/.app
 	@$(CLI) $@
 
 logs logs-gateway: .venv/.app

@@ -49,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("setup-link", help="print a new link that creates the first administrator")
     reset = commands.add_parser("reset-password", help="print a temporary password for somebody who is locked out")
     reset.add_argument("username")
+    commands.add_parser("demo", help="fill in 30 days of made-up usage to look at")
+    commands.add_parser("demo-clear", help="take the made-up usage out again")
     table = commands.add_parser("settings-table", help="print every setting as a Markdown table")
     table.add_argument("--env", action="store_true", help="as .env.example instead")
     return parser
@@ -81,6 +83,10 @@ def _run(wanted: argparse.Namespace) -> int:
             return stored.backup(settings, wanted.file)
         case "restore":
             return stored.restore(settings, wanted.file, replace=wanted.replace)
+        case "demo":
+            return stored.demo(settings)
+        case "demo-clear":
+            return stored.demo_clear(settings)
         case "reset-password":
             return stored.reset_password(settings, wanted.username)
         case _:

@@ -40,6 +40,7 @@ def make_engine(
         connect_args={"connect_timeout": max(2, round(connect_timeout_sec)), "application_name": application_name},
     )
     event.listen(engine, "connect", _check_version)
+    event.listen(engine, "connect", _leave_out_jit)
     return engine
 
 
@@ -95,6 +96,12 @@ def _check_version(connection: Any, _record: Any) -> None:
             f"The database server is PostgreSQL {version // 10_000}; {OLDEST_MAJOR} or newer is needed.",
             cure="Upgrade it, or empty DATABASE_URL to use the embedded server.",
         )
+
+
+def _leave_out_jit(connection: Any, _record: Any) -> None:
+    """No query of ours runs long enough to earn back the time that compiling it takes."""
+    connection.execute("SET jit = off")
+    connection.commit()
 
 
 def migrate(engine: Engine) -> None:

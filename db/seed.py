@@ -44,6 +44,11 @@ class Plan:
     gaps: bool = True
 
 
+def demo_plan(now: datetime) -> Plan:
+    """30 days of a team of 20."""
+    return Plan(messages=12_000, days=30, people=20, until=now)
+
+
 def seed(engine: Engine, plan: Plan, *, progress: Callable[[str], None] = print) -> int:
     """Writes the calls and counts them into the roll-ups. Returns how many calls were made."""
     with engine.begin() as conn:
@@ -83,7 +88,8 @@ def clear(engine: Engine) -> int:
             text("DELETE FROM usage USING organisations o WHERE organisation_id = o.id AND o.name = :name"),
             {"name": ORGANISATION},
         ).rowcount
-        usage_rollup.start_anew(conn)
+        if gone:
+            usage_rollup.start_anew(conn)
         conn.execute(
             text("DELETE FROM users USING organisations o WHERE organisation_id = o.id AND o.name = :name"),
             {"name": ORGANISATION},

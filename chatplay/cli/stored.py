@@ -19,6 +19,7 @@ from chatplay.providers.safety import AddressPolicy
 from chatplay.roster import Entry, Roster
 from chatplay.settings import ROOT, Settings, read_environment
 from chatplay.store import Store
+from db import accounts
 from db import backup as backups
 from db.embedded import EmbeddedPostgres
 from db.engine import make_engine, migrate
@@ -107,6 +108,40 @@ def _stored_keys(settings: Settings, url: str) -> list[Entry]:
         return []
     finally:
         engine.dispose()
+
+
+# ---- demo data ---------------------------------------------------------------------------------
+
+
+def demo(settings: Settings) -> int:
+    """Fill in 30 days of made-up usage, the same each time; what was made up before goes first."""
+    from db import seed as seeds  # brings numpy, which no other command needs
+
+    with open_store(settings) as store:
+        if not _has_people(store):
+            print("First create the administrator (`make run` prints the link), then fill in the demo data.")
+            return 1
+        print("Making up 30 days of usage by 20 people (takes a minute).")
+        seeds.clear(store.engine)
+        made = seeds.seed(store.engine, seeds.demo_plan(_utc_now()), progress=lambda line: None)
+    print(f"{made:,} calls of the organisation {seeds.ORGANISATION} are there: see Metrics, everybody's, and Usage.")
+    print("`make demo-clear` takes them out again.")
+    return 0
+
+
+def demo_clear(settings: Settings) -> int:
+    """Take everything made up out again."""
+    from db import seed as seeds
+
+    with open_store(settings) as store:
+        gone = seeds.clear(store.engine)
+    print(f"{gone:,} made-up calls are gone.")
+    return 0
+
+
+def _has_people(store: Store) -> bool:
+    with store.reading() as conn:
+        return accounts.has_users(conn)
 
 
 # ---- people ------------------------------------------------------------------------------------

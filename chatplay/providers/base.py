@@ -70,6 +70,7 @@ class End:
     `sent` is the request body as the upstream received it, without messages and without the key;
     `fingerprint` identifies the whole of it, messages included.
     `ignored_params` were set but not sent, because the server takes none of them for this model.
+    `connect_ms`: from asking to the response's headers.
     `raw_usage` is the server's own account of a relayed request, with what `Usage` has no place for.
     """
 
@@ -81,6 +82,7 @@ class End:
     sent: dict[str, object] = field(default_factory=dict)
     fingerprint: str | None = None
     ignored_params: tuple[str, ...] = ()
+    connect_ms: float | None = None
     raw_usage: Json | None = None
 
 

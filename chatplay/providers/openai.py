@@ -8,6 +8,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -92,7 +93,9 @@ class OpenAIProvider:
         self._check_key(caller)
         async with contextlib.AsyncExitStack() as stack:
             patience = Patience(self._limits.first_token_sec if request.stream else self._limits.whole_sec)
+            asked_sec = time.monotonic()
             response, sent = await self._open(request, caller, stack, patience)
+            connect_ms = (time.monotonic() - asked_sec) * 1000
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind == "text/html":
                 raise faults.not_the_protocol(caller, "a web page", status=response.status_code)
@@ -100,21 +103,22 @@ class OpenAIProvider:
             chunks = call.whole() if kind.endswith("json") or not request.stream else call.events()
             async with contextlib.aclosing(chunks):
                 async for chunk in chunks:
-                    yield self._with_sent(chunk, request, response)
+                    yield self._with_sent(chunk, request, response, connect_ms)
 
     def know_refused(self, model: str, params: Iterable[str]) -> None:
         """Not to send these for `model`: another process has learned that the server takes none."""
         known = self._dialects.get(model) or dialect_of(model)
         self._dialects[model] = replace(known, refused=dialect_of(model, params).refused)
 
-    def _with_sent(self, chunk: Chunk, request: Request, response: Any) -> Chunk:
+    def _with_sent(self, chunk: Chunk, request: Request, response: Any, connect_ms: float) -> Chunk:
         """An end with what identifies the bytes that went out, and the parameters that did not."""
         if chunk.end is None:
             return chunk
         dialect = self._dialects.get(request.model)
         ignored = dialect.ignored(request) if dialect else ()
         sent = fingerprint(json.loads(response.http_request.content))
-        return replace(chunk, end=replace(chunk.end, ignored_params=ignored, fingerprint=sent))
+        end = replace(chunk.end, ignored_params=ignored, fingerprint=sent, connect_ms=connect_ms)
+        return replace(chunk, end=end)
 
     async def list_models(self) -> tuple[ListedModel, ...]:
         """What GET {base}/models lists. Raises ProviderError."""

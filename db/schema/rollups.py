@@ -7,6 +7,8 @@ stands for. In the two `_by_size` the key is `size << 12 | key`, size being the 
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -25,6 +27,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
 
 from db.schema.base import Now, Stamp, metadata, one_of
 
@@ -74,7 +77,7 @@ usage_chats = Table(
 )
 
 
-def _zero(name: str, kind: type[Integer] | type[BigInteger] | type[Double]) -> Column[float]:
+def _zero(name: str, kind: type[TypeEngine[Any]]) -> Column[Any]:
     return Column(name, kind, nullable=False, server_default=text("0"))
 
 

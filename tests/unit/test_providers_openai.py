@@ -57,6 +57,7 @@ def test_answer_streamed_comes_in_order_with_usage_and_reason(upstream):
     assert (text, error) == ("Hello you", None)
     assert (end.finish_reason, end.usage.prompt_tokens, end.usage.completion_tokens) == ("stop", 3, 3)
     assert (end.model, end.request_id, end.system_fingerprint) == (mock.MODEL, "req_mock", "fp_mock")
+    assert end.connect_ms > 0
 
 
 @pytest.mark.parametrize(

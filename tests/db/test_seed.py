@@ -1,0 +1,103 @@
+"""Made-up usage: the same from the same seed, believable, and gone without a trace when asked."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import text
+
+from chatplay.auth.passwords import bcrypt_hasher
+from chatplay.cli import stored
+from chatplay.store import Store
+from db import accounts, seed
+from db.seed import Plan
+from tests.db.usage_rig import day, make_rig
+
+UNTIL = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)  # a Friday
+PLAN = Plan(messages=600, days=14, people=5, until=UNTIL)
+
+
+def quiet(_line):
+    pass
+
+
+def ask(engine, query):
+    with engine.connect() as conn:
+        return conn.execute(text(query)).all()
+
+
+@pytest.fixture
+def seeded(engine):
+    seed.seed(engine, PLAN, progress=quiet)
+    return engine
+
+
+def test_same_seed_makes_the_same_calls(seeded):
+    query = "SELECT generation_id, model, ttft_ms, cost_usd, created_at FROM usage ORDER BY 1"
+    first = ask(seeded, query)
+    seed.clear(seeded)
+    seed.seed(seeded, PLAN, progress=quiet)
+    assert ask(seeded, query) == first
+    assert len(first) == PLAN.messages
+
+
+def test_every_made_up_call_is_counted_and_none_lies_ahead(seeded):
+    assert ask(seeded, "SELECT sum(calls) FROM usage_rollups WHERE (level, scope, shape) = (2, 0, 0)") == [(600,)]
+    assert ask(seeded, "SELECT count(*) FROM usage_pending") == [(0,)]
+    assert ask(seeded, "SELECT max(created_at) FROM usage")[0][0] <= UNTIL
+
+
+def test_made_up_weeks_have_a_rhythm(seeded):
+    by_day = dict(
+        ask(
+            seeded,
+            "SELECT CAST(extract(isodow FROM created_at AT TIME ZONE 'UTC') AS int), count(*) FROM usage GROUP BY 1",
+        )
+    )
+    assert by_day.get(6, 0) + by_day.get(7, 0) < 0.5 * by_day[2]
+    by_night = ask(seeded, "SELECT count(*) FROM usage WHERE extract(hour FROM created_at AT TIME ZONE 'UTC') < 5")
+    assert by_night[0][0] < 0.1 * PLAN.messages
+
+
+def test_made_up_figures_agree_with_each_other(seeded):
+    wrong = """
+    SELECT count(*) FROM usage WHERE ttft_ms > duration_ms OR connect_ms > ttft_ms OR ended_at < created_at
+        OR (status = 'failed') <> (error_class IS NOT NULL) OR (status = 'complete') <> (finish_reason IS NOT NULL)
+        OR cardinality(gaps_ms) <> completion_tokens - 1 OR (cost_usd IS NOT NULL AND prompt_tokens IS NULL)
+    """
+    assert ask(seeded, wrong) == [(0,)]
+
+
+def test_nobody_signs_in_as_a_made_up_person(seeded):
+    people = ask(seeded, "SELECT password_hash, is_active FROM users")
+    assert people == [("!", False)] * PLAN.people
+    with pytest.raises(ValueError, match="salt"):
+        bcrypt_hasher().check_pw("!", "!")
+
+
+def test_clear_takes_all_of_it_and_leaves_the_rest_counted(engine):
+    house = make_rig(Store(engine))
+    house.add()
+    house.count()
+    seed.seed(engine, PLAN, progress=quiet)
+    assert seed.clear(engine) == PLAN.messages
+    assert ask(engine, "SELECT count(*) FROM usage") == [(1,)]
+    assert house.usage.tiles(house.everyone(**day()), "UTC").calls.value == 1
+    assert ask(engine, "SELECT name FROM organisations") == [("Default",)]
+    assert {name for (name,) in ask(engine, "SELECT username FROM users")} == {"ana", "ben"}
+
+
+def test_demo_waits_for_the_first_administrator(database_url, capsys):
+    assert stored.demo(SimpleNamespace(database_url=database_url)) == 1
+    assert "administrator" in capsys.readouterr().out
+
+
+def test_demo_fills_thirty_days_and_can_be_taken_out(engine, database_url, capsys, monkeypatch):
+    monkeypatch.setattr(seed, "demo_plan", lambda now: PLAN)
+    house = make_rig(Store(engine))
+    assert stored.demo(SimpleNamespace(database_url=database_url)) == 0
+    assert ask(engine, "SELECT count(*) FROM usage") == [(600,)]
+    assert stored.demo_clear(SimpleNamespace(database_url=database_url)) == 0
+    assert "600 made-up calls are gone" in capsys.readouterr().out
+    with house.store.reading() as conn:
+        assert len(accounts.list_users(conn)) == 2
