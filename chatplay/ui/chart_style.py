@@ -59,7 +59,7 @@ def colour(field: str, names: Sequence[str], *, title: str | None = None, legend
 def top_legend(names: Iterable[str]) -> alt.Legend:
     """Above the plot, in so few columns that it fits a narrow screen."""
     longest = max(map(len, names), default=0)
-    return alt.Legend(orient="top", title=None, columns=4 if longest < 9 else 2, labelLimit=150)
+    return alt.Legend(orient="top", title=None, columns=4 if longest < 9 else 3 if longest < 13 else 2, labelLimit=150)
 
 
 def dash(field: str, names: Sequence[str]) -> alt.StrokeDash:

@@ -34,7 +34,8 @@ _NOT_SENT = "not sent"
 _PERCENTILE_DASHES = alt.StrokeDash(
     "percentile:N", scale=alt.Scale(domain=["p50", "p95"], range=[[1, 0], [4, 3]]), legend=None
 )
-_LOG_AXIS = alt.Axis(tickCount=6, grid=False, format="~s")
+_LEAST = 0.01  # what a logarithmic axis can still show
+_LOG_AXIS = alt.Axis(tickCount=5, grid=False, format="~s")
 # What is as it should be is calm; what is not stands out. Other words take the colour of their name.
 _OUTCOMES = {"stop": "#0072B2", "length": "#E69F00", "content_filter": "#D55E00", "tool_calls": "#56B4E9"}
 
@@ -46,7 +47,14 @@ def model_labels(keys: Iterable[ModelKey]) -> dict[ModelKey, str]:
     return {key: key.model if names.count(key.model) == 1 else f"{key.model} @ {key.upstream}" for key in known}
 
 
-def percentiles(rows: Sequence[PercentilePoint], *, title: str, tz: ZoneInfo, target: float | None = None) -> Any:
+def percentiles(
+    rows: Sequence[PercentilePoint],
+    *,
+    title: str,
+    tz: ZoneInfo,
+    shown: Sequence[str] = ("p50", "p95"),
+    target: float | None = None,
+) -> Any:
     """p50 whole and p95 dashed, by model over time. Selections: BRUSH on time, PICK a point."""
     labels = model_labels(row.model for row in rows)
     data = pd.DataFrame(
@@ -59,12 +67,13 @@ def percentiles(rows: Sequence[PercentilePoint], *, title: str, tz: ZoneInfo, ta
         }
         for row in rows
         for name, value in (("p50", row.p50), ("p95", row.p95))
+        if name in shown
     )
     legend = alt.selection_point(name="legend", fields=["model"], bind="legend")
     pick = alt.selection_point(name=PICK, fields=["time", "model"], on="click", clear="dblclick")
     base = alt.Chart(data).encode(
         x=alt.X("time:T", title=None),
-        y=alt.Y("value:Q", title=f"{title} (p50 line, p95 dashed)", scale=alt.Scale(zero=True)),
+        y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=True)),
         color=style.colour("model", list(labels.values())),
         strokeDash=_PERCENTILE_DASHES,
         opacity=alt.condition(legend, alt.value(1.0), alt.value(0.12)),
@@ -117,25 +126,33 @@ def against_tokens(binned: Binned, *, x_title: str, y_title: str) -> Any:
     points = pd.DataFrame(
         {
             "tokens": max(point.tokens, 1),
-            "value": point.value,
+            "value": max(point.value, _LEAST),
             "model": labels[point.model],
             "call": str(point.generation_id),
         }
         for point in binned.points
     )
     steps = pd.DataFrame(
-        {"tokens": max(edge, 1), "value": value, "percentile": name, "n": bin_.n, "last": edge == bin_.high}
+        {
+            "tokens": max(edge, 1),
+            "value": max(value, _LEAST),
+            "percentile": name,
+            "n": bin_.n,
+            "last": edge == bin_.high,
+        }
         for bin_ in binned.bins
         for name, value in (("p50", bin_.p50), ("p95", bin_.p95))
         for edge in (bin_.low or bin_.high // 2, bin_.high)
     )
     x = alt.X("tokens:Q", title=f"{x_title} (log scale)", scale=alt.Scale(type="log", nice=False), axis=_LOG_AXIS)
+    y_words = f"{y_title} (p50 line, p95 dashed, log scale)"
+    y = alt.Y("value:Q", title=y_words, scale=alt.Scale(type="log"), axis=_LOG_AXIS)
     scatter = (
         alt.Chart(points)
         .mark_circle(size=28, opacity=0.45)
         .encode(
             x=x,
-            y=alt.Y("value:Q", title=f"{y_title} (p50 line, p95 dashed)"),
+            y=y,
             color=style.colour("model", list(labels.values())),
             tooltip=[
                 alt.Tooltip("model:N", title="Model"),
@@ -150,7 +167,7 @@ def against_tokens(binned: Binned, *, x_title: str, y_title: str) -> Any:
         .mark_line(strokeWidth=2, color=style.NEUTRAL)
         .encode(
             x=x,
-            y="value:Q",
+            y=y,
             strokeDash=_PERCENTILE_DASHES,
             tooltip=[
                 alt.Tooltip("percentile:N", title="Percentile"),
@@ -315,9 +332,9 @@ def timeline(gaps: Sequence[Gap], *, ttft_ms: float | None) -> Any:
     )
 
 
-def sparkline(tile: Tile) -> list[float | None]:
-    """The trend of a tile, for st.metric."""
-    return [point.value for point in tile.trend]
+def sparkline(tile: Tile) -> list[float]:
+    """The trend of a tile, for st.metric; times without a value are passed over."""
+    return [point.value for point in tile.trend if point.value is not None]
 
 
 # ---- parts -------------------------------------------------------------------------------------
@@ -345,15 +362,17 @@ def _heat(base: alt.Chart, *, value: str, text: str | None, title: str, fields: 
     cells = cells.add_params(alt.selection_point(name=PICK, fields=list(fields), on="click", clear="dblclick"))
     if text is None:
         return cells
-    ink = alt.Color("ink:N", scale=None)
+    # Not a colour channel without a scale: Streamlit's theme stumbles over that in layered charts.
+    ink = alt.when("datum.ink == 'white'").then(alt.value("#FFFFFF"))
+    ink = ink.when("datum.ink == 'black'").then(alt.value("#1E2327")).otherwise(alt.value(style.NEUTRAL))
     return cells + base.mark_text(fontSize=11).encode(text=alt.Text(f"{text}:Q", format="~s"), color=ink)
 
 
 def _ink(value: float | None, middle: float) -> str:
     """What can be read on a cell's colour: white on the dark half, black on the light one."""
     if value is None:
-        return style.NEUTRAL
-    return "#FFFFFF" if value > middle else "#1E2327"
+        return "neutral"
+    return "white" if value > middle else "black"
 
 
 def _setting(value: float | None) -> str:

@@ -96,12 +96,14 @@ def _draw_timeline(record: FlightRecord) -> None:
         st.caption("No delta arrived, so there is no timeline.")
         return
     call = record.call
-    gaps = f"{len(record.timeline):,} gaps" if record.timeline else "one delta"
+    if not record.timeline:
+        st.caption("The answer came in one piece, so there are no gaps to show.")
+        return
     stalls = ""
     if record.stall_ms is not None:
         stalls = f", {record.stalls:,} of them stalls (longer than {fmt.duration(record.stall_ms)})"
     st.markdown(
-        f"**Token timeline** {gaps}{stalls}. Gap p50 {fmt.duration(call.itl_p50_ms)}, "
+        f"**Token timeline** {len(record.timeline):,} gaps{stalls}. Gap p50 {fmt.duration(call.itl_p50_ms)}, "
         f"p95 {fmt.duration(call.itl_p95_ms)}, longest {fmt.duration(call.itl_max_ms)}."
     )
     style.draw(charts.timeline(record.timeline, ttft_ms=call.ttft_ms), key="flight_timeline", height=180)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from uuid import uuid4
 
 import streamlit as st
 
@@ -10,6 +12,7 @@ from chatplay.auth import gate
 from chatplay.auth.person import Person
 from chatplay.ui import state
 
+_log = logging.getLogger(__name__)
 _PAGES = Path(__file__).resolve().parents[2] / "pages"
 _ICON = str(Path(__file__).with_name("favicon.png"))  # a :material/ icon would be fetched from another site
 _STYLE = Path(__file__).with_name("style.css")
@@ -44,7 +47,20 @@ def draw() -> None:
     gate.watch()
     if destination := state.take_destination():
         st.switch_page(destination)
-    page.run()
+    try:
+        page.run()
+    except Exception as error:  # a fault of ours: said in our words, found again by its number
+        _draw_fault(error)
+
+
+def _draw_fault(error: Exception) -> None:
+    number = uuid4().hex[:8]
+    _log.exception("fault %s on a page", number, exc_info=error)
+    st.error(
+        f"**This page has a fault, number {number}.** It is not your doing, and nothing that was saved is lost. Reload "
+        f"the page; if it comes again, an administrator finds the number in `make logs`.",
+        icon=":material/error:",
+    )
 
 
 def pages_for(person: Person) -> dict[str, list[st.Page]]:

@@ -73,13 +73,14 @@ def draw(board: Board) -> None:
 
 
 def draw_over_time(board: Board) -> None:
-    metric = _head_with_metric("Latency and speed over time", "over_time")
+    metric, shown = _head_with_percentiles("Latency and speed over time", "over_time")
     rows = board.usage.percentiles_over_time(board.filter, metric, board.tz.key)
     if not rows:
         _draw_nothing()
         return
     target = TARGETS["ttft_p95_ms"].value if metric == "ttft_ms" else None
-    chart = charts.percentiles(rows, title=METRIC_TITLES[metric], tz=board.tz, target=target)
+    title = f"{METRIC_TITLES[metric]} ({' and '.join(shown)})"
+    chart = charts.percentiles(rows, title=title, tz=board.tz, shown=shown, target=target)
     event = style.draw(chart, key="metrics_chart_over_time", selections=(charts.PICK, charts.BRUSH))
     _table(
         "over-time",
@@ -245,6 +246,15 @@ def _head_with_metric(title: str, name: str) -> Metric:
     short = {"ttft_ms": "TTFT", "tokens_per_second": "tok/s", "duration_ms": "Duration", "itl_p95_ms": "ITL p95"}
     metric: Metric = _choose(name, "Figure", short)
     return metric
+
+
+def _head_with_percentiles(title: str, name: str) -> tuple[Metric, tuple[str, ...]]:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        with st.container(width="content"):
+            metric = _head_with_metric(title, name)
+        both = {"p50": ("p50",), "p95": ("p95",), "p50, p95": ("p50", "p95")}
+        shown = _choose(f"{name}_shown", "Percentiles", {key: key for key in both})
+    return metric, both[shown]
 
 
 def _choose(name: str, label: str, options: dict[str, str]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import streamlit as st
 
@@ -16,22 +17,31 @@ _FEW = 5  # below it a percentile or a rate says little, and the tile says so
 
 def draw(tiles: Tiles) -> None:
     """Two rows: what was promised, then how much there was."""
-    with st.container(horizontal=True, gap="small", key="metrics_tiles"):
+    first, second, third, fourth, fifth = st.columns(5, gap="small")
+    with first:
         _draw("TTFT p50", "ttft_p50_ms", tiles.ttft_p50_ms, fmt.duration)
+    with second:
         _draw("TTFT p95", "ttft_p95_ms", tiles.ttft_p95_ms, fmt.duration)
+    with third:
         _draw_rate("Error rate", "error_rate", tiles.error_rate)
+    with fourth:
         _draw_rate("Fallback rate", "fallback_rate", tiles.fallback_rate)
-        _draw("Answers per chat", "prompts_per_chat", tiles.prompts_per_chat, lambda value: f"{value:.1f}", of="chats")
-    with st.container(horizontal=True, gap="small", key="metrics_sums"):
-        _draw("Calls", "calls", tiles.calls, _whole, chart="bar")
+    with fifth:
+        _draw("Answers per chat", "prompts_per_chat", tiles.prompts_per_chat, lambda value: f"{value:.1f}", of=" chats")
+    first, second, third, fourth = st.columns(4, gap="small")
+    with first:
+        _draw("Calls", "calls", replace(tiles.calls, value=tiles.calls.n), _whole, chart="bar")
+    with second:
         _draw("Prompt tokens", "prompt_tokens", tiles.prompt_tokens, _whole, chart="bar")
+    with third:
         _draw("Completion tokens", "completion_tokens", tiles.completion_tokens, _whole, chart="bar")
+    with fourth:
         _draw("Cost", "cost_usd", tiles.cost_usd, fmt.cost, chart="bar")
 
 
 def _draw_rate(label: str, name: str, tile: Tile) -> None:
     counted = f"{tile.k or 0:,} of {tile.n:,}" if tile.n else ""
-    _draw(label, name, tile, lambda value: f"{100 * value:.1f} %", counted=counted)
+    _draw(label, name, tile, lambda value: f"{100 * value:.1f}".removesuffix(".0") + " %", counted=counted)
 
 
 def _draw(
@@ -40,7 +50,7 @@ def _draw(
     tile: Tile,
     show: Callable[[float], str],
     *,
-    of: str = "calls",
+    of: str = "",
     counted: str = "",
     chart: str = "line",
 ) -> None:
@@ -52,10 +62,10 @@ def _draw(
         delta=delta,
         delta_color=colour,  # type: ignore[arg-type]
         delta_arrow="off",
-        delta_description=_basis(tile, counted or f"n = {tile.n:,}" + (" chats" if of == "chats" else "")),
-        help=DEFINITIONS[name],
+        delta_description=_basis(tile, counted or f"n = {tile.n:,}{of}"),
+        help=DEFINITIONS[name] + _target(tile, show) + _left_out(tile),
         border=True,
-        chart_data=trend if sum(value is not None for value in trend) > 1 else None,
+        chart_data=trend if len(trend) > 1 else None,
         chart_type=chart,  # type: ignore[arg-type]
         width="stretch",
     )
@@ -64,8 +74,7 @@ def _draw(
 def _against_target(tile: Tile, show: Callable[[float], str]) -> tuple[str | None, str]:
     if tile.target is None or tile.value is None:
         return None, "off"
-    sign = "≤" if tile.target.at_most else "≥"
-    words = f"{'meets' if tile.is_met else 'misses'} {sign} {show(tile.target.value)}"
+    words = f"{'meets' if tile.is_met else 'misses'} {show(tile.target.value)}"
     if tile.n < _FEW:
         return words, "off"
     return words, "green" if tile.is_met else "red"
@@ -74,8 +83,17 @@ def _against_target(tile: Tile, show: Callable[[float], str]) -> tuple[str | Non
 def _basis(tile: Tile, counted: str) -> str:
     if tile.n == 0:
         return "nothing to count yet"
-    few = f"only {counted}" if tile.n < _FEW else counted
-    return f"{few}, {tile.unknown:,} unknown" if tile.unknown else few
+    return f"only {counted}" if tile.n < _FEW else counted
+
+
+def _target(tile: Tile, show: Callable[[float], str]) -> str:
+    if tile.target is None:
+        return ""
+    return f" Target: {'at most' if tile.target.at_most else 'at least'} {show(tile.target.value)}."
+
+
+def _left_out(tile: Tile) -> str:
+    return f" Unknown of {tile.unknown:,} calls, which are not in it." if tile.unknown else ""
 
 
 def _whole(value: float) -> str:

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import app_test
 from chatplay import runtime
 from chatplay.auth.tokens import BROWSER_COOKIE, SESSION_COOKIE
 from chatplay.settings import Settings
+from chatplay.ui import frame
 from tests.databases import database_url, embedded_url  # noqa: F401  (fixtures)
 from tests.sign_in_rig import Clock, CountingHasher
 
@@ -26,6 +27,16 @@ def _pages_only_through_the_frame(monkeypatch):
     """As app.py does it: otherwise each run but the first would execute a file of pages/ by itself."""
     monkeypatch.setattr(PagesManager, "uses_pages_directory", False)
     monkeypatch.setattr(app_test, "PagesManager", _PagesManager)
+
+
+@pytest.fixture(autouse=True)
+def _faults_fail_the_test(monkeypatch):
+    """A page shows its own faults in calm words; here they are what they are."""
+
+    def fail(error):
+        raise error
+
+    monkeypatch.setattr(frame, "_draw_fault", fail)
 
 
 @pytest.fixture

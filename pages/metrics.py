@@ -1,0 +1,62 @@
+"""How fast, how reliable, how much: figures and charts over one's own calls, or everybody's for administrators."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from chatplay.errors import StoreError
+from chatplay.runtime import get_runtime
+from chatplay.ui import (
+    flight_recorder,
+    metrics_calls,
+    metrics_cards,
+    metrics_filters,
+    metrics_tiles,
+    state,
+)
+from chatplay.ui.format import now_utc
+from chatplay.ui.people import viewer_zone
+
+
+def draw() -> None:
+    st.title("Metrics", anchor=False)
+    try:
+        draw_view()
+    except StoreError as error:
+        st.error(f"**{error.message}** {error.cure}", icon=":material/database_off:")
+        st.button("Try again", type="primary")
+
+
+def draw_view() -> None:
+    person, usage = state.person(), get_runtime().usage
+    now, tz = now_utc(), viewer_zone(person)
+    view = metrics_filters.current()
+    everybody = view.everybody and person.is_administrator
+    asked = usage.restrict(view.filter(user_id=None if everybody else person.id, now=now, tz=tz), person)
+    choices = usage.list_choices(asked)
+    metrics_filters.draw(view, choices, now=now, tz=tz, may_see_all=person.is_administrator)
+
+    tiles = usage.tiles(asked, tz.key)
+    if not tiles.calls.n and not choices.models:
+        draw_nothing_yet(everybody)
+        return
+    metrics_tiles.draw(tiles)
+    if not tiles.calls.n:
+        st.info("No call in this range passes the filters. A longer range or fewer filters show more.")
+    else:
+        metrics_cards.draw(metrics_cards.Board(usage, asked, tz, may_see_people=everybody))
+    metrics_calls.draw(usage, asked, tz=tz, shows_people=everybody)
+    flight_recorder.draw_if_asked(usage, user_id=None if person.is_administrator else person.id, tz=tz)
+
+
+def draw_nothing_yet(everybody):
+    whose = "Nobody has made a model call" if everybody else "You have made no model call"
+    st.info(
+        f"{whose} in this range yet. Each answer, from any page or route, is measured: time to first token, speed, "
+        "tokens and cost. They are charted here."
+    )
+    with st.container(horizontal=True):
+        st.page_link("pages/chat.py", label="Send a first message", icon=":material/chat:")
+
+
+draw()

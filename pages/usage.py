@@ -1,0 +1,37 @@
+"""What everybody used, what it cost, and what may be spent: for administrators."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from chatplay.errors import StoreError
+from chatplay.runtime import get_runtime
+from chatplay.ui import state, usage_board, usage_money
+from chatplay.ui.format import now_utc
+from chatplay.ui.people import viewer_zone
+from chatplay.usage.values import UsageFilter
+
+
+def draw() -> None:
+    person = state.person()
+    st.title("Usage", anchor=False)
+    if not person.is_administrator:
+        st.info("Only administrators see what everybody used. Your own calls are on the Metrics page.")
+        st.page_link("pages/metrics.py", label="Metrics", icon=":material/monitoring:")
+        return
+    try:
+        draw_all(person)
+    except StoreError as error:
+        st.error(f"**{error.message}** {error.cure}", icon=":material/database_off:")
+        st.button("Try again", type="primary")
+
+
+def draw_all(person):
+    runtime, tz = get_runtime(), viewer_zone(person)
+    start, end = usage_board.choose_range(now_utc(), tz)
+    usage_board.draw(runtime.usage, UsageFilter(user_id=None, start=start, end=end), tz)
+    usage_money.draw_budgets(runtime, tz)
+    usage_money.draw_prices(runtime, tz)
+
+
+draw()
