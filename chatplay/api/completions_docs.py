@@ -14,21 +14,34 @@ _EXAMPLE = {
     "temperature": 0.2,
 }
 _LONGER = {"description": "As OpenAI defines it; sent on to the model's server as it is."}
-_ROLES = ["system", "developer", "user", "assistant", "tool", "function"]
-_MESSAGE = {
+_TEXT: dict[str, Any] = {
     "type": "object",
-    "required": ["role"],
-    "properties": {
-        "role": {"type": "string", "enum": _ROLES},
-        "content": {
-            "description": "A text, or parts as OpenAI defines them. Only an assistant's may be null.",
-            "anyOf": [
-                {"type": "string"},
-                {"type": "array", "items": {"type": "object", "required": ["type"]}},
-                {"type": "null"},
-            ],
-        },
-    },
+    "required": ["type", "text"],
+    "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+}
+_PART = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {"type": {"type": "string", "not": {"const": "text"}}},
+    "description": "Any other part as OpenAI defines it: pictures, files. Sent on as it is.",
+}
+_CONTENT: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [_TEXT, _PART]}}]}
+
+
+def _message(roles: list[str], required: list[str], **properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["role", *required],
+        "properties": {"role": {"type": "string", "enum": roles}, "content": _CONTENT, **properties},
+    }
+
+
+_MESSAGE = {
+    "anyOf": [
+        _message(["system", "developer", "user", "function"], ["content"]),
+        _message(["tool"], ["content", "tool_call_id"], tool_call_id={"type": "string"}),
+        _message(["assistant"], [], content={"anyOf": [*_CONTENT["anyOf"], {"type": "null"}]}),
+    ]
 }
 
 
@@ -41,7 +54,7 @@ def _body() -> dict[str, Any]:
         "required": ["model", "messages"],
         "additionalProperties": False,
         "properties": {
-            "model": {"type": "string", "description": "An id of GET /v1/models."},
+            "model": {"type": "string", "minLength": 1, "description": "An id of GET /v1/models."},
             "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
             "stream": {"type": ["boolean", "null"], "default": False},
             "stream_options": {
@@ -53,6 +66,7 @@ def _body() -> dict[str, Any]:
             **sampling,
             "max_completion_tokens": sampling["max_tokens"],
             **dict.fromkeys(RELAYED, _LONGER),
+            "modalities": {"enum": [["text"], None]},
         },
     }
 
@@ -92,7 +106,7 @@ _FAULT = {
                 "properties": {
                     "error": {
                         "type": "object",
-                        "required": ["message", "type", "param", "code"],
+                        "required": ["message", "type", "param"],
                         "properties": {
                             "message": {"type": "string"},
                             "type": {"type": "string"},
