@@ -20,6 +20,7 @@ from chatplay.api.who import Caller, Chatter, Reader
 from chatplay.chat_log import AnswerRef
 from chatplay.conversation import Turn
 from chatplay.errors import BadInput, NotFound
+from chatplay.generation.followers import Source
 from chatplay.generation.values import GenerationEnd
 from chatplay.runtime import Runtime
 
@@ -100,8 +101,7 @@ async def stop_generation(generation_id: UUID, caller: Chatter, rt: Rt, threads:
 
 def begin_turn(rt: Runtime, caller: Caller, chat_id: UUID, body: GenerateIn, key: UUID, source: str) -> Turn:
     """Starts the answer that `body` asks for. Blocks. Raises what `rt.chats.send` raises."""
-    thread = rt.chat_log.open_thread(user_id=caller.user_id, chat_id=chat_id, limit=1)
-    chat = thread.chat
+    chat = rt.chat_log.get_chat(user_id=caller.user_id, chat_id=chat_id)
     info = rt.catalog.get(chat.model_name, role=caller.role, upstream=chat.upstream)
     common: dict[str, Any] = {
         "user_id": caller.user_id,
@@ -118,11 +118,14 @@ def begin_turn(rt: Runtime, caller: Caller, chat_id: UUID, body: GenerateIn, key
             return rt.chats.send(**common, text=body.content)
     except BadInput as error:
         raise as_content(error) from None
-    if body.message_id is not None:
-        return rt.chats.regenerate(**common, message_id=body.message_id)
-    if not thread.messages or thread.messages[-1].role == "assistant":
+    return rt.chats.regenerate(**common, message_id=body.message_id or _last_prompt(rt, caller, chat_id))
+
+
+def _last_prompt(rt: Runtime, caller: Caller, chat_id: UUID) -> int:
+    messages = rt.chat_log.open_thread(user_id=caller.user_id, chat_id=chat_id, limit=1).messages
+    if not messages or messages[-1].role == "assistant":
         raise BadInput("There is no message to answer.", param="content", cure="Send a prompt as `content`.")
-    return rt.chats.regenerate(**common, message_id=thread.messages[-1].id)
+    return messages[-1].id
 
 
 def answer_ref(turn: Turn) -> AnswerRef:
@@ -130,9 +133,17 @@ def answer_ref(turn: Turn) -> AnswerRef:
     return AnswerRef(turn.generation_id, message.session_id, message.id, message.created_at)
 
 
+async def find_source(threads: Services, rt: Runtime, caller: Caller, generation_id: UUID) -> Source:
+    """Where the caller's answer can be looked at; in this process's memory, without a thread. Raises NotFound."""
+    live = rt.calls.find_live(user_id=caller.user_id, generation_id=generation_id)
+    if live is not None:
+        return live
+    return await threads.run(rt.calls.find_source, user_id=caller.user_id, generation_id=generation_id)
+
+
 async def wait_for_end(threads: Services, rt: Runtime, caller: Caller, generation_id: UUID) -> GenerationEnd:
     """The end of the caller's answer. No thread waits for it."""
-    source = await threads.run(rt.calls.find_source, user_id=caller.user_id, generation_id=generation_id)
+    source = await find_source(threads, rt, caller, generation_id)
     async with aclosing(threads.followers.follow(source)) as updates:
         async for update in updates:
             if update.end is not None:
@@ -145,7 +156,7 @@ async def _stream(
 ) -> Response:
     if after_seq and await threads.run(_has_seen_all, rt, caller, answer.generation_id, after_seq):
         return Response(status_code=204)
-    source = await threads.run(rt.calls.find_source, user_id=caller.user_id, generation_id=answer.generation_id)
+    source = await find_source(threads, rt, caller, answer.generation_id)
     updates = threads.followers.follow(source, after_seq=after_seq or 0)
     events = events_of(answer, updates, after_seq=after_seq, request_id=request_id)
     return EventStream(events, slow_reader_sec=rt.settings.api_slow_reader_sec)

@@ -19,7 +19,7 @@ from chatplay import errors
 from chatplay.api.edge import too_deep
 from chatplay.api.errors import detail_of, plain_detail, request_id_of
 from chatplay.api.events import Event, error_event, events_of
-from chatplay.api.generations import answer_ref, begin_turn
+from chatplay.api.generations import answer_ref, begin_turn, find_source
 from chatplay.api.rooms import Member, Rooms
 from chatplay.api.services import Services
 from chatplay.api.sessions import request_key
@@ -166,10 +166,11 @@ class _Conversation:
 
     async def _prompt(self, member: Member, frame: Frame) -> None:
         caller = await self._services.run(resolve, self._rt, self._socket, "chat")
-        self._params = frame.params or self._params
-        body = GenerateIn(content=frame.content, message_id=frame.message_id, params=self._params)
+        params = frame.params or self._params
+        body = GenerateIn(content=frame.content, message_id=frame.message_id, params=params)
         key = request_key(caller, self._chat_id, "generate", frame.idempotency_key)
         turn = await self._services.run(begin_turn, self._rt, caller, self._chat_id, body, key, "websocket")
+        self._params = params
         member.offer(answer_ref(turn))
 
     async def _stop(self) -> None:
@@ -209,8 +210,7 @@ class _Conversation:
             await self._pass_on(await member.next_answer(), None)
 
     async def _pass_on(self, answer: AnswerRef, after_seq: int | None) -> None:
-        find = self._rt.calls.find_source
-        source = await self._services.run(find, user_id=self._caller.user_id, generation_id=answer.generation_id)
+        source = await find_source(self._services, self._rt, self._caller, answer.generation_id)
         self._coming = answer.generation_id
         updates = self._services.followers.follow(source, after_seq=after_seq or 0)
         events = events_of(answer, updates, after_seq=after_seq, request_id=self._request_id)
