@@ -5,44 +5,60 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-import psycopg
 from sqlalchemy import Connection, text
 
-_PASSED = "CASE WHEN t.passed THEN 1 WHEN NOT t.passed THEN 0 END"
-_METRICS = """t.ttft_ms, t.tokens_per_second, t.completion_tokens, t.cost_usd, t.duration_ms, t.answer_hash"""
-_BY_RULES = f"""
-SELECT t.arm, t.case_no, t.repeat, t.score, {_PASSED}, {_METRICS} FROM experiment_trials t
-WHERE t.experiment_id = %(id)s AND t.judge IS NULL AND t.state IN ('done', 'failed')
+# Each column as one text: 100,000 trials are eleven values to fetch instead of a million.
+_COLUMN_TEXTS = """
+SELECT {texts} FROM (
+  SELECT t.arm, t.case_no, t.repeat, {score} AS score, {passed} AS passed, t.ttft_ms, t.tokens_per_second,
+         t.completion_tokens, t.cost_usd, t.duration_ms, coalesce(t.answer_hash, -1) AS answer
+  FROM experiment_trials t {join}
+  WHERE t.experiment_id = :id AND t.judge IS NULL AND t.state IN ('done', 'failed')) ended
 """
-_BY_HAND = f"""
-SELECT t.arm, t.case_no, t.repeat, h.score, NULL, {_METRICS} FROM experiment_trials t
-LEFT JOIN LATERAL (SELECT avg(s.score) AS score FROM experiment_hand_scores s
-  WHERE s.trial_id = t.id AND s.generation_id = t.generation_id) h ON true
-WHERE t.experiment_id = %(id)s AND t.judge IS NULL AND t.state IN ('done', 'failed')
-"""
-_BY_JUDGE = f"""
-SELECT t.arm, t.case_no, t.repeat, j.score, NULL, {_METRICS} FROM experiment_trials t
-LEFT JOIN experiment_trials j ON j.subject_id = t.id AND j.judge = %(judge)s AND j.state = 'done'
-WHERE t.experiment_id = %(id)s AND t.judge IS NULL AND t.state IN ('done', 'failed')
-"""
+COLUMNS = (
+    "arm",
+    "case_no",
+    "repeat",
+    "score",
+    "passed",
+    "ttft_ms",
+    "tokens_per_second",
+    "completion_tokens",
+    "cost_usd",
+    "duration_ms",
+    "answer",
+)
+_TEXTS = ", ".join(f"array_to_string(array_agg({name}), ',', 'nan')" for name in COLUMNS)
+_BY_RULES = _COLUMN_TEXTS.format(
+    texts=_TEXTS, score="t.score", passed="CASE WHEN t.passed THEN 1 WHEN NOT t.passed THEN 0 END", join=""
+)
+_BY_HAND = _COLUMN_TEXTS.format(
+    texts=_TEXTS,
+    score="h.score",
+    passed="CAST(NULL AS int)",
+    join="LEFT JOIN LATERAL (SELECT avg(s.score) AS score FROM experiment_hand_scores s "
+    "WHERE s.trial_id = t.id AND s.generation_id = t.generation_id) h ON true",
+)
+_BY_JUDGE = _COLUMN_TEXTS.format(
+    texts=_TEXTS,
+    score="j.score",
+    passed="CAST(NULL AS int)",
+    join="LEFT JOIN experiment_trials j ON j.subject_id = t.id AND j.judge = :judge AND j.state = 'done'",
+)
 
 
-def copy_columns(conn: Connection, *, experiment_id: UUID, by_hand: bool = False, judge: int | None = None) -> bytes:
-    """Ended trials as CSV without a head, an empty field for unknown: arm, case, repeat, score, passed (1, 0), ttft_ms,
-    tokens_per_second, completion_tokens, cost_usd, duration_ms, answer_hash.
-
-    COPY: 100,000 trials in a tenth of the time that rows of Python objects take.
+def read_columns(
+    conn: Connection, *, experiment_id: UUID, by_hand: bool = False, judge: int | None = None
+) -> dict[str, str]:
+    """Ended trials as one text for each of `COLUMNS`: values with commas between, in the same order in all; `nan` is
+    unknown (of `answer`, the hash of its text: -1), `passed` 1 or 0. Empty texts without trials.
     """
     query = _BY_JUDGE if judge is not None else _BY_HAND if by_hand else _BY_RULES
-    driver = cast("psycopg.Connection[Any]", conn.connection.driver_connection)
-    values = {"id": experiment_id, "judge": judge}
-    with psycopg.ClientCursor(driver) as cursor:  # COPY takes no parameters of the server's kind
-        statement = cursor.mogrify(query, values)
-    with driver.cursor() as plain, plain.copy(f"COPY ({statement}) TO STDOUT (FORMAT csv)".encode()) as copied:
-        return b"".join(copied)
+    row = conn.execute(text(query), {"id": experiment_id} | ({"judge": judge} if judge is not None else {})).one()
+    return dict(zip(COLUMNS, (value or "" for value in row), strict=True))
 
 
 # ---- the case table ----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import signal
 import threading
 
 from chatplay import runtime
+from chatplay.logs import configure_logging, hush_import_chatter
 from chatplay.settings import Settings
 
 
@@ -14,6 +15,8 @@ def work(settings: Settings) -> int:
 
     Raises StoreUnavailable with the cure.
     """
+    hush_import_chatter()
+    configure_logging(settings)
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 from uuid import UUID
 
 from chatplay.errors import BadInput
@@ -43,19 +42,7 @@ if TYPE_CHECKING:
 
 _SNIPPET_CHARS = 300
 _LABEL_CHARS = 60
-_COLUMNS = (
-    "arm",
-    "case",
-    "repeat",
-    "score",
-    "passed",
-    "ttft_ms",
-    "tokens_per_second",
-    "completion_tokens",
-    "cost_usd",
-    "duration_ms",
-    "answer",
-)
+_WHOLE = ("arm", "case_no", "repeat", "answer")  # columns of whole numbers, which floats could not hold
 
 
 class Reads(Drafts):
@@ -91,9 +78,9 @@ class Reads(Drafts):
                 records.case_of(number, row.case_columns, cells)
                 for number, cells in db.list_cases(conn, experiment_id=row.id)
             ]
-            copied = trial_reads.copy_columns(conn, experiment_id=row.id, by_hand=scored_by == "hand", judge=judge)
+            columns = trial_reads.read_columns(conn, experiment_id=row.id, by_hand=scored_by == "hand", judge=judge)
         labels = tuple(label_of_case(case) for case in cases)
-        return Results(_table(copied, len(arms), len(cases)), arms, axes_of(arms), labels)
+        return Results(_table(columns, len(arms), len(cases)), arms, axes_of(arms), labels)
 
     # ---- the case table ------------------------------------------------------------------------
 
@@ -212,18 +199,15 @@ def axes_of(arms: Sequence[Arm]) -> tuple[Axis, ...]:
     return tuple(found)
 
 
-def _table(copied: bytes, arms: int, cases: int) -> TrialTable:
+def _table(columns: Mapping[str, str], arms: int, cases: int) -> TrialTable:
     import numpy as np
-    import pandas as pd
 
     from chatplay.experiments.stats.table import build_table
 
-    kinds: Mapping[Any, Any] = dict.fromkeys(_COLUMNS[:3], np.int64) | dict.fromkeys(_COLUMNS[3:-1], np.float64)
-    # Answers are 63-bit numbers, which floats can't hold.
-    frame = pd.read_csv(io.BytesIO(copied), header=None, names=list(_COLUMNS), dtype={**kinds, "answer": "Int64"})
-    columns = {name: frame[name].to_numpy() for name in _COLUMNS[:-1]}
-    answers = frame["answer"].fillna(-1).to_numpy(dtype=np.int64)
-    return build_table(arms=arms, cases=cases, answer=answers, **columns)
+    whole = {name: np.fromstring(columns[name], dtype=np.int64, sep=",") for name in _WHOLE}
+    known = {name: np.fromstring(columns[name], dtype=np.float64, sep=",") for name in columns if name not in _WHOLE}
+    case = whole.pop("case_no")
+    return build_table(arms=arms, cases=cases, case=case, **whole, **known)  # type: ignore[arg-type]
 
 
 def _judge_number(scored_by: str) -> int | None:

@@ -1,0 +1,211 @@
+"""How many trials a second workers run, what memory they take, and how quickly 100,000 are read back.
+
+    python -m bench.experiments_run                     # all three
+    python -m bench.experiments_run --only one --trials 2000
+
+one      10,000 trials through one worker against a mock upstream that answers at once
+two      the same upstream answering after 200 ms, 16 calls at once a worker: one worker, then two, in turns
+results  100,000 trials: progress, results as arrays, the case table, exports
+
+Workers are `python -m chatplay worker`, processes of their own, as is the upstream; the database is the embedded one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+from sqlalchemy import text
+
+from bench.programs import free_port
+from chatplay import runtime
+from chatplay.experiments.scoring import Contains
+from chatplay.experiments.values import AxisText, CaseTable, ModelRef, Plan
+from chatplay.logs import hush_import_chatter
+from chatplay.settings import Settings
+from db import accounts
+from db.embedded import EmbeddedPostgres
+
+MODEL = ModelRef("bench", "openai")
+_CASES = 250
+
+
+@contextmanager
+def upstream() -> Iterator[str]:
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "bench.upstream", "--port", str(port)])
+    try:
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+
+
+@contextmanager
+def worker(environment: dict[str, str]) -> Iterator[psutil.Process]:
+    command = [sys.executable, "-m", "chatplay", "worker"]
+    process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        while "Working" not in (line := process.stdout.readline()):
+            assert line, "the worker ended"
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+class House:
+    """The service, and the settings that workers share with it."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        server = EmbeddedPostgres(folder / "data", progress=lambda text: None)
+        url = server.start()
+        stack.callback(server.stop)
+        self.environment = {
+            "DATABASE_URL": url,
+            "CHATPLAY_DATA_DIR": str(folder / "worker"),
+            "USE_OPENAI": "true",
+            "OPENAI_BASE_URL": stack.enter_context(upstream()),
+            "OPENAI_CHAT_MODEL": "bench",
+            "OPENAI_ALLOWED_MODELS": "bench",
+            "EXPERIMENT_UPSTREAM_CALLS": "100",
+        }
+        values = self.environment | {"EXPERIMENT_WORKER": "false"}
+        self.running = runtime.start(Settings.model_validate(values))
+        stack.callback(self.running.close)
+        self.service = self.running.experiments
+        self.user_id = _person(self.running)
+
+    def start(self, trials: int, order: str) -> UUID:
+        """An experiment of `trials` trials: 4 arms, 250 cases, the rest repeats."""
+        prompt = self.service.save_prompt(user_id=self.user_id, name="order", prompt=f"{order} id={{{{word}}}}")
+        plan = Plan(
+            prompts=(prompt,),
+            models=(MODEL,),
+            axes=(AxisText("temperature", "0, 0.25, 0.5, 1"),),
+            repeats=trials // 4 // _CASES,
+            rules=(Contains("R"),),
+        )
+        cases = CaseTable(("word",), tuple((f"w{number}",) for number in range(_CASES)))
+        draft = self.service.create(user_id=self.user_id, name="Bench", plan=plan, cases=cases)
+        self.service.start(user_id=self.user_id, role="administrator", experiment_id=draft.id)
+        return draft.id
+
+    def run(self, workers: int, experiment_id: UUID) -> tuple[float, list[float]]:
+        """Trials a second from the first claim to the last end, and the workers' memory (MB) once a second."""
+        memory = []
+        with ExitStack() as stack:
+            processes = [stack.enter_context(worker(self.environment)) for _ in range(workers)]
+            while self.service.get_progress(user_id=self.user_id, experiment_id=experiment_id).state == "running":
+                memory.append(max(process.memory_info().rss for process in processes) / 1e6)
+                time.sleep(1)
+            cpu_sec = sum(sum(process.cpu_times()[:2]) for process in processes)
+        with self.running.store.reading() as conn:
+            seconds, count = conn.execute(
+                text(
+                    "SELECT extract(epoch FROM max(ended_at) - min(started_at)), "
+                    "count(*) FILTER (WHERE state = 'done') FROM experiment_trials WHERE experiment_id = :id"
+                ),
+                {"id": experiment_id},
+            ).one()
+        print(
+            f"    {workers} worker(s): {count:,} done in {seconds:.1f} s, {cpu_sec / count * 1000:.1f} ms CPU a trial"
+        )
+        return count / float(seconds), memory
+
+
+def _person(running: runtime.Runtime) -> int:
+    with running.store.transaction() as conn:
+        user_id = accounts.find_or_add_user(
+            conn,
+            organisation_id=accounts.get_or_add_organisation(conn, name="Default"),
+            username="bench",
+            display_name="Bench",
+            password_hash="x",
+            role="administrator",
+            must_change_password=False,
+        )
+    assert user_id is not None
+    return user_id
+
+
+def measure_one(house: House, trials: int) -> None:
+    rate, memory = house.run(1, house.start(trials, "n=2 gap=0"))
+    quarter = max(len(memory) // 4, 1)
+    print(f"one: {rate:.0f} trials a second; memory after a quarter {memory[quarter - 1]:.0f} MB, ", end="")
+    print(f"at the end {memory[-1]:.0f} MB")
+
+
+def measure_two(house: House, trials: int, rounds: int) -> None:
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(rounds):
+        for workers in (1, 2):
+            rates[workers].append(house.run(workers, house.start(trials, "n=2 gap=0 wait=200"))[0])
+    one, two = (sum(rates[workers]) / rounds for workers in (1, 2))
+    print(f"two: one worker {one:.0f}, two {two:.0f} trials a second: x {two / one:.2f} (16 calls of 200 ms: 80 each)")
+
+
+_FILL = """
+UPDATE experiment_trials SET state = 'done', score = random(), passed = random() < 0.5, ttft_ms = 50 + random() * 20,
+  tokens_per_second = 30 + random(), prompt_tokens = 20, completion_tokens = 40, cost_usd = random() / 1000,
+  duration_ms = 500 + random() * 100, answer_hash = (random() * 5)::bigint, ended_at = now() WHERE experiment_id = :id
+"""
+
+
+def measure_results(house: House, trials: int) -> None:
+    began = time.perf_counter()
+    experiment_id = house.start(trials, "n=2 gap=0")
+    print(f"results: {trials:,} trials laid out in {time.perf_counter() - began:.2f} s")
+    with house.running.store.transaction() as conn:
+        conn.execute(text(_FILL), {"id": experiment_id})
+        conn.execute(text("UPDATE experiments SET state = 'done' WHERE id = :id"), {"id": experiment_id})
+        conn.execute(text("DELETE FROM procrastinate_jobs"))
+    with house.running.store.reading() as conn:
+        conn.execute(text("VACUUM ANALYZE experiment_trials"))
+    mine = {"user_id": house.user_id, "experiment_id": experiment_id}
+    service = house.service
+    asked = {
+        "progress": lambda: service.get_progress(**mine),
+        "results as arrays": lambda: service.get_results(**mine),
+        "case table, first page": lambda: service.list_cells(**mine, limit=25),
+        "case table, where arms differ": lambda: service.list_cells(**mine, only="arms_differ", limit=25),
+        "CSV": lambda: sum(map(len, service.export(**mine, fmt="csv"))),
+        "Parquet": lambda: sum(map(len, service.export(**mine, fmt="parquet"))),
+    }
+    for name, ask in asked.items():
+        ask()
+        began = time.perf_counter()
+        ask()
+        print(f"    {name}: {(time.perf_counter() - began) * 1000:,.0f} ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=("one", "two", "results"))
+    parser.add_argument("--trials", type=int, help="how many, a multiple of 1,000")
+    parser.add_argument("--rounds", type=int, default=2)
+    args = parser.parse_args()
+    hush_import_chatter()
+    with tempfile.TemporaryDirectory(prefix="cp-") as name, ExitStack() as stack:
+        os.chmod(name, 0o755)  # the server's own user must pass
+        house = House(stack, Path(name))
+        if args.only in (None, "one"):
+            measure_one(house, args.trials or 10_000)
+        if args.only in (None, "two"):
+            measure_two(house, args.trials or 2_000, args.rounds)
+        if args.only in (None, "results"):
+            measure_results(house, args.trials or 100_000)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Reading an experiment: previews, progress, results as arrays, the case table."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from chatplay.errors import BadInput
+from chatplay.experiments.scoring import Contains
+from chatplay.experiments.values import AxisText, CaseTable
+from tests.db.chat_rig import eventually
+from tests.db.experiment_rig import house as make_house
+from tests.db.experiment_rig import words
+
+
+@pytest.fixture
+def house(database_url):
+    with make_house(database_url) as found:
+        yield found
+
+
+def test_preview_counts_what_would_run_and_names_every_problem(house):
+    draft = house.draft()
+    found = house.call("preview", draft.id, role="analyst")
+    assert (len(found.arms), found.cases, found.trials, found.new_trials) == (2, 3, 12, 12)
+    assert found.problems == ()
+    broken = replace(draft.plan, axes=(AxisText("temperature", "warm"),), repeats=0)
+    fields = {problem.field for problem in house.call("preview", draft.id, role="analyst", plan=broken).problems}
+    assert fields == {"temperature", "repeats"}
+
+
+def test_preview_forecasts_from_calls_that_are_stored(house):
+    experiment_id = house.run()
+    plan = house.call("get", experiment_id).plan
+    found = house.call("preview", experiment_id, role="analyst", plan=replace(plan, repeats=4))
+    assert (found.new_trials, found.forecast.calls) == (12, 12)
+    assert found.forecast.completion_tokens.value == 60
+    assert found.forecast.cost_usd is None
+    assert found.forecast.models[0].measured_calls == 12
+
+
+def test_preview_of_an_extension_counts_only_new_cases(house):
+    experiment_id = house.run()
+    assert house.call("preview", experiment_id, role="analyst", cases=words(2)).new_trials == 2 * 2 * 2
+
+
+def test_chosen_arms_alone_run(house):
+    draft = house.draft()
+    chosen = house.call("preview", draft.id, role="analyst").arms[1].hash
+    house.call("save_plan", draft.id, plan=replace(draft.plan, chosen=frozenset({chosen})))
+    house.call("start", draft.id, role="analyst")
+    assert [arm.hash for arm in house.call("get", draft.id).arms] == [chosen]
+    assert house.progress(draft.id).waiting == 6
+
+
+def test_progress_tells_counts_and_time_left(house):
+    house.answerer.hold = threading.Event()
+    experiment_id = house.start(cases=20)
+    house.work()
+    eventually(lambda: house.progress(experiment_id).running == 4)
+    before = house.progress(experiment_id)
+    assert (before.waiting, before.done, before.trials, before.left_sec) == (76, 0, 80, None)
+    house.answerer.hold.set()
+    house.finish(experiment_id)
+    after = house.progress(experiment_id)
+    assert (after.done, after.calls, after.unknown_costs) == (80, 80, 80)
+
+
+def test_results_of_a_draft_are_empty(house):
+    found = house.call("get_results", house.draft().id)
+    assert (len(found.table), found.arms, found.axes) == (0, (), ())
+
+
+def test_results_hold_failed_trials_without_values(house):
+    from chatplay.errors import ModelUnknown
+
+    house.answerer.failures = [ModelUnknown("No such model.", provider="scripted", model="tiny")]
+    table = house.call("get_results", house.run(axes="0", cases=2, repeats=1)).table
+    assert len(table) == 2
+    assert sorted(table.answer.tolist())[0] == -1
+    assert sum(value != value for value in table.duration_ms.tolist()) == 1
+
+
+def test_results_have_an_axis_for_each_thing_that_varies(house):
+    version = house.experiments.save_prompt(user_id=house.user_id, name="other", prompt="Shout {{word}}")
+    draft = house.draft()
+    plan = replace(draft.plan, prompts=(*draft.plan.prompts, version))
+    house.call("save_plan", draft.id, plan=plan)
+    house.call("start", draft.id, role="analyst")
+    axes = house.call("get_results", draft.id).axes
+    assert [(axis.name, axis.levels) for axis in axes] == [
+        ("prompt", ("greeting v1", "other v1")),
+        ("temperature", ("0", "0.5")),
+    ]
+    assert axes[1].level_of_arm == (0, 1, 0, 1)
+
+
+def test_unknown_scores_are_refused(house):
+    with pytest.raises(BadInput, match="no scores"):
+        house.call("get_results", house.start(), scored_by="judge:x")
+
+
+# ---- the case table ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scored(house):
+    """Case w1 is answered right by one arm only; w2 gets another answer each time."""
+    seen = iter(range(1000))
+
+    def answer(request):
+        word = request.messages[-1].content.split()[-1]
+        if word == "w1":
+            return "right" if request.params.temperature == 0 else "wrong"
+        return f"right {next(seen)}" if word == "w2" else "right"
+
+    house.answerer.answer = answer
+    return house.run(rules=(Contains("right"),))
+
+
+def shown(house, experiment_id, **arguments):
+    return [line.case.values["word"] for line in house.call("list_cells", experiment_id, **arguments).lines]
+
+
+def test_case_table_filters_where_arms_or_repeats_differ(house, scored):
+    assert shown(house, scored) == ["w0", "w1", "w2"]
+    assert shown(house, scored, only="arms_differ") == ["w1"]
+    assert shown(house, scored, only="repeats_differ") == ["w2"]
+    assert shown(house, scored, only="failed") == []
+    assert shown(house, scored, search="W2") == ["w2"]
+
+
+def test_case_table_pages_and_counts(house, scored):
+    page = house.call("list_cells", scored, offset=1, limit=1)
+    assert (page.total, page.offset, len(page.lines)) == (3, 1, 1)
+    first, second = page.lines[0].cells
+    assert (first.score, second.score, first.trials, first.distinct_answers) == (1.0, 0.0, 2, 1)
+    assert (first.text, second.text) == ("right", "wrong")
+
+
+def test_cases_with_unknown_columns_are_kept_by_name_when_extended(house):
+    experiment_id = house.run(axes="0", cases=1, repeats=1)
+    plan = house.call("get", experiment_id).plan
+    house.call(
+        "extend", experiment_id, role="analyst", plan=plan, cases=CaseTable(("expected", "word"), (("x", "w9"),))
+    )
+    assert house.call("get_cases", experiment_id).rows[-1] == ("w9", "x")
