@@ -36,11 +36,12 @@ DO $$ DECLARE found record; BEGIN
     LOOP EXECUTE found.command; END LOOP;
   FOR found IN SELECT format('DROP ROUTINE IF EXISTS %s CASCADE', p.oid::regprocedure) AS command
     FROM pg_proc p WHERE pronamespace = 'public'::regnamespace
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype IN ('e', 'i'))
     LOOP EXECUTE found.command; END LOOP;
   FOR found IN SELECT format('DROP TYPE IF EXISTS %s CASCADE', t.oid::regtype) AS command
-    FROM pg_type t WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd')
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = t.oid AND d.deptype = 'e')
+    FROM pg_type t WHERE typnamespace = 'public'::regnamespace
+      AND (typtype IN ('e', 'd', 'r') OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = t.oid AND d.deptype IN ('e', 'i'))
     LOOP EXECUTE found.command; END LOOP;
 END $$;
 """

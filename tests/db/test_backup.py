@@ -56,6 +56,20 @@ def test_restore_over_data_needs_the_flag_and_then_replaces(filled_url, tmp_path
     assert names(filled_url) == ["first", AWKWARD]
 
 
+def test_restore_replaces_types_and_functions_of_every_kind(filled_url, tmp_path):
+    for command in (
+        "CREATE TYPE pair AS (first text, second int)",
+        "CREATE TYPE mood AS ENUM ('well', 'down')",
+        "CREATE DOMAIN share AS float CHECK (value BETWEEN 0 AND 1)",
+        "CREATE TYPE span AS RANGE (subtype = float8)",
+        "CREATE FUNCTION swap(pair) RETURNS pair LANGUAGE sql AS 'SELECT $1'",
+    ):
+        query(filled_url, command)
+    backup(filled_url, tmp_path / "b.dump")
+    restore(filled_url, tmp_path / "b.dump", replace=True)
+    assert query(filled_url, "SELECT (swap(ROW('a', 1))).first") == [("a",)]
+
+
 def test_restore_while_the_app_runs_is_refused(filled_url, tmp_path):
     backup(filled_url, tmp_path / "b.dump")
     engine = make_engine(filled_url, pool_size=1)
