@@ -128,12 +128,16 @@ class Calls:
             return source.follow(after_seq=after_seq, interval_sec=interval_sec)
         return follow_stored(source, after_seq=after_seq, interval_sec=interval_sec)
 
+    def find_live(self, *, user_id: int, generation_id: UUID) -> LiveGeneration | None:
+        """The person's answer if this process holds it; never waits."""
+        return self._hub.find_live(generation_id, user_id=user_id)
+
     def find_source(self, *, user_id: int, generation_id: UUID) -> LiveGeneration | StoredGeneration:
         """Where the answer can be looked at: in memory when this process holds it, else in the event log.
 
         Raises NotFound for what is not the person's own.
         """
-        live = self._hub.find_live(generation_id, user_id=user_id)
+        live = self.find_live(user_id=user_id, generation_id=generation_id)
         if live is not None:
             return live
         self._check_owner(user_id, generation_id)
