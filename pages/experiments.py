@@ -25,7 +25,7 @@ MODULES = {
 def draw() -> None:
     place = experiments_state.current()
     if place.is_list:
-        experiments_list.draw()
+        experiments_list.draw(place)
         return
     try:
         experiment = find(place)

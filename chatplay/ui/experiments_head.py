@@ -60,9 +60,13 @@ def draw_state(of: State) -> None:
 
 
 def draw_notice() -> None:
-    """What the last action came to, when it failed."""
+    """What the last action came to, when it failed or left something out."""
     if (notice := state.experiments().notice) is not None:
-        st.error(message_markdown(f"{notice.text} {notice.cure}".strip()), icon=":material/error:")
+        text = message_markdown(f"{notice.text} {notice.cure}".strip())
+        if notice.kind == "info":
+            st.info(text, icon=":material/info:")
+        else:
+            st.error(text, icon=":material/error:")
 
 
 def _chosen(experiment_id: UUID, key: str) -> None:

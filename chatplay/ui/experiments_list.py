@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import streamlit as st
 
 from chatplay.errors import ChatplayError
 from chatplay.experiments.values import ExperimentLine
 from chatplay.runtime import get_runtime
-from chatplay.ui import experiments_head, experiments_sample, experiments_state, state
+from chatplay.ui import experiments_from_compare, experiments_head, experiments_sample, experiments_state, state
+from chatplay.ui import experiments_words as words
 from chatplay.ui import format as fmt
-from chatplay.ui.experiments_state import act
+from chatplay.ui.experiments_state import Place, act
 from chatplay.ui.markdown import message_markdown, plain_markdown
 from chatplay.ui.people import viewer_zone
+from chatplay.ui.state import Notice
 
 _PAGE = 50
 _NEW = "Untitled experiment"
 
 
-def draw() -> None:
+def draw(place: Place) -> None:
     """All experiments of the person, last touched first."""
+    if place.from_compare is not None:
+        act(_open_comparison, place.from_compare)
+        st.query_params.pop("from_compare", None)
+        st.rerun()
     st.title("Experiments", anchor=False)
     experiments_head.draw_notice()
     shown = state.widget_value(state.experiments_key("shown")) or _PAGE
@@ -72,19 +80,25 @@ def _facts(line: ExperimentLine) -> str:
     person = state.person()
     touched = fmt.ago(line.updated_at, now=fmt.now_utc(), tz=viewer_zone(person))
     if line.state == "draft":
-        return f"{_many(line.cases, 'case')}, {touched}"
-    grid = f"{_many(line.arms, 'arm')} x {_many(line.cases, 'case')}"
+        return f"{words.many(line.cases, 'case')}, {touched}"
+    grid = f"{words.many(line.arms, 'arm')} x {words.many(line.cases, 'case')}"
     done = f"{line.trials:,} trials" if line.ended == line.trials else f"{line.ended:,} of {line.trials:,} trials"
     return f"{grid}, {done}, {touched}"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _new() -> None:
     made = get_runtime().experiments.create(user_id=state.person().id, name=_NEW)
     experiments_state.go(made.id)
+
+
+def _open_comparison(comparison_id: UUID) -> None:
+    """Once: the address then names the draft, so that a reload makes no second one."""
+    made, left_out = experiments_from_compare.create(
+        get_runtime(), user_id=state.person().id, comparison_id=comparison_id
+    )
+    experiments_state.go(made.id)
+    if left_out:
+        state.experiments().notice = Notice(left_out, kind="info")
 
 
 def _open_sample() -> None:

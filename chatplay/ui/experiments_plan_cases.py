@@ -50,7 +50,7 @@ def draw(draft: Draft) -> None:
         st.caption(f"{len(draft.cases):,}" if len(draft.cases) else "", width="content")
         st.space("stretch")
         way = st.segmented_control(
-            "How to enter cases", _WAYS, default="Table", required=True, key=draft.key("way"),
+            "How to enter cases", _WAYS, required=True, key=_way_key(draft),
             label_visibility="collapsed",
         )  # fmt: skip
     draw_error(draft.cases_error)
@@ -136,6 +136,13 @@ def _frame(table: CaseTable) -> pd.DataFrame:
     frame = pd.DataFrame(list(table.rows), columns=list(table.columns), dtype="object")
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="case")
     return frame
+
+
+def _way_key(draft: Draft) -> str:
+    key = draft.key("way")
+    if state.widget_value(key) is None:
+        state.set_widget_value(key, "Table")
+    return key
 
 
 def _editor_key(draft: Draft) -> str:

@@ -78,6 +78,8 @@ def _run_all(draft: Draft) -> None:
 
 def draw_forecast(preview: Preview) -> None:
     """Calls, tokens, cost and time, each with the interval in which 95 of 100 such runs would lie."""
+    if not preview.trials:
+        return
     st.subheader("What it takes", anchor=False)
     st.html(words.facts_html(forecast_facts(preview)))
     for note in preview.forecast.notes if preview.forecast else ():

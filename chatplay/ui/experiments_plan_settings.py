@@ -103,12 +103,18 @@ def draw_param(draft: Draft, spec: Spec) -> None:
     try:
         understood = reading(spec, text)
     except BadInput as error:
-        draw_error(str(error))
+        draw_error(_at_field(spec, str(error)))
         return
     found = errors_of(draft.preview).get(spec.name, [])
-    draw_error(*found[:3])
+    draw_error(*(_at_field(spec, text) for text in found[:3]))
     if not found:
         st.caption(message_markdown(understood))
+
+
+def _at_field(spec: Spec, text: str) -> str:
+    """Under its field the name of the field is not said again."""
+    short = text.replace(f"{spec.label}: ", "").replace(f"{spec.label} is", "It is").replace(f"{spec.label} ", "It ")
+    return short[:1].upper() + short[1:]
 
 
 # ---- repeats and seeds -------------------------------------------------------------------------
