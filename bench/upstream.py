@@ -1,7 +1,8 @@
 """A mock OpenAI-compatible upstream: streams a known answer on an absolute schedule and stamps every chunk.
 
 The last user message orders the answer: `n=500 gap=10 id=a3f1` is 500 tokens, 10 ms apart,
-the first one gap after the request or, with `wait=300`, after that many ms. GET /stamps gives,
+the first one gap after the request or, with `wait=300`, after that many ms. A system message `part=2` makes
+it id `a3f1p2`: requests with one user message are told apart by it. GET /stamps gives,
 by id, the wall-clock nanoseconds at which the request was received and its chunks were sent.
 """
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 
 from bench.text import tokens
 
+PART = re.compile(r"\bpart=(\w+)")
 ORDER = re.compile(r"\bn=(\d+) gap=(\d+(?:\.\d+)?) id=(\w+)(?: wait=(\d+))?")
 
 
@@ -96,8 +98,14 @@ def _order(request: dict) -> tuple[int, float, float, str]:
         found = ORDER.search(text)
         if message.get("role") == "user" and found:
             gap_ms = float(found[2])
-            return max(int(found[1]), 2), gap_ms / 1000, float(found[4] or gap_ms) / 1000, found[3]
+            return max(int(found[1]), 2), gap_ms / 1000, float(found[4] or gap_ms) / 1000, found[3] + _part(request)
     return 2, 0.0, 0.0, "none"
+
+
+def _part(request: dict) -> str:
+    first = str(request["messages"][0].get("content"))
+    found = PART.search(first) if request["messages"][0].get("role") == "system" else None
+    return f"p{found[1]}" if found else ""
 
 
 def _envelope(kind: str, *, delta=None, message=None, finish=None, usage=None) -> dict:

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from chatplay.generation.values import Update
 
 Key = TypeVar("Key")
-_PATIENCE_SEC = 1.0
+_PATIENCE_SEC, _SOON_SEC = 1.0, 0.2
 
 
 class Source(Protocol):
@@ -52,7 +52,7 @@ def follow_together(
     after: Mapping[Key, int] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[dict[Key, Update]]:
-    """What each answer brought since the last time, until all have ended; {} after a second of silence.
+    """What each answer brought since the last time, until all have ended; {} when nothing came for a while.
 
     Each answer begins after the delta named in `after`, else at its first; its last update has the end.
     """
@@ -69,7 +69,9 @@ def follow_together(
             news = {key: update for key, update in taken.items() if update is not None}
             yield news
             watched = {key: one for key, one in watched.items() if key not in news or news[key].end is None}
-            if watched:
+            if watched and any(update.text for update in news.values()):
+                sleep(interval_sec)
+                bell.wait(_SOON_SEC)  # a reader that draws more calmly than we tell is told soon that nothing follows
+                silent = False
+            elif watched:
                 silent = not bell.wait(_PATIENCE_SEC)
-                if any(update.text for update in news.values()):
-                    sleep(interval_sec)

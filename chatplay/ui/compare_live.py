@@ -25,6 +25,7 @@ from chatplay.ui.markdown import plain_markdown, safe_markdown, stable_part
 
 Place = st.delta_generator.DeltaGenerator
 _UPDATE_SEC = 1 / 15
+_DRAWINGS_A_SEC = 30  # of all panes together: what a page costs grows with them
 _FIGURES_SEC, _LOOK_SEC = 0.5, 1.0
 _PAINT_SEC = 0.04  # the browser paints the last words before it is given the figures and buttons
 _LONG_CHARS = 60_000  # as plain text: no browser draws so much Markdown quickly
@@ -62,23 +63,30 @@ class AnswerPlace:
         self._place = place
         self._number = number
         self._slots = [place.empty() for _ in range(state.compare().drawn.get(number, 1))]
-        self._drawn: list[str] = []
+        self._done = 0  # so many blocks stand as they will stay
+        self._growing = ""
         self._drawn_sec = float("-inf")
 
     def draw(self, blocks: list[str], growing: str = "") -> None:
-        """All blocks, the last one perhaps still growing; what stands already is not sent again."""
-        texts = [safe_markdown(block) for block in blocks]
+        """All blocks, and the one that still grows; what stands already is not sent again."""
+        for number in range(self._done, len(blocks)):
+            self._write(number, safe_markdown(blocks[number]))
+            self._growing = ""
+        self._done = len(blocks)
         if growing.strip():
-            texts.append(_closed(safe_markdown(stable_part(growing))))
-        for number, text in enumerate(texts):
-            if text.strip() and self._drawn[number : number + 1] != [text]:
-                self._slot(number).markdown(text, anchors=False)
-        self._drawn = texts
+            text = _closed(safe_markdown(stable_part(growing)))
+            self._write(self._done, text)
+            self._growing = text
 
-    def draw_growing(self, feed: Feed, *, now_sec: float) -> None:
-        """As `draw`, at a pace that fits the length of the growing block."""
-        is_new = len(feed.blocks) > len(self._drawn) or feed.is_over
-        if is_new or now_sec - self._drawn_sec >= feed.cutter.pause_sec / 2:
+    def _write(self, number: int, text: str) -> None:
+        if text.strip() and text != self._growing:
+            self._slot(number).markdown(text, anchors=False)
+
+    def draw_growing(self, feed: Feed, *, now_sec: float, pause_sec: float) -> None:
+        """As `draw`, not more often than each `pause_sec`, and at a pace that fits the length of the growing block;
+        the end at once.
+        """
+        if feed.is_over or now_sec - self._drawn_sec >= max(pause_sec, feed.cutter.pause_sec / 2):
             self._drawn_sec = now_sec
             self.draw(feed.blocks, feed.cutter.live)
 
@@ -140,6 +148,7 @@ class _Screen:
     def __init__(self, places: Mapping[UUID, LivePlace], feeds: Mapping[UUID, Feed], *, is_veiled: bool) -> None:
         self._panes = {pane_id: (places[pane_id], feed) for pane_id, feed in feeds.items() if pane_id in places}
         self._is_veiled = is_veiled
+        self._pause_sec = len(self._panes) / _DRAWINGS_A_SEC - _UPDATE_SEC / 2
         self._figures_sec = float("-inf")
 
     def draw(self) -> None:
@@ -148,13 +157,20 @@ class _Screen:
         now_sec = time.monotonic()
         with_figures = now_sec - self._figures_sec >= _FIGURES_SEC
         self._figures_sec = now_sec if with_figures else self._figures_sec
-        for pane_id, (place, feed) in list(self._panes.items()):
-            place.answer.draw_growing(feed, now_sec=now_sec)
-            if feed.end is not None:
-                del self._panes[pane_id]
-                place.finish(feed.end)
-            elif with_figures:
+        for place, feed in self._panes.values():
+            place.answer.draw_growing(feed, now_sec=now_sec, pause_sec=self._pause_sec)
+            if with_figures and feed.end is None:
                 place.figures.caption(plain_markdown(live_line(feed.live)))
+        self._finish()
+
+    def _finish(self) -> None:
+        """How it went, of those that are over; after the words of all panes, which somebody is reading."""
+        over = {pane_id: feed.end for pane_id, (_, feed) in self._panes.items() if feed.end is not None}
+        if over:
+            time.sleep(_PAINT_SEC)
+        for pane_id, end in over.items():
+            place, _ = self._panes.pop(pane_id)
+            place.finish(end)
 
 
 def _feed(answer: PaneAnswer) -> Feed:

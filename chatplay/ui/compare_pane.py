@@ -77,9 +77,13 @@ def _draw_head(view: ComparisonView, pane: Pane, models: tuple[ModelInfo, ...]) 
         args=(pane, comparison_id, key),
     )
     st.caption(compare_figures.settings_line(pane, differing(view.panes)))
-    # Not a popover: what that holds is not in the page before it opens, and would open with values of its own.
-    with st.expander("Settings", icon=":material/tune:", key=state.compare_key("settings", pane.id)):
-        _draw_settings(pane, view, info)
+    # Filled only while open: the browser walks all that is in the page at each word that comes.
+    settings = st.expander(
+        "Settings", icon=":material/tune:", key=state.compare_key("settings", pane.id), on_change="rerun"
+    )
+    if settings.open:
+        with settings:
+            _draw_settings(pane, view, info)
     warning = st.empty()
     if chosen not in ids:
         warning.warning(

@@ -87,6 +87,12 @@ def labels(app):
     return [one.label for one in app.button]
 
 
+def with_settings(app, desk):
+    """The first pane's settings, opened."""
+    app.session_state[f"compare_settings_{desk.get().panes[0].id}"] = True
+    return ran(app)
+
+
 def said(app):
     kinds = (app.error, app.warning, app.info, app.markdown, app.caption, app.subheader, app.text)
     return "\n".join(item.value for kind in kinds for item in kind)
@@ -152,7 +158,7 @@ def test_missing_value_is_named_above_the_panes(services, desk):
 
 
 def test_setting_is_stored_when_it_is_changed_and_another_tab_sees_it(services, desk):
-    one, other = (opened(comparison=desk.who["comparison_id"]) for _ in range(2))
+    one, other = (with_settings(opened(comparison=desk.who["comparison_id"]), desk) for _ in range(2))
     next(item for item in one.slider if item.label == "Temperature").set_value(0.5)
     ran(one)
     assert desk.get().panes[0].params.temperature == 0.5
@@ -217,7 +223,7 @@ def test_blind_run_hides_names_settings_and_figures_until_the_vote(services, des
     shown = said(app) + html(app) + "\n".join(labels(app))
     assert "Answer A" in shown
     assert not [secret for secret in ("demo-small", "TTFT", "Sent as shown", "tok/s") if secret in shown]
-    assert not app.slider
+    assert not app.selectbox
     app = press(app, "Answer B")
     assert "Your blind vote" in said(app)
     assert said(app).count("Sent as shown") == 2
