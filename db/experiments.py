@@ -120,6 +120,24 @@ def insert_prompt(
     return None if new_id is None else next(iter(list_prompts_by_id(conn, ids=[new_id])))
 
 
+_REVISE = """
+UPDATE prompt_versions p SET prompt = :prompt, system_prompt = :system_prompt
+WHERE p.id = :id AND p.user_id = :user_id
+  AND NOT EXISTS (SELECT FROM experiment_arms a WHERE a.prompt_version_id = p.id)
+  AND NOT EXISTS (SELECT FROM experiments e
+                  WHERE e.id <> :experiment_id AND e.plan -> 'prompts' @> to_jsonb(CAST(:id AS bigint)))
+"""
+
+
+def revise_prompt(
+    conn: Connection, *, version_id: int, user_id: int, experiment_id: UUID, prompt: str, system_prompt: str
+) -> PromptRow | None:
+    """Other texts for a version that at most this draft names; None, and nothing is done, for any other."""
+    values = {"id": version_id, "user_id": user_id, "experiment_id": experiment_id}
+    found = conn.execute(text(_REVISE), values | {"prompt": prompt, "system_prompt": system_prompt})
+    return next(iter(list_prompts_by_id(conn, ids=[version_id]))) if found.rowcount else None
+
+
 def list_prompts(conn: Connection, *, user_id: int, name: str | None = None) -> list[PromptRow]:
     """All versions of one template, newest first; without `name` the newest of each, last made first."""
     query = select(*_PROMPT).where(prompt_versions.c.user_id == user_id)

@@ -56,12 +56,7 @@ class Drafts:
         Raises BadInput for texts that can't be sent.
         """
         name = _checked_name(name)
-        spec = parameters.get_spec("system_prompt")
-        for label, text in (("prompt", prompt), ("system_prompt", system_prompt)):
-            try:
-                parameters.check(spec, text)
-            except BadInput as error:
-                raise BadInput(error.message, param=label, cure=error.cure) from None
+        _check_texts(prompt, system_prompt)
         with self._desk.store.transaction() as conn:
             while True:
                 newest = db.find_newest_prompt(conn, user_id=user_id, name=name)
@@ -77,6 +72,27 @@ class Drafts:
                 )
                 if made is not None:  # else another tab was quicker: look again
                     return records.prompt_version(made)
+
+    def revise_prompt(
+        self, *, user_id: int, experiment_id: UUID, version: PromptVersion, prompt: str, system_prompt: str
+    ) -> PromptVersion:
+        """`version` with other texts while only this draft names it, else a new version: what ran never changes.
+
+        Raises BadInput for texts that can't be sent.
+        """
+        _check_texts(prompt, system_prompt)
+        with self._desk.store.transaction() as conn:
+            revised = db.revise_prompt(
+                conn,
+                version_id=version.id,
+                user_id=user_id,
+                experiment_id=experiment_id,
+                prompt=prompt,
+                system_prompt=system_prompt,
+            )
+        if revised is not None:
+            return records.prompt_version(revised)
+        return self.save_prompt(user_id=user_id, name=version.name, prompt=prompt, system_prompt=system_prompt)
 
     def list_prompts(self, *, user_id: int) -> list[PromptVersion]:
         """The newest version of each of the person's templates, last made first."""
@@ -286,6 +302,15 @@ def _check_prompts(conn: Connection, user_id: int, plan: Plan) -> None:
     mine = {row.id for row in db.list_prompts_by_id(conn, ids=wanted) if row.user_id == user_id}
     if wanted - mine:
         raise BadInput("A template of the plan is not there.", param="prompts", cure="Choose it again.")
+
+
+def _check_texts(prompt: str, system_prompt: str) -> None:
+    spec = parameters.get_spec("system_prompt")
+    for label, text in (("prompt", prompt), ("system_prompt", system_prompt)):
+        try:
+            parameters.check(spec, text)
+        except BadInput as error:
+            raise BadInput(error.message, param=label, cure=error.cure) from None
 
 
 def _checked_name(name: str) -> str:

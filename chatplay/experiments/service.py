@@ -1,6 +1,7 @@
 """The experiment service: what pages and routes may ask. What is not the person's own does not exist for them.
 
-Its parts, each in a file: `drafts` plans, `runs` runs, `overview` tells how it goes, `reads` reads, `judges` scores, `takeaway` hands out.
+Its parts, each in a file: `drafts` plans, `runs` runs, `overview` tells how it goes, `reads` reads, `judges` scores,
+`takeaway` hands out.
 """
 
 from __future__ import annotations

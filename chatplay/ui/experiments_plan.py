@@ -20,6 +20,7 @@ from chatplay.ui import (
 )
 from chatplay.ui.experiments_plan_draft import Draft, PromptText, begin, unused_name
 from chatplay.ui.markdown import message_markdown
+from chatplay.ui.scripts import keep_html
 
 
 def draw(experiment: Experiment, token: str | None) -> None:
@@ -65,7 +66,8 @@ def _edit() -> None:
         st.button("Try again", key=draft.key("again"))
         return
     left, right = st.columns([3, 2], gap="large")
-    with left:
+    with left.container(key="experiments_editor"):
+        st.html(keep_html(), unsafe_allow_javascript=True)
         experiments_plan_prompts.draw(draft)
         st.subheader("Models", anchor=False)
         experiments_plan_settings.draw_models(draft, models, label="collapsed")

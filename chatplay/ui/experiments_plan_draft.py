@@ -19,13 +19,17 @@ _numbers = count(1)
 
 @dataclass
 class PromptText:
-    """One prompt of the plan as it is typed. `version` is what was stored of it last, `number` tells widgets apart."""
+    """One prompt of the plan as it is typed. `version` is what was stored of it last, `number` tells widgets apart.
+
+    `is_mine` once that version was made here: until somebody else names it, it follows the typing.
+    """
 
     name: str
     prompt: str = ""
     system_prompt: str = ""
     version: PromptVersion | None = None
     error: str = ""
+    is_mine: bool = False
     number: int = field(default_factory=lambda: next(_numbers))
 
     @property

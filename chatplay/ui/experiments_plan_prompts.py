@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import streamlit as st
 
@@ -18,6 +19,7 @@ from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.people import viewer_zone
 from chatplay.ui.text_diff import diff_html
 
+_JUST_NOW = timedelta(seconds=20)
 _FIELDS = ("name", "prompt", "system_prompt")
 
 
@@ -29,15 +31,28 @@ def collect(draft: Draft) -> None:
             if typed is not None:
                 setattr(one, name, typed)
         if not one.is_empty and not one.is_stored:
-            _store(one)
+            _store(draft, one)
 
 
-def _store(one: PromptText) -> None:
+def _store(draft: Draft, one: PromptText) -> None:
+    """In the version that was made here, so that not every pause makes one; else in a new one."""
+    service, user_id, version = get_runtime().experiments, state.person().id, one.version
+    shared = any(other.version == version for other in draft.prompts if other is not one)
     one.error = ""
     try:
-        one.version = get_runtime().experiments.save_prompt(
-            user_id=state.person().id, name=one.name, prompt=one.prompt, system_prompt=one.system_prompt
+        if version is not None and one.is_mine and version.name == one.name and not shared:
+            one.version = service.revise_prompt(
+                user_id=user_id,
+                experiment_id=draft.experiment_id,
+                version=version,
+                prompt=one.prompt,
+                system_prompt=one.system_prompt,
+            )
+            return
+        one.version = service.save_prompt(
+            user_id=user_id, name=one.name, prompt=one.prompt, system_prompt=one.system_prompt
         )
+        one.is_mine = fmt.now_utc() - one.version.created_at < _JUST_NOW  # not one that had the same texts before
     except BadInput as error:
         one.error = str(error)
 
@@ -139,7 +154,7 @@ def _draw_versions(draft: Draft, one: PromptText) -> None:
         versions = get_runtime().experiments.list_prompt_versions(user_id=person.id, name=one.name)
         others = [version for version in versions if one.version is None or version.id != one.version.id]
         if not others:
-            st.caption("This is the only version so far. Each change of the text makes one.")
+            st.caption("This is the only version so far. A changed text becomes another once this one was used.")
             return
         _draw_choice(draft, one, others)
 

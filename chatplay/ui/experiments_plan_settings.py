@@ -113,8 +113,8 @@ def draw_param(draft: Draft, spec: Spec) -> None:
 
 def _at_field(spec: Spec, text: str) -> str:
     """Under its field the name of the field is not said again."""
-    short = text.replace(f"{spec.label}: ", "").replace(f"{spec.label} is", "It is").replace(f"{spec.label} ", "It ")
-    return short[:1].upper() + short[1:]
+    short = text.removeprefix(f"{spec.label}: ")
+    return short if short == text else short[:1].upper() + short[1:]
 
 
 # ---- repeats and seeds -------------------------------------------------------------------------

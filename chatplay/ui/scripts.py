@@ -1,4 +1,4 @@
-"""The fixed scripts of the chat page; their text never varies, so that the content policy can name them by hash.
+"""The fixed scripts of our pages; their text never varies, so that the content policy can name them by hash.
 
 What varies travels in data attributes. To add one, add it to `SCRIPTS`.
 """
@@ -36,7 +36,15 @@ _SIDEBAR = (
     "if(innerWidth<=768&&e.target.closest('[class*=\"st-key-chat_open_\"],.st-key-chat_new'))"
     "document.querySelector('[data-testid=stSidebarCollapseButton] button')?.click()})})()"
 )
-SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, _SIDEBAR)
+# Streamlit sends a text area's text when it is left; a plan is kept also when the page is closed before that.
+_KEEP = (
+    "(()=>{if(window.chatplayKeep)return;window.chatplayKeep=1;const waits=new WeakMap();"
+    "document.addEventListener('input',e=>{const f=e.target;"
+    "if(f.tagName!=='TEXTAREA'||!f.closest('.st-key-experiments_editor'))return;"
+    "clearTimeout(waits.get(f));waits.set(f,setTimeout(()=>f.isConnected&&f.dispatchEvent("
+    "new KeyboardEvent('keydown',{key:'Enter',ctrlKey:true,bubbles:true,cancelable:true})),800))})})()"
+)
+SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, _SIDEBAR, _KEEP)
 
 
 def script_hashes() -> list[str]:
@@ -68,6 +76,11 @@ def sidebar_html() -> str:
 def meter_html() -> str:
     """Likewise: the context line follows typing, and a message that does not fit is not sent."""
     return f"<script>{METER}</script>"
+
+
+def keep_html() -> str:
+    """Likewise: texts in the editor of a plan are sent after a pause in typing."""
+    return f"<script>{_KEEP}</script>"
 
 
 def _with_data(name: str, script: str, text: str) -> str:
