@@ -25,7 +25,18 @@ from chatplay.generation.values import GenerationEnd
 from chatplay.runtime import Runtime
 
 router = APIRouter(prefix="/v1/chat", tags=["Answers"])
-_STREAM = {"text/event-stream": {"schema": {"type": "string"}, "example": 'id: 1\nevent: delta\ndata: {"type": ...}'}}
+_KINDS = ["message_start", "delta", "error", "message_end"]
+_EVENT = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "The number of the event, its `seq`."},
+        "event": {"type": "string", "enum": _KINDS},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+_EXAMPLE = 'id: 1\nevent: delta\ndata: {"type":"delta","id":7,"content_chunk":"Hello","seq":1}\n\n'
+_STREAM = {"text/event-stream": {"schema": _EVENT, "example": _EXAMPLE}}
 _FAILURES = documented(409, 502, 504)
 
 
