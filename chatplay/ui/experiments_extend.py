@@ -114,18 +114,17 @@ def _with_new_arms(plan: Plan, before: Plan) -> Plan:
 
 
 def _draw_fields(draft: Draft, models: Any) -> None:
-    left, right = st.columns([1, 3], gap="small")
-    with left:
-        st.number_input("Repeats", 1, 1000, draft.plan.repeats, key=draft.key("repeats"))
-    with right:
+    st.number_input("Repeats", 1, 1000, draft.plan.repeats, key=draft.key("repeats"), width=200)
+    with st.expander("New arms", icon=":material/tune:"):
         experiments_plan_settings.draw_models(draft, models)
-    experiments_plan_settings.draw_params(draft)
-    st.text_area(
-        f"More cases ({', '.join(draft.cases.columns)})",
-        key=draft.key("more_cases"),
-        height=100,
-        placeholder="Rows to add: CSV, cells of a sheet or JSON lines, the first row names the columns",
-    )
+        experiments_plan_settings.draw_params(draft)
+    with st.expander("More cases", icon=":material/playlist_add:"):
+        st.text_area(
+            f"Columns: {', '.join(draft.cases.columns)}",
+            key=draft.key("more_cases"),
+            height=100,
+            placeholder="CSV, cells of a sheet or JSON lines; the first row names the columns",
+        )
 
 
 def _more_cases(draft: Draft) -> tuple[CaseTable | None, str]:
