@@ -6,12 +6,26 @@ An event row holds a run of deltas: `first_seq` is the number of the first, numb
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Insert,
+    Text,
+    Uuid,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from db.schema import generation_events, generations, usage, usage_pending, users
@@ -107,12 +121,30 @@ def insert_generation(
     conn: Connection, *, generation_id: UUID, user_id: int, message_id: int | None, owner: UUID, call: NewUsage
 ) -> None:
     """Opens a generation and its usage row."""
+    # Not asdict, which copies the parameters deeply.
+    row = {f"new_{name}": getattr(call, name) for name in _NEW_USAGE}
+    own = {"id": generation_id, "person": user_id, "message": message_id, "process": owner}
+    conn.execute(_INSERT_GENERATION, own | row)
+
+
+def _insert_generation() -> Insert:
+    person = bindparam("person", type_=BigInteger)
     generation = insert(generations).values(
-        id=generation_id, user_id=user_id, message_id=message_id, owner=owner, status="streaming"
+        id=bindparam("id", type_=Uuid),
+        user_id=person,
+        message_id=bindparam("message", type_=BigInteger),
+        owner=bindparam("process", type_=Uuid),
+        status="streaming",
     )
-    organisation = select(users.c.organisation_id).where(users.c.id == user_id).scalar_subquery()
-    row = insert(usage).values(status="streaming", organisation_id=organisation, **asdict(call))
-    conn.execute(row.add_cte(generation.cte("generation")))
+    organisation = select(users.c.organisation_id).where(users.c.id == person).scalar_subquery()
+    values = {name: bindparam(f"new_{name}", type_=usage.c[name].type) for name in _NEW_USAGE}
+    row = insert(usage).values(status="streaming", organisation_id=organisation, **values)
+    return row.add_cte(generation.cte("generation"))
+
+
+# Built once: putting a statement of thirty columns together takes longer than running it.
+_NEW_USAGE = tuple(field.name for field in fields(NewUsage))
+_INSERT_GENERATION = _insert_generation()
 
 
 def find_generation(conn: Connection, *, generation_id: UUID) -> GenerationRow | None:
@@ -217,32 +249,52 @@ def finish_generation(
     conn: Connection, *, generation_id: UUID, figures: UsageFigures, delta_chars: Sequence[int] = ()
 ) -> None:
     """Closes generation and usage row, drops the event log and wakes followers in other processes."""
-    conn.execute(
-        update(generations)
-        .where(generations.c.id == generation_id)
-        .values(status=figures.status, ended_at=func.clock_timestamp(), delta_chars=list(delta_chars))
-    )
+    conn.execute(_FINISH_GENERATION, {"gid": generation_id, "ending": figures.status, "lengths": list(delta_chars)})
     _finish_usage(conn, generation_id=generation_id, figures=figures)
-    conn.execute(delete(generation_events).where(generation_events.c.generation_id == generation_id))
-    notify(conn, channel=EVENTS_CHANNEL, payload=str(generation_id))
+    # A statement after the update, which has waited for whoever was appending: it sees their events.
+    conn.execute(_DROP_EVENTS, {"gid": generation_id, "channel": EVENTS_CHANNEL, "payload": str(generation_id)})
 
 
 def _finish_usage(conn: Connection, *, generation_id: UUID, figures: UsageFigures) -> None:
     """Closes the row and queues it for the roll-ups. Once it is counted there, its figures stand."""
-    values = asdict(figures) | {"gaps_ms": None if figures.gaps_ms is None else list(figures.gaps_ms)}
+    values = {f"new_{name}": getattr(figures, name) for name in _FIGURES}
+    values["new_gaps_ms"] = None if figures.gaps_ms is None else list(figures.gaps_ms)
+    conn.execute(_FINISH_USAGE, values | {"gid": generation_id})
+
+
+def _finish_usage_statement() -> Insert:
+    gid = bindparam("gid", type_=Uuid)
     # The lock waits for a roll-up that is counting this very call, and makes the next one pass it over.
-    pending = select(usage_pending.c.generation_id).where(usage_pending.c.generation_id == generation_id)
-    held = pending.with_for_update().cte("held")
+    held = (
+        select(usage_pending.c.generation_id).where(usage_pending.c.generation_id == gid).with_for_update().cte("held")
+    )
     open_or_held = or_(usage.c.ended_at.is_(None), exists(select(held.c.generation_id)))
+    values = {name: bindparam(f"new_{name}", type_=usage.c[name].type) for name in _FIGURES}
     ended = (
         update(usage)
-        .where(usage.c.generation_id == generation_id, open_or_held)
+        .where(usage.c.generation_id == gid, open_or_held)
         .values(**values, ended_at=func.clock_timestamp())
         .returning(usage.c.generation_id, usage.c.created_at)
         .cte("ended")
     )
     queue = upsert(usage_pending).from_select(["generation_id", "created_at"], select(ended))
-    conn.execute(queue.on_conflict_do_nothing())
+    return queue.on_conflict_do_nothing()
+
+
+_FIGURES = tuple(field.name for field in fields(UsageFigures))
+_FINISH_USAGE = _finish_usage_statement()
+_FINISH_GENERATION = (
+    update(generations)
+    .where(generations.c.id == bindparam("gid", type_=Uuid))
+    .values(
+        status=bindparam("ending", type_=Text),
+        ended_at=func.clock_timestamp(),
+        delta_chars=bindparam("lengths", type_=generations.c.delta_chars.type),
+    )
+)
+_DROP_EVENTS = text(
+    "WITH gone AS (DELETE FROM generation_events WHERE generation_id = :gid) SELECT pg_notify(:channel, :payload)"
+)
 
 
 def claim_dead(conn: Connection, *, row: GenerationRow) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, select, text, update
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
 from db.schema import experiment_trials as trials
 
@@ -279,9 +279,25 @@ def count_end(
 
 def end_trial(conn: Connection, *, trial_id: int, generation_id: UUID, end: TrialEnd) -> None:
     """Ends a trial; nothing when another attempt has taken its place."""
-    here = (trials.c.id == trial_id) & (trials.c.generation_id == generation_id) & (trials.c.state == "running")
-    values = {field.name: getattr(end, field.name) for field in fields(end)}
-    conn.execute(update(trials).where(here).values(**values, reserved_usd=None, ended_at=func.clock_timestamp()))
+    values = {f"new_{name}": getattr(end, name) for name in _END}
+    conn.execute(_END_TRIAL, values | {"trial": trial_id, "generation": generation_id})
+
+
+# Built once: putting a statement of so many columns together takes longer than running it.
+_END = tuple(field.name for field in fields(TrialEnd))
+_END_TRIAL = (
+    update(trials)
+    .where(
+        trials.c.id == bindparam("trial", type_=trials.c.id.type),
+        trials.c.generation_id == bindparam("generation", type_=trials.c.generation_id.type),
+        trials.c.state == "running",
+    )
+    .values(
+        **{name: bindparam(f"new_{name}", type_=trials.c[name].type) for name in _END},
+        reserved_usd=None,
+        ended_at=func.clock_timestamp(),
+    )
+)
 
 
 def put_back(conn: Connection, *, trial_id: int, generation_id: UUID) -> None:
