@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, text
 from db.usage_records import CallDetail, CallRow, ModelKey, Order, SamplePoint, UsageFilter
 from db.usage_source import call_conditions, rollup_source
 
-_READ_ALL_UP_TO = 40_000  # calls in the range; above, points come from the index that holds a 64th of them
+_READ_ALL_UP_TO = 20_000  # calls in the range; above, points come from the index that holds a 64th of them
 _MOST_POINTS = 1_000
 
 # order -> what it is by; calls without the figure are not in that list

@@ -16,7 +16,6 @@ from db.usage_records import Bin, Distribution, Metric, ModelKey, PercentilePoin
 from db.usage_source import Source, call_source, rollup_source, series_level, step
 
 BySize = Literal["ttft_by_size", "speed_by_size"]
-_SIZE = "CAST((entry & 1048575) >> 12 AS int) AS size, "
 _SMALLEST_SIZE = 32
 _ALL_SIZES = 2**31 - 1
 
@@ -38,34 +37,40 @@ def get_source(filter: UsageFilter, *, coarsest: int, by_model: bool = False, by
     return rollup_source(filter, by_model=by_model, by_source=by_source, coarsest=coarsest)
 
 
-def merged_sql(figure: str, *, groups: str = "", source: str = "r", size: bool = False) -> str:
+def merged_sql(figure: str, *, groups: str = "", source: str = "r") -> str:
     """Expressions that end in `{figure}_merged`: one `histogram` for each group, which are columns of `source`.
 
-    Most groups are one row already and are passed on as they are. `size`: by the bin of tokens, too.
+    Most groups are one row already and are passed on as they are, though unpacked, which would else be done at each
+    look into them. The others go by number: texts sort slowly.
     """
-    held = [name for name in groups.split(", ") if name]
-    names = [*held, "size"] if size else held
-    by, columns, held_columns = ", ".join(names), _listed(names), _listed(held)
-    within = f"PARTITION BY {by}" if by else ""
-    passed_on = "" if size else f"UNION ALL SELECT {held_columns}histogram FROM {figure}_held WHERE alone"
+    columns = f"{groups}, " if groups else ""
+    by, spot = (f"PARTITION BY {groups}", f"dense_rank() OVER (ORDER BY {groups})") if groups else ("", "1")
     return f"""
     {figure}_held AS (
-        SELECT {held_columns}{figure} AS histogram, {"false" if size else f"count(*) OVER ({within}) = 1"} AS alone
+        SELECT {columns}{figure} AS histogram, count(*) OVER ({by}) = 1 AS alone, CAST({spot} AS int) AS spot
         FROM {source} WHERE {figure} IS NOT NULL),
-    {figure}_cells AS (
-        SELECT {held_columns}{_SIZE if size else ""}entry & 4095 AS key,
-               sum(CAST((entry >> 20) - (before >> 20) AS double precision)) AS n
-        FROM {figure}_held, unnest(histogram, array_prepend(0, histogram)) AS entries(entry, before)
-        WHERE entry IS NOT NULL AND NOT alone GROUP BY {columns}key),
-    {figure}_ranked AS (
-        SELECT {columns}key, CAST(sum(n) OVER ({within} ORDER BY key) AS bigint) AS upto FROM {figure}_cells),
-    {figure}_merged AS (
-        SELECT {columns}array_agg((upto << 20) + key ORDER BY key) AS histogram FROM {figure}_ranked
-        {f"GROUP BY {by}" if by else "HAVING count(*) > 0"} {passed_on})"""
+    {_added_sql(figure, "spot", f"{figure}_held", "NOT alone")},
+    {figure}_merged AS MATERIALIZED (
+        SELECT {columns}added.histogram FROM {figure}_added AS added
+        JOIN (SELECT DISTINCT {columns}spot FROM {figure}_held) AS spots USING (spot)
+        UNION ALL SELECT {columns}histogram || CAST('{{}}' AS bigint[]) FROM {figure}_held WHERE alone)"""
 
 
-def _listed(names: list[str]) -> str:
-    return "".join(f"{name}, " for name in names)
+def sized_sql(figure: BySize) -> str:
+    """Expressions that end in `{figure}_added`: one `histogram` for each bin of tokens, `spot`, of all rows of `r`."""
+    held = f"{figure}_held AS (SELECT {figure} AS histogram FROM r WHERE {figure} IS NOT NULL)"
+    return f"{held}, {_added_sql(figure, 'CAST((entry & 1048575) >> 12 AS int)', f'{figure}_held', 'true')}"
+
+
+def _added_sql(figure: str, spot: str, source: str, condition: str) -> str:
+    return f"""{figure}_added AS (
+        SELECT spot, array_agg((upto << 20) + key ORDER BY key) AS histogram
+        FROM (SELECT spot, key, CAST(sum(n) OVER (PARTITION BY spot ORDER BY key) AS bigint) AS upto
+              FROM (SELECT {spot} AS spot, CAST(entry & 4095 AS int) AS key,
+                           sum(CAST((entry >> 20) - (before >> 20) AS double precision)) AS n
+                    FROM {source}, unnest(histogram, array_prepend(0, histogram)) AS entries(entry, before)
+                    WHERE entry IS NOT NULL AND {condition} GROUP BY 1, 2) AS cells) AS ranked
+        GROUP BY spot)"""
 
 
 _PERCENTILES = (
@@ -129,8 +134,7 @@ def list_distributions(conn: Connection, filter: UsageFilter, *, metric: Metric)
 def list_size_bins(conn: Connection, filter: UsageFilter, *, figure: BySize) -> list[SizeBin]:
     """The figure by the number of tokens, smallest first."""
     source = get_source(filter, coarsest=2)
-    merged = merged_sql(figure, size=True)
-    sql = f"WITH {source.sql}, {merged} SELECT size, {_PERCENTILES} FROM {figure}_merged ORDER BY 1"
+    sql = f"WITH {source.sql}, {sized_sql(figure)} SELECT spot, {_PERCENTILES} FROM {figure}_added ORDER BY 1"
     return [SizeBin(*_size_range(row[0]), *row[1:]) for row in conn.execute(text(sql), source.params)]
 
 

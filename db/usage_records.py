@@ -83,7 +83,7 @@ class UsageFilter:
     """Which calls: begun within [start, end), both aware. An empty tuple or None leaves that field open.
 
     `user_id` None is everybody's and is for administrators only (`Usage.restrict`). The fields from `params` on
-    cannot be answered from the roll-ups: with one of them set, the rows themselves are read, exactly and slower.
+    cannot be answered from the roll-ups: with one of them set, the rows themselves are read, which is slower.
     """
 
     user_id: int | None
@@ -122,7 +122,7 @@ class PercentilePoint:
 
 @dataclass(frozen=True)
 class Bin:
-    """`n` calls with a value within [low, high); `upto`: the share of all at or below it (ECDF), 0 to 1."""
+    """`n` calls with a value within [low, high); `upto`: the share of all below `high` (ECDF), 0 to 1."""
 
     low: float
     high: float

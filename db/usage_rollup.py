@@ -66,14 +66,18 @@ def _sets(*more: str) -> str:
 
 
 _KEY = _columns(DIMENSIONS)
-# Within a batch models go by number: grouping by their names would take several times as long.
-_PLACE = "level, scope, shape, scope_id, at, names"
+# Within a batch a place is three numbers: grouping and sorting by names would take several times as long.
+# `slot` is level, scope, shape and the number of the model (and source) packed into one.
+_PLACE = "slot, scope_id, at"
 _SELECT_PLACE = """
-CASE WHEN GROUPING(week) = 0 THEN 2 WHEN GROUPING(day) = 0 THEN 1 ELSE 0 END AS level,
-CASE WHEN GROUPING(user_id) = 0 THEN 2 WHEN GROUPING(organisation_id) = 0 THEN 1 ELSE 0 END AS scope,
-CASE WHEN GROUPING(by_source) = 0 THEN 2 WHEN GROUPING(by_model) = 0 THEN 1 ELSE 0 END AS shape,
-coalesce(user_id, organisation_id, 0) AS scope_id, coalesce(hour, day, week) AS at,
-coalesce(by_source, by_model, 0) AS names
+(CAST(CASE WHEN GROUPING(week) = 0 THEN 2 WHEN GROUPING(day) = 0 THEN 1 ELSE 0 END AS bigint) << 36)
++ (CAST(CASE WHEN GROUPING(user_id) = 0 THEN 2 WHEN GROUPING(organisation_id) = 0 THEN 1 ELSE 0 END AS bigint) << 34)
++ (CAST(CASE WHEN GROUPING(by_source) = 0 THEN 2 WHEN GROUPING(by_model) = 0 THEN 1 ELSE 0 END AS bigint) << 32)
++ coalesce(by_source, by_model, 0) AS slot,
+coalesce(user_id, organisation_id, 0) AS scope_id, coalesce(hour, day, week) AS at
+"""
+_UNPACKED = """
+(slot >> 36) AS level, (slot >> 34) & 3 AS scope, (slot >> 32) & 3 AS shape, slot & 4294967295 AS names
 """
 _NUMBERED = """
 batch AS MATERIALIZED (
@@ -154,10 +158,7 @@ WITH answered AS (
 """
 
 _ROWS_OF_FIGURES = ", ".join(f"(({n} << 20) + {name})" for n, name in enumerate(HISTOGRAMS))
-_FIGURE_OF_ROWS = ", ".join(
-    f"array_agg((upto << 20) + (key & 1048575) ORDER BY key) FILTER (WHERE key >> 20 = {n}) AS {name}"
-    for n, name in enumerate(HISTOGRAMS)
-)
+_FIGURE_OF_ROWS = ", ".join(f"max(entries) FILTER (WHERE figure = {n}) AS {name}" for n, name in enumerate(HISTOGRAMS))
 _COUNT = f"""
 INSERT INTO usage_rollups AS r ({_KEY}, {_columns(SUMS)}, finish_reasons, error_classes, {_columns(HISTOGRAMS)})
 WITH {_NUMBERED},
@@ -166,9 +167,12 @@ cells AS (
     SELECT {_SELECT_PLACE}, key, count(*) AS n
     FROM batch, LATERAL (VALUES {_ROWS_OF_FIGURES}) f(key) WHERE key IS NOT NULL GROUP BY {_sets("key")}),
 ranked AS (
-    SELECT {_PLACE}, key, CAST(sum(CAST(n AS double precision)) OVER (PARTITION BY {_PLACE}, key >> 20 ORDER BY key)
-           AS bigint) AS upto FROM cells),
-figures AS (SELECT {_PLACE}, {_FIGURE_OF_ROWS} FROM ranked GROUP BY {_PLACE}),
+    SELECT {_PLACE}, key >> 20 AS figure, key, CAST(sum(CAST(n AS double precision))
+           OVER (PARTITION BY {_PLACE}, key >> 20 ORDER BY key) AS bigint) AS upto FROM cells),
+histograms AS (
+    SELECT {_PLACE}, figure, array_agg((upto << 20) + (key & 1048575) ORDER BY key) AS entries
+    FROM ranked GROUP BY {_PLACE}, figure),
+figures AS (SELECT {_PLACE}, {_FIGURE_OF_ROWS} FROM histograms GROUP BY {_PLACE}),
 words AS (
     SELECT {_SELECT_PLACE}, kind, word, count(*) AS n
     FROM batch, LATERAL (VALUES (0, finish_reason), (1, error_class)) w(kind, word)
@@ -179,7 +183,8 @@ outcomes AS (
     FROM words GROUP BY {_PLACE})
 SELECT {_KEY}, {_columns(SUMS)}, coalesce(finish_reasons, '{{}}'), coalesce(error_classes, '{{}}'),
        {_columns(HISTOGRAMS)}
-FROM counts JOIN names USING (shape, names) LEFT JOIN figures USING ({_PLACE}) LEFT JOIN outcomes USING ({_PLACE})
+FROM (SELECT {_UNPACKED}, * FROM counts) AS counts JOIN names USING (shape, names)
+LEFT JOIN figures USING ({_PLACE}) LEFT JOIN outcomes USING ({_PLACE})
 ON CONFLICT ({_KEY}) DO UPDATE SET {_columns(SUMS, "{0} = r.{0} + excluded.{0}")},
     {_columns(("finish_reasons", "error_classes"), "{0} = usage_add(r.{0}, excluded.{0})")},
     {_columns(HISTOGRAMS, "{0} = usage_merge(r.{0}, excluded.{0})")}

@@ -23,9 +23,10 @@ DEFINITIONS: Mapping[str, str] = MappingProxyType(
         "error_rate": "Failed and interrupted calls of all that ended. Stopped ones are no errors.",
         "fallback_rate": "Calls that were answered, or tried, without streaming, of all that ended.",
         "prompts_per_chat": "Completed answers per chat, over the chats whose first call is in the range; each counts "
-        "with all its answers, later ones included.",
-        "percentiles": "Percentiles interpolate between neighbours (type 7, as numpy's). From the hourly roll-up they "
-        "are off by at most 1 %; with a filter on parameters, status or experiment they are exact.",
+        "with all its answers, later ones included. With a filter on parameters, status or experiment: completed "
+        "answers in the range per chat with a call in it.",
+        "percentiles": "Percentiles interpolate between neighbours (type 7, as numpy's). They are computed from "
+        "histograms with narrow bins and are off by at most 1 %.",
         "settings_map": "The mean over the calls made with this pair of settings; n of them have the figure.",
         "hour_of_week": "Calls begun in this hour of the week, divided by how many such hours the range holds.",
         "chats": "Chats whose first call is in the range.",

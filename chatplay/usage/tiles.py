@@ -66,21 +66,21 @@ class _Board:
         return tuple(TrendPoint(start, start + self._length, value(start), n(start)) for start in self._starts)
 
     def total(self, part: Part, *, unknown: Callable[[Counts], int]) -> Tile:
-        """A sum; unknown when there were calls but it is not known of any."""
+        """A sum: 0 where nobody called, unknown where somebody did but it is known of no call."""
         left_out = self.sum(unknown)
-        known = self.sum(lambda one: one.calls) - left_out
+        calls = self.sum(lambda one: one.calls)
 
-        def value(one: Counts) -> float | None:
+        def value(start: datetime) -> float | None:
+            one = self._by_start.get(start)
+            if one is None or not one.calls:
+                return 0
             return part(one) if one.calls > unknown(one) else None
 
         return Tile(
-            value=sum(part(one) for one in self._counts) if known else None,
-            n=known,
+            value=None if calls and calls == left_out else sum(part(one) for one in self._counts),
+            n=calls - left_out,
             unknown=left_out,
-            trend=self.trend(
-                lambda start: value(self._by_start[start]) if start in self._by_start else None,
-                lambda start: self._by_start[start].calls if start in self._by_start else 0,
-            ),
+            trend=self.trend(value, lambda start: self._by_start[start].calls if start in self._by_start else 0),
         )
 
     def rate(self, part: Callable[[Counts], int], target: Target) -> Tile:

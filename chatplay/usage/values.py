@@ -118,7 +118,8 @@ class Tile:
     """One figure. `n` is what it is computed from (calls with it known; chats for prompts_per_chat).
 
     For rates `value` is 0 to 1 and `k` the calls counted, of `n`. `unknown`: calls of the range that could not be
-    taken in, because the figure is not known of them. `value` is None when n is 0.
+    taken in, because the figure is not known of them. `value` is None when it is not known: rates, percentiles and
+    ratios of nothing, sums where no call's figure is known. The sum of no calls is 0.
     """
 
     value: float | None
