@@ -33,8 +33,10 @@ def draw() -> None:
         draw_missing(error)
         return
     token = None if experiment.is_mine else place.token
+    open_tab = experiments_state.tab_of(experiment, place)
+    st.query_params["tab"] = open_tab  # it stays open when the run ends
     experiments_head.draw(experiment, token)
-    draw_tabs(experiment, token, experiments_state.tab_of(experiment, place))
+    draw_tabs(experiment, token, open_tab)
 
 
 def find(place: Place) -> Experiment:
