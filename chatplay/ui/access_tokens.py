@@ -24,15 +24,17 @@ def draw(person: Person) -> None:
     """The whole part of the page."""
     st.subheader("Access tokens", anchor=False)
     st.caption("For scripts and notebooks: a token is sent as `Authorization: Bearer`. [What the API offers](/v1/docs)")
-    try:
-        tokens = get_runtime().access_tokens.list_own(actor=person)
-    except ChatplayError as error:
-        st.error(str(error))
-        return
-    for token in tokens:
-        _draw_token(person, token)
-    if st.button("New access token", icon=":material/key:", key="token_new"):
-        _new_token(person)
+    place = st.container()
+    with st.expander("New access token", icon=":material/key:", key="token_new"):
+        _draw_new(person)  # before the list, which has it then
+    with place:
+        try:
+            tokens = get_runtime().access_tokens.list_own(actor=person)
+        except ChatplayError as error:
+            st.error(str(error))
+            return
+        for token in tokens:
+            _draw_token(person, token)
 
 
 def _draw_token(person: Person, token: TokenRecord) -> None:
@@ -43,8 +45,10 @@ def _draw_token(person: Person, token: TokenRecord) -> None:
                 f"{', '.join(token.scopes)} · {_expiry(person, token)} · last used {when(token.last_used_at, person)}",
                 help=f"Times are in {viewer_zone(person).key}.",
             )
-        if st.button("Revoke", key=f"token_revoke_{token.id}", type="tertiary"):
-            _revoke(person, token)
+        with st.popover("Revoke", type="tertiary"):
+            st.markdown(f"Scripts that use **{plain(token.name)}** are refused from then on. This cannot be undone.")
+            if st.button("Revoke it", key=f"token_revoke_{token.id}", type="primary"):
+                _revoke(person, token)
 
 
 def _expiry(person: Person, token: TokenRecord) -> str:
@@ -54,10 +58,8 @@ def _expiry(person: Person, token: TokenRecord) -> str:
     return f"expired on {day}" if token.expires_at <= datetime.now(UTC) else f"until {day}"
 
 
-@st.dialog("New access token", on_dismiss="rerun")
-def _new_token(person: Person) -> None:
-    place = st.empty()
-    with place.form("new_token", border=False):
+def _draw_new(person: Person) -> None:
+    with st.form("new_token", border=False, clear_on_submit=True):
         name = st.text_input("Name", key="token_name", max_chars=80, placeholder="What it is for")
         scopes = st.pills(
             "It may",
@@ -76,21 +78,14 @@ def _new_token(person: Person) -> None:
     except ChatplayError as error:
         st.error(str(error))
         return
-    place.empty()
-    st.markdown(f"**{plain(made.record.name)}** works from now on. Copy it: closed, this is not shown again.")
+    st.success(f"**{plain(made.record.name)}** works from now on. Copy it now: it is not shown again.")
     st.code(made.secret, language=None, wrap_lines=True)
 
 
-@st.dialog("Revoke this access token")
 def _revoke(person: Person, token: TokenRecord) -> None:
-    st.markdown(f"Scripts that use **{plain(token.name)}** are refused from now on. This cannot be undone.")
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Cancel", key="token_keep"):
-            st.rerun()
-        if st.button("Revoke", key="token_end", type="primary"):
-            try:
-                get_runtime().access_tokens.revoke(actor=person, token_id=token.id)
-            except ChatplayError as error:
-                st.error(str(error))
-                return
-            st.rerun()
+    try:
+        get_runtime().access_tokens.revoke(actor=person, token_id=token.id)
+    except ChatplayError as error:
+        st.error(str(error))
+        return
+    st.rerun()
