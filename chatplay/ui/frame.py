@@ -10,7 +10,7 @@ import streamlit as st
 
 from chatplay.auth import gate
 from chatplay.auth.person import Person
-from chatplay.ui import state
+from chatplay.ui import budget_note, state
 
 _log = logging.getLogger(__name__)
 _PAGES = Path(__file__).resolve().parents[2] / "pages"
@@ -44,6 +44,7 @@ def draw() -> None:
     st.html(_STYLE)
     page = st.navigation(pages_for(person))
     _draw_sign_out(person)
+    budget_note.draw(person)
     gate.watch()
     if destination := state.take_destination():
         st.switch_page(destination)

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from chatplay.ui import budget_note
 from db import accounts
 from tests.db.usage_rig import FAILED, UsageRig
 from tests.sign_in_rig import PASSWORD
@@ -177,6 +178,28 @@ def test_usage_page_sums_what_is_known_and_counts_what_is_not(house, ana, ada):
     shown = figures(app)
     assert (shown["People"], shown["Calls"], shown["Cost"]) == ("2", "2", "$0.0100")
     assert set(app.dataframe[0].value["Person"]) == {"Ada", "Ana"}
+
+
+@pytest.fixture
+def own_budget(services, house, ada):
+    """Sets the signed-in person's budget, of which 9 dollars are spent."""
+    house.add(hours_ago(0.01), user=ada.id, cost_usd=9.0)
+    house.count()
+
+    def set_to(usd):
+        budget_note._state_of.clear()
+        services.budgets.set_budget(scope="person", subject_id=ada.id, monthly_usd=usd, set_by="ada")
+        return "\n".join(item.value for item in opened("account").warning).replace("\\", "")
+
+    yield set_to
+    budget_note._state_of.clear()
+
+
+@pytest.mark.parametrize(("usd", "words"), [(100.0, ""), (10.0, "is at 90 %"), (9.0, "is used up")])
+def test_budget_is_told_from_four_fifths_on(own_budget, usd, words):
+    told = own_budget(usd)
+    assert words in told
+    assert bool(words) == bool(told)
 
 
 def test_budget_and_price_are_listed_once_set(services, house, ana, ada):
