@@ -59,6 +59,7 @@ def _expiry(person: Person, token: TokenRecord) -> str:
 
 
 def _draw_new(person: Person) -> None:
+    place = st.container()
     with st.form("new_token", border=False, clear_on_submit=True):
         name = st.text_input("Name", key="token_name", max_chars=80, placeholder="What it is for")
         scopes = st.pills(
@@ -76,10 +77,10 @@ def _draw_new(person: Person) -> None:
     try:
         made = get_runtime().access_tokens.create(actor=person, name=name, scopes=scopes, days=_LASTS[lasts])
     except ChatplayError as error:
-        st.error(str(error))
+        place.error(str(error))
         return
-    st.success(f"**{plain(made.record.name)}** works from now on. Copy it now: it is not shown again.")
-    st.code(made.secret, language=None, wrap_lines=True)
+    place.success(f"**{plain(made.record.name)}** works from now on. Copy it now: it is not shown again.")
+    place.code(made.secret, language=None, wrap_lines=True)
 
 
 def _revoke(person: Person, token: TokenRecord) -> None:
