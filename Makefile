@@ -5,13 +5,14 @@
 #   make backup restore    FILE=... (restore over data: REPLACE=1)
 #   make setup-link        print a new link that creates the first administrator
 #   make reset-password    USERNAME=... print a temporary password for somebody who is locked out
+#   make worker            one more process that runs experiments, on this or another machine
 #   make demo demo-clear   fill in 30 days of made-up usage to look at; take it out again
 #   make check test        quick checks (under a minute); everything
 #   make bench             measure beside other Streamlit programs (ARGS="...")
 
 .DEFAULT_GOAL := run
 .PHONY: run quick-start status logs logs-gateway down validate backup restore setup-link \
-        reset-password demo demo-clear lint check test bench format lock clean help
+        reset-password worker demo demo-clear lint check test bench bench-experiments format lock clean help
 
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --disable-pip-version-check --no-input
@@ -25,6 +26,9 @@ run quick-start: .venv/.app
 
 status down validate setup-link: .venv/.app
 	@$(CLI) $@
+
+worker: .venv/.app
+	@exec $(CLI) worker
 
 demo demo-clear: .venv/.app
 	@$(CLI) $@
@@ -68,6 +72,9 @@ test: lint
 bench: .venv/.dev
 	@CHROMIUM_PATH="$$($(PY) -m tests.ensure_chromium)" && export CHROMIUM_PATH && \
 	$(PY) -m bench.chat $(ARGS)
+
+bench-experiments: .venv/.dev
+	@$(PY) -m bench.experiments_truth $(ARGS)
 
 format: .venv/.dev
 	@$(PY) -m ruff check --fix .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -11,6 +12,9 @@ sys.path.insert(0, str(ROOT))
 from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
 
 from chatplay.auth.tokens import SESSION_COOKIE  # noqa: E402
+from db.embedded import EmbeddedPostgres  # noqa: E402
+from db.engine import make_engine  # noqa: E402
+from db.seed import demo_plan, seed  # noqa: E402
 from tests.browser.app_process import App  # noqa: E402
 from tests.browser.chat_screen import Chat  # noqa: E402
 from tests.ensure_chromium import ensure_chromium  # noqa: E402
@@ -53,10 +57,24 @@ def take(browser: Browser, app: App, token: str) -> None:
         page.goto(f"{app.url}{path}")
         page.wait_for_timeout(3_000)
         page.screenshot(path=SHOTS / f"{name}.png")
+    seed_usage(app)
+    page.set_viewport_size({"width": 1440, "height": 1400})
+    page.goto(f"{app.url}/metrics?range=30d&who=all")
+    expect(page.locator("[data-testid=stVegaLiteChart] svg.marks").nth(7)).to_be_visible()
+    page.wait_for_timeout(3_000)
+    page.screenshot(path=SHOTS / "metrics.png")
     narrow = opened(browser, app, token, width=380, height=760, theme="dark")
     narrow.goto(address)
     narrow.wait_for_timeout(4_000)
     narrow.screenshot(path=SHOTS / "narrow.png")
+
+
+def seed_usage(app: App) -> None:
+    url = EmbeddedPostgres(app.data).url()
+    assert url is not None
+    engine = make_engine(url, pool_size=1)
+    seed(engine, demo_plan(datetime.now(UTC)))
+    engine.dispose()
 
 
 def opened(browser: Browser, app: App, token: str, *, width: int, height: int, theme: str) -> Page:
