@@ -1,0 +1,65 @@
+"""Our routes beside Streamlit's in the real app: addresses, headers, sockets."""
+
+import json
+import socket
+
+import httpx2
+import pytest
+from websockets.sync.client import connect
+
+from chatplay.api.server import send_at_once
+from chatplay.auth.tokens import SESSION_COOKIE
+from tests.browser.app_process import App
+
+
+@pytest.fixture(scope="module")
+def app():
+    with App() as app:
+        app.cookie = app.sign_in(app.add_person())
+        yield app
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1", "/v1/nope", "/admin", "/ws", "/auth", "/auth/nope", "/admin/x/y", "/ws/chat/7"]
+)
+def test_unknown_path_of_ours_is_json_and_not_a_page(app, path):
+    answer = httpx2.get(app.url + path)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/", "/chat", "/v1/docs", "/v1/models/running", "/v1/nope", "/auth/whoami"])
+def test_every_answer_is_confined(app, path):
+    headers = httpx2.get(app.url + path).headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
+
+
+def test_document_needs_no_script_and_nothing_from_elsewhere(app):
+    page = httpx2.get(f"{app.url}/v1/docs").text
+    assert "/v1/chat/sessions" in page
+    assert "<script" not in page
+    assert "http://" not in page.replace(app.url, "")
+    assert "https://" not in page
+
+
+def test_page_of_ours_chats_over_a_socket_with_its_cookie(app):
+    headers = {"Cookie": f"{SESSION_COOKIE}={app.cookie}", "Origin": app.url}
+    made = httpx2.post(f"{app.url}/v1/chat/sessions", json={"model_name": "echo"}, headers=headers)
+    url = f"{app.url.replace('http', 'ws', 1)}/ws/chat/{made.json()['id']}/"
+    with connect(url, additional_headers={"Cookie": headers["Cookie"]}, origin=app.url) as chat:
+        chat.send(json.dumps({"content": "Hello"}))
+        kinds = []
+        for frame in map(json.loads, chat):
+            kinds.append(frame["type"])
+            if frame["type"] == "message_end":
+                break
+    assert (kinds[0], set(kinds[1:-1]), frame["full_content"]) == ("message_start", {"delta"}, "You said: Hello")
+
+
+def test_sockets_that_streamlit_bound_send_at_once():
+    with socket.socket() as listening:  # as Streamlit makes it: asyncio does not take it for TCP
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        send_at_once()
+        with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
