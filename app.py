@@ -20,7 +20,7 @@ else:
     hush_import_chatter()
 
     from chatplay.api import server
-    from chatplay.ui import frame
+    from chatplay.ui import frame, warm
 
     # Until the first st.navigation Streamlit would run a file of pages/ by itself, past the gate.
     PagesManager.uses_pages_directory = False
@@ -32,3 +32,4 @@ else:
         lifespan=server.lifespan,
     )
     gc.freeze()  # Streamlit collects garbage after every run: 100 ms each, unless what is loaded is left out
+    warm.begin()
