@@ -23,7 +23,7 @@ from db.usage_source import (
 )
 
 MOST_ROWS = 1_000
-_RECENT_TRIALS = 5_000
+_RECENT_TRIALS = 1_000
 _SUMMED = ", ".join(f"CAST(sum({name}) AS {'double precision' if name == 'cost_usd' else 'bigint'})" for name in SUMS)
 
 
@@ -130,9 +130,10 @@ def _table_figures() -> str:
 
 def _table_source(filter: UsageFilter, by: By) -> Source:
     scope = {"person": PERSON, "organisation": ORGANISATION}.get(by)
-    one = filter.user_id is not None or filter.organisation_id is not None
-    if filter.needs_rows or (scope is not None and one):
+    one = PERSON if filter.user_id is not None else ORGANISATION if filter.organisation_id is not None else None
+    if filter.needs_rows or (scope is not None and one not in (None, scope)):
         return call_source(filter, scope=scope)
+    scope = scope if one is None else None  # of one person or organisation: the filter says whose already
     coarsest = HOUR if by == "day" else WEEK
     return rollup_source(filter, by_model=by == "model", by_source=by == "source", coarsest=coarsest, scope=scope)
 

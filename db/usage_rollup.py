@@ -192,16 +192,23 @@ ON CONFLICT ({_KEY}) DO UPDATE SET {_columns(SUMS, "{0} = r.{0} + excluded.{0}")
 
 _FIGURE_COLUMNS = tuple(column for name in FIGURE_SUMS for column in (f"{name}_n", f"{name}_sum"))
 _SUM_FIGURES = _columns(FIGURE_SUMS, "count({0}_sum) AS {0}_n, coalesce(sum({0}_sum), 0) AS {0}_sum")
+_SETTINGS_SETS = ", ".join(
+    f"({time}{more})"
+    for time in ("day", "week")
+    for more in ("", ", organisation_id", ", by_model", ", organisation_id, by_model")
+)
 _COUNT_SETTINGS = f"""
 INSERT INTO usage_settings AS r ({_KEY}, settings, calls, failed, {_columns(_FIGURE_COLUMNS)})
 WITH {_NUMBERED},
 sums AS (
-    SELECT CASE WHEN GROUPING(week) = 0 THEN 2 ELSE 1 END AS level, 1 - GROUPING(organisation_id) AS scope,
-           1 - GROUPING(by_model) AS shape, coalesce(organisation_id, 0) AS scope_id, coalesce(day, week) AS at,
-           coalesce(by_model, 0) AS names, settings, sum(calls) AS calls, sum(failed + interrupted) AS failed,
+    SELECT 2 - GROUPING(week) AS level,
+           CASE WHEN GROUPING(user_id) = 0 THEN 2 ELSE 1 - GROUPING(organisation_id) END AS scope,
+           1 - GROUPING(by_model) AS shape, coalesce(user_id, organisation_id, 0) AS scope_id,
+           coalesce(day, week) AS at, coalesce(by_model, 0) AS names, settings,
+           sum(calls) AS calls, sum(failed + interrupted) AS failed,
            {_SUM_FIGURES}
     FROM batch WHERE settings IS NOT NULL
-    GROUP BY settings, GROUPING SETS (day, week), CUBE (organisation_id, by_model))
+    GROUP BY settings, GROUPING SETS ((week, user_id), {_SETTINGS_SETS}))
 SELECT {_KEY}, settings, calls, failed, {_columns(_FIGURE_COLUMNS)} FROM sums JOIN names USING (shape, names)
 ON CONFLICT ({_KEY}, settings) DO UPDATE SET
     {_columns(("calls", "failed", *_FIGURE_COLUMNS), "{0} = r.{0} + excluded.{0}")}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
 from db.schema.rollups import FIGURE_SUMS
 from db.usage_records import Axis, CellMetric, SettingsCell, UsageFilter
 from db.usage_rollup import CALL_COLUMNS, SETTINGS_COLUMNS
-from db.usage_source import DAY, WEEK, Source, call_conditions, rollup_source
+from db.usage_source import DAY, WEEK, Source, call_conditions, ceil_to, floor_to, rollup_source
 
 MOST_CELLS = 400
 _SHORT = timedelta(days=2)
@@ -32,17 +32,32 @@ def list_settings_cells(
 
 
 def _source(filter: UsageFilter) -> Source:
-    """The roll-up has neither persons nor sources, and no hours."""
-    in_rollup = filter.user_id is None and not filter.sources and filter.end - filter.start > _SHORT
-    if in_rollup and not filter.needs_rows:
+    """The roll-up has no sources and no hours; of persons it has weeks, the days around them are read."""
+    if filter.needs_rows or filter.sources or filter.end - filter.start <= _SHORT:
+        return _calls(filter)
+    if filter.user_id is None:
         return rollup_source(filter, coarsest=WEEK, finest=DAY, table="usage_settings")
+    weeks = (ceil_to(WEEK, filter.start), floor_to(WEEK, filter.end))
+    return _calls(filter) if filter.models or weeks[0] >= weeks[1] else _weeks_and_calls(filter, *weeks)
+
+
+def _calls(filter: UsageFilter, condition: str = "true", also: str = "") -> Source:
     conditions, params = call_conditions(filter)
     sums = ", ".join(
         f"CAST(c.{name}_sum IS NOT NULL AS int) AS {name}_n, coalesce(c.{name}_sum, 0) AS {name}_sum"
         for name in FIGURE_SUMS
     )
     sql = f"""
-    c AS (SELECT {CALL_COLUMNS}, {SETTINGS_COLUMNS} FROM usage u WHERE u.ended_at IS NOT NULL
+    c AS (SELECT {CALL_COLUMNS}, {SETTINGS_COLUMNS} FROM usage u WHERE u.ended_at IS NOT NULL AND {condition}
           AND {" AND ".join(conditions)}),
-    r AS (SELECT c.settings, c.calls, c.failed + c.interrupted AS failed, {sums} FROM c)"""
+    r AS (SELECT c.settings, c.calls, c.failed + c.interrupted AS failed, {sums} FROM c {also})"""
     return Source(sql, params, "day")
+
+
+def _weeks_and_calls(filter: UsageFilter, begins: datetime, ends: datetime) -> Source:
+    columns = ", ".join(f"w.{name}_n, w.{name}_sum" for name in FIGURE_SUMS)
+    counted = f"""
+    UNION ALL SELECT w.settings, w.calls, w.failed, {columns} FROM usage_settings w
+    WHERE w.level = 2 AND w.scope = 2 AND w.shape = 0 AND w.scope_id = :user_id AND w.at >= :begins AND w.at < :ends"""
+    around = _calls(filter, "(u.created_at < :begins OR u.created_at >= :ends)", counted)
+    return Source(around.sql, {**around.params, "begins": begins, "ends": ends}, "day")

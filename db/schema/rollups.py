@@ -112,7 +112,7 @@ Index(
     usage_rollups.c.at,
 )
 
-# Sums for the mean of each combination of the numeric parameters. Days and weeks, not by source, not of persons.
+# Sums for the mean of each combination of the numeric parameters. Days and weeks, not by source; of persons weeks only.
 usage_settings = Table(
     "usage_settings",
     metadata,

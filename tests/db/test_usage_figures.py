@@ -196,6 +196,18 @@ def test_settings_map_is_the_mean_of_each_pair(house, metric, wanted, days_befor
     assert [(cell.x, cell.y, cell.value, cell.n, cell.calls) for cell in cells] == wanted
 
 
+def test_settings_map_of_ones_own_joins_counted_weeks_with_the_days_around_them(house, today):
+    house_filter = own(replace(today, start=NOON - timedelta(days=30), end=NOON + timedelta(days=30)), house.ana)
+    whole = house.usage.settings_map(house_filter, "temperature", "top_p", "ttft_ms")
+    assert [(cell.x, cell.y, cell.value, cell.n, cell.calls) for cell in whole] == [
+        (0.2, 0.9, 1000.0, 1, 1),
+        (0.2, 1.0, None, 0, 1),
+        (0.7, 1.0, 275.0, 4, 4),
+    ]
+    until_now = replace(house_filter, end=NOON + 2 * HOUR)
+    assert house.usage.settings_map(until_now, "temperature", "top_p", "ttft_ms") == whole
+
+
 def test_settings_map_shows_a_parameter_that_was_not_sent_as_none(house, today):
     cells = house.usage.settings_map(today, "temperature", "presence_penalty", "ttft_ms")
     assert [(cell.x, cell.y, cell.calls) for cell in cells] == [(0.2, None, 2), (0.7, None, 4)]
