@@ -86,9 +86,10 @@ class House:
         self.service = self.running.experiments
         self.user_id = _person(self.running)
 
-    def start(self, trials: int, order: str) -> UUID:
+    def start(self, trials: int, order: str = "") -> UUID:
         """An experiment of `trials` trials: 4 arms, 250 cases, the rest repeats."""
-        prompt = self.service.save_prompt(user_id=self.user_id, name="order", prompt=f"{order} id={{{{word}}}}")
+        ordered = "n=2 gap=0 id={{word}}" + order
+        prompt = self.service.save_prompt(user_id=self.user_id, name="order", prompt=ordered)
         plan = Plan(
             prompts=(prompt,),
             models=(MODEL,),
@@ -140,19 +141,20 @@ def _person(running: runtime.Runtime) -> int:
 
 
 def measure_one(house: House, trials: int) -> None:
-    rate, memory = house.run(1, house.start(trials, "n=2 gap=0"))
+    rate, memory = house.run(1, house.start(trials))
     quarter = max(len(memory) // 4, 1)
     print(f"one: {rate:.0f} trials a second; memory after a quarter {memory[quarter - 1]:.0f} MB, ", end="")
     print(f"at the end {memory[-1]:.0f} MB")
 
 
-def measure_two(house: House, trials: int, rounds: int) -> None:
+def measure_two(house: House, trials: int, rounds: int, wait_ms: int) -> None:
     rates: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(rounds):
         for workers in (1, 2):
-            rates[workers].append(house.run(workers, house.start(trials, "n=2 gap=0 wait=200"))[0])
+            rates[workers].append(house.run(workers, house.start(trials, f" wait={wait_ms}"))[0])
     one, two = (sum(rates[workers]) / rounds for workers in (1, 2))
-    print(f"two: one worker {one:.0f}, two {two:.0f} trials a second: x {two / one:.2f} (16 calls of 200 ms: 80 each)")
+    print(f"two: one worker {one:.0f}, two {two:.0f} trials a second: x {two / one:.2f}, ", end="")
+    print(f"of {16_000 / wait_ms:.0f} that 16 calls of {wait_ms} ms allow each")
 
 
 _FILL = """
@@ -164,7 +166,7 @@ UPDATE experiment_trials SET state = 'done', score = random(), passed = random()
 
 def measure_results(house: House, trials: int) -> None:
     began = time.perf_counter()
-    experiment_id = house.start(trials, "n=2 gap=0")
+    experiment_id = house.start(trials)
     print(f"results: {trials:,} trials laid out in {time.perf_counter() - began:.2f} s")
     with house.running.store.transaction() as conn:
         conn.execute(text(_FILL), {"id": experiment_id})
@@ -194,6 +196,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("one", "two", "results"))
     parser.add_argument("--trials", type=int, help="how many, a multiple of 1,000")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--wait-ms", type=int, default=200, help="of the upstream, in `two`")
     args = parser.parse_args()
     hush_import_chatter()
     with tempfile.TemporaryDirectory(prefix="cp-") as name, ExitStack() as stack:
@@ -202,7 +205,7 @@ def main() -> None:
         if args.only in (None, "one"):
             measure_one(house, args.trials or 10_000)
         if args.only in (None, "two"):
-            measure_two(house, args.trials or 2_000, args.rounds)
+            measure_two(house, args.trials or 2_000, args.rounds, args.wait_ms)
         if args.only in (None, "results"):
             measure_results(house, args.trials or 100_000)
 

@@ -108,6 +108,22 @@ def test_code_of_a_trial_makes_its_call_and_holds_no_key(house):
     compile(python, "code", "exec")
 
 
+def test_code_of_a_chat_turn_holds_its_thread(house):
+    from tests.db.chat_rig import Rig
+
+    rig = Rig(house.process, house.user_id, house.url)
+    chat_id = rig.new_chat()
+    rig.ask("First", chat_id=chat_id)
+    turn = rig.ask("Second", chat_id=chat_id)
+    lab = Upstream("scripted", "openai", base_url="http://lab.example/v1")
+    object.__setattr__(house.process.catalog._view, "upstreams", (lab,))
+    code = house.experiments.get_turn_code(
+        user_id=house.user_id, chat_id=chat_id, message_id=turn.assistant_message.id, language="python"
+    )
+    assert code.index("'First'") < code.index("First at 0.7") < code.index("'Second'")
+    assert "OPENAI_API_KEY" in code
+
+
 # ---- the notebook ------------------------------------------------------------------------------
 
 
