@@ -41,14 +41,14 @@ def _source(filter: UsageFilter) -> Source:
     return _calls(filter) if filter.models or weeks[0] >= weeks[1] else _weeks_and_calls(filter, *weeks)
 
 
-def _calls(filter: UsageFilter, condition: str = "true", also: str = "") -> Source:
+def _calls(filter: UsageFilter, rows: str = "usage u", also: str = "") -> Source:
     conditions, params = call_conditions(filter)
     sums = ", ".join(
         f"CAST(c.{name}_sum IS NOT NULL AS int) AS {name}_n, coalesce(c.{name}_sum, 0) AS {name}_sum"
         for name in FIGURE_SUMS
     )
     sql = f"""
-    c AS (SELECT {CALL_COLUMNS}, {SETTINGS_COLUMNS} FROM usage u WHERE u.ended_at IS NOT NULL AND {condition}
+    c AS (SELECT {CALL_COLUMNS}, {SETTINGS_COLUMNS} FROM {rows} WHERE u.ended_at IS NOT NULL
           AND {" AND ".join(conditions)}),
     r AS (SELECT c.settings, c.calls, c.failed + c.interrupted AS failed, {sums} FROM c {also})"""
     return Source(sql, params, "day")
@@ -59,5 +59,8 @@ def _weeks_and_calls(filter: UsageFilter, begins: datetime, ends: datetime) -> S
     counted = f"""
     UNION ALL SELECT w.settings, w.calls, w.failed, {columns} FROM usage_settings w
     WHERE w.level = 2 AND w.scope = 2 AND w.shape = 0 AND w.scope_id = :user_id AND w.at >= :begins AND w.at < :ends"""
-    around = _calls(filter, "(u.created_at < :begins OR u.created_at >= :ends)", counted)
-    return Source(around.sql, {**around.params, "begins": begins, "ends": ends}, "day")
+    around = """
+    (VALUES (CAST(:start AS timestamptz), CAST(:begins AS timestamptz)), (:ends, :end)) AS around(begins, ends)
+    JOIN usage u ON u.created_at >= around.begins AND u.created_at < around.ends"""
+    around_them = _calls(filter, around, counted)
+    return Source(around_them.sql, {**around_them.params, "begins": begins, "ends": ends}, "day")
