@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 from chatplay import params as parameters
-from chatplay import templates
 from chatplay.calls import Calls
 from chatplay.catalog import ModelCatalog, ModelInfo
+from chatplay.compare.chats import chat_of, comparison_from
 from chatplay.compare.following import follow_together
 from chatplay.compare.runs import Press, Runs, not_found, own, with_temperature
 from chatplay.compare.values import (
@@ -22,7 +22,6 @@ from chatplay.compare.values import (
     Choice,
     ComparisonView,
     Pane,
-    PaneAnswer,
     answer_of,
     comparison_of,
     messages_of,
@@ -30,15 +29,14 @@ from chatplay.compare.values import (
     run_of,
     vote_of,
 )
-from chatplay.conversation import prompt_messages, stored_params, title_from
+from chatplay.conversation import stored_params, title_from
 from chatplay.counting import TokenCounter
 from chatplay.errors import BadInput, Conflict
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import Update
 from chatplay.params import Params
 from chatplay.store import Connection, Store
-from chatplay.turns import own_chat
-from db import chats, compare
+from db import compare
 from db.compare import ComparisonRow, ComparisonSummary, PaneRow
 
 SAMPLE_PROMPT = "Explain what the temperature setting does, in three sentences."
@@ -112,27 +110,8 @@ class CompareService:
         `message_id` may be the prompt or an answer to it. Raises NotFound.
         """
         with self._store.transaction() as conn:
-            chat = own_chat(conn, user_id, chat_id)
-            thread = chats.list_path(conn, chat_id=chat_id, leaf_id=message_id)
-            if thread and thread[-1].role == "assistant":
-                thread = thread[:-1]
-            if not thread:
-                raise not_found("message")
-            history = prompt_messages(thread[:-1], Params())
-            comparison_id, prompt = uuid4(), templates.escape(thread[-1].content)
-            compare.insert_comparison(
-                conn,
-                comparison_id=comparison_id,
-                user_id=user_id,
-                title=title_from(prompt),
-                prompt=prompt,
-                history=[asdict(message) for message in history],
-                begun_at=compare.NOW,
-            )
-            params = stored_params(chat.params)
-            params = replace(params, system_prompt=templates.escape(params.system_prompt))
-            pane = Pane(uuid4(), 0, chat.model_name, chat.upstream, params)
-            self._replace_panes(conn, comparison_id, [pane, replace(pane, id=uuid4(), position=1)])
+            comparison_id, panes = comparison_from(conn, user_id, chat_id, message_id)
+            self._replace_panes(conn, comparison_id, panes)
         return comparison_id
 
     def rename(self, *, user_id: int, comparison_id: UUID, title: str) -> None:
@@ -297,7 +276,7 @@ class CompareService:
             if answer is None or answer.is_coming or not answer.content:
                 raise Conflict("There is no answer to continue yet.", cure="Run this pane first.")
             info = self._catalog.get(answer.model_name, role=role, upstream=answer.upstream)
-            return self._insert_chat(conn, row, answer, info)
+            return chat_of(conn, row, answer, info)
 
     # ---- inside --------------------------------------------------------------------------------
 
@@ -348,35 +327,6 @@ class CompareService:
             compare.update_pane(conn, pane_id=old.id, removed_at=compare.NOW)
         for pane in panes:
             compare.insert_pane(conn, comparison_id=comparison_id, pane=_pane_row(pane))
-
-    def _insert_chat(self, conn: Connection, row: ComparisonRow, answer: PaneAnswer, info: ModelInfo) -> UUID:
-        chat_id, parent_id = uuid4(), None
-        params = replace(answer.params, system_prompt=answer.system_prompt_sent)
-        compare.insert_chat(
-            conn,
-            chat_id=chat_id,
-            user_id=row.user_id,
-            title=title_from(answer.prompt),
-            model_name=info.name,
-            upstream=info.upstream,
-            engine_type=info.engine_type,
-            constraints_json=asdict(self._catalog.constraints(info)),
-            params_json=parameters.to_json(params),
-        )
-        messages: list[tuple[str, str]] = [(message.role, message.content) for message in messages_of(row)]
-        for role, content in (*messages, ("user", answer.prompt)):
-            parent_id = chats.insert_message(conn, chat_id=chat_id, parent_id=parent_id, role=role, content=content)
-        leaf_id = chats.insert_message(
-            conn,
-            chat_id=chat_id,
-            parent_id=parent_id,
-            role="assistant",
-            content=answer.content,
-            status=answer.status,
-            metrics=answer.metrics.to_json() if answer.metrics else None,
-        )
-        chats.update_chat(conn, chat_id=chat_id, leaf_message_id=leaf_id)
-        return chat_id
 
 
 def _sample_panes(info: ModelInfo) -> list[Pane]:

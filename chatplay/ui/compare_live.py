@@ -24,9 +24,10 @@ from chatplay.ui.compare_figures import live_line
 from chatplay.ui.markdown import plain_markdown, safe_markdown, stable_part
 
 Place = st.delta_generator.DeltaGenerator
-_UPDATE_SEC = 1 / 15
+_UPDATE_SEC = 1 / 30  # how often is looked; each pane is drawn less often
 _DRAWINGS_A_SEC = 30  # of all panes together: what a page costs grows with them
 _FIGURES_SEC, _LOOK_SEC = 0.5, 1.0
+_FINISH_AFTER_SEC = 0.3
 _PAINT_SEC = 0.04  # the browser paints the last words before it is given the figures and buttons
 _LONG_CHARS = 60_000  # as plain text: no browser draws so much Markdown quickly
 _BOLD = re.compile(r"(?<!\\)\*\*")
@@ -150,6 +151,7 @@ class _Screen:
         self._is_veiled = is_veiled
         self._pause_sec = len(self._panes) / _DRAWINGS_A_SEC - _UPDATE_SEC / 2
         self._figures_sec = float("-inf")
+        self._ended_sec: dict[UUID, float] = {}
 
     def draw(self) -> None:
         if self._is_veiled:
@@ -157,20 +159,23 @@ class _Screen:
         now_sec = time.monotonic()
         with_figures = now_sec - self._figures_sec >= _FIGURES_SEC
         self._figures_sec = now_sec if with_figures else self._figures_sec
-        for place, feed in self._panes.values():
+        for pane_id, (place, feed) in self._panes.items():
             place.answer.draw_growing(feed, now_sec=now_sec, pause_sec=self._pause_sec)
             if with_figures and feed.end is None:
                 place.figures.caption(plain_markdown(live_line(feed.live)))
-        self._finish()
+            if feed.end is not None:
+                self._ended_sec.setdefault(pane_id, now_sec)
+        self._finish(now_sec)
 
-    def _finish(self) -> None:
-        """How it went, of those that are over; after the words of all panes, which somebody is reading."""
-        over = {pane_id: feed.end for pane_id, (_, feed) in self._panes.items() if feed.end is not None}
-        if over:
-            time.sleep(_PAINT_SEC)
-        for pane_id, end in over.items():
-            place, _ = self._panes.pop(pane_id)
-            place.finish(end)
+    def _finish(self, now_sec: float) -> None:
+        """How it went, of those that have been over for a while: answers often end together, and the last words of
+        all of them come first.
+        """
+        for pane_id, ended_sec in list(self._ended_sec.items()):
+            place, feed = self._panes[pane_id]
+            if feed.end is not None and now_sec - ended_sec >= _FINISH_AFTER_SEC:
+                del self._panes[pane_id], self._ended_sec[pane_id]
+                place.finish(feed.end)
 
 
 def _feed(answer: PaneAnswer) -> Feed:
