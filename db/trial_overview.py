@@ -69,6 +69,20 @@ def list_errors(conn: Connection, *, experiment_id: UUID, limit: int) -> list[Er
     return [ErrorRow(*row) for row in conn.execute(text(_ERRORS), {"id": experiment_id, "limit": limit})]
 
 
+_MARKS = """
+SELECT (SELECT concat_ws(' ', count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'failed'),
+                         max(ended_at)) FROM experiment_trials WHERE experiment_id = :id)
+  || ', ' || (SELECT concat_ws(' ', count(*), max(s.created_at)) FROM experiment_trials t
+              JOIN experiment_hand_scores s ON s.trial_id = t.id WHERE t.experiment_id = :id)
+  || ', ' || (SELECT concat_ws(' ', count(*), max(created_at)) FROM experiment_votes WHERE experiment_id = :id)
+"""
+
+
+def find_marks(conn: Connection, *, experiment_id: UUID) -> str:
+    """A text that changes whenever a trial or judgement ends, or somebody scores or votes."""
+    return str(conn.execute(text(_MARKS), {"id": experiment_id}).scalar_one())
+
+
 def reset_failed(conn: Connection, *, experiment_id: UUID) -> int:
     """Lets failed trials wait again, as if they had never run. Returns how many."""
     here = (trials.c.experiment_id == experiment_id) & (trials.c.state == "failed") & trials.c.judge.is_(None)

@@ -30,6 +30,12 @@ class Overview(Runs):
             rows = trial_overview.list_errors(conn, experiment_id=row.id, limit=_MOST_REASONS)
         return [ErrorGroup(one.message, one.cure or "", one.trials, tuple(one.arms)) for one in rows]
 
+    def get_marks(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> str:
+        """A text that stays the same as long as the results do: what is computed from them may be kept under it."""
+        with self._desk.store.reading() as conn:
+            row = readable(conn, user_id, experiment_id, token)
+            return trial_overview.find_marks(conn, experiment_id=row.id)
+
     def rerun_failed(self, *, user_id: int, experiment_id: UUID) -> int:
         """Runs all failed trials again. Returns how many. Raises NotFound."""
         with self._desk.store.transaction() as conn:

@@ -1,0 +1,177 @@
+"""One function per chart of an experiment's results: rows in, an Altair chart out. No queries, no widgets.
+
+Intervals are always drawn, names stand at what they name, and a hollow dot is one that chance may explain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from chatplay.ui import chart_style as style
+
+ROW_PX = 44
+_INK = {"white": "#FFFFFF", "black": "#1E2327"}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A value with its interval; `name` gives the colour, `note` stands beside it, `text` is what a pointer reads."""
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+    text: str = ""
+    n: int = 0
+    is_settled: bool = True
+
+
+@dataclass(frozen=True)
+class Place:
+    """An arm in a plane; `text` stands at its dot, `on_frontier` fills it."""
+
+    name: str
+    x: float
+    y: float
+    text: str
+    on_frontier: bool
+
+
+def intervals(marks: Sequence[Mark], *, title: str, reference: float, names: Sequence[str], fmt: str = "~s") -> Any:
+    """Dots with intervals below each other around a line at `reference`; the name and note of each stand above it."""
+    data = _frame(marks)
+    data["line"] = [f"{mark.name}: {mark.note}" if mark.note else mark.name for mark in marks]
+    order = [mark.name for mark in marks]
+    y = alt.Y("name:N", sort=order, title=None, axis=None, scale=alt.Scale(paddingOuter=0.3))
+    base = alt.Chart(data).encode(y=y, tooltip=_tooltip(title))
+    x = alt.X("value:Q", title=title, axis=alt.Axis(format=fmt, tickCount=5), scale=alt.Scale(zero=True))
+    zero = alt.Chart(pd.DataFrame({"at": [reference]})).mark_rule(color=style.NEUTRAL, strokeDash=[3, 3])
+    colour = style.colour("name", names, legend=False)
+    rules = base.mark_rule(strokeWidth=2, yOffset=9).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)
+    dots = base.mark_point(size=80, yOffset=9, opacity=1, strokeWidth=2).encode(x=x, color=colour, fill=_fill(names))
+    # Clipped: a text that is wider than the plot would take the plot's room.
+    labels = base.mark_text(align="left", baseline="middle", yOffset=-9, fontSize=12, clip=True, color=_ink()).encode(
+        x=alt.value(0), text="line:N"
+    )
+    return zero.encode(x="at:Q") + rules + dots + labels
+
+
+def shares(marks: Sequence[Mark], *, title: str) -> Any:
+    """Zero-based bars with intervals, their figures at the end."""
+    data = _frame(marks)
+    data["end"] = [max(mark.high or 0.0, mark.value or 0.0) for mark in marks]
+    y = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=140))
+    scale = alt.Scale(domain=[0, max(1.0, float(data["end"].max()))])
+    base = alt.Chart(data).encode(y=y, tooltip=_tooltip(title))
+    x = alt.X("value:Q", title=title, scale=scale, axis=alt.Axis(format=".0%", tickCount=5))
+    bars = base.mark_bar(color=style.PALETTE[0], height={"band": 0.5}).encode(x=x)
+    rules = base.mark_rule(color=style.NEUTRAL, strokeWidth=2).encode(x="low:Q", x2="high:Q")
+    labels = base.mark_text(align="left", dx=6, fontSize=12, color=_ink()).encode(x="end:Q", text="note:N")
+    return bars + rules + labels
+
+
+def effect(marks: Sequence[Mark], *, title: str, x_title: str, low: float, high: float, fmt: str = "~s") -> Any:
+    """The means at the values of one setting, from `low` to `high` on the y axis, as in the plots beside it."""
+    data = _frame(marks)
+    base = alt.Chart(data).encode(
+        x=alt.X("name:N", sort=None, title=x_title, axis=alt.Axis(labelAngle=0, labelLimit=110, labelFlush=False)),
+        tooltip=_tooltip(title),
+    )
+    scale = alt.Scale(domain=[low, high], zero=False, nice=True)
+    y = alt.Y("value:Q", title=title, scale=scale, axis=alt.Axis(format=fmt, tickCount=5))
+    line = base.mark_line(color=style.NEUTRAL, strokeWidth=1).encode(y=y)
+    rules = base.mark_rule(color=style.PALETTE[0], strokeWidth=2).encode(
+        y=alt.Y("low:Q", scale=scale, title=title), y2="high:Q"
+    )
+    dots = base.mark_point(filled=True, size=70, opacity=1, color=style.PALETTE[0]).encode(y=y)
+    return line + rules + dots
+
+
+def heat(cells: Sequence[tuple[str, str, Mark]], *, x_title: str, y_title: str, title: str) -> Any:
+    """A cell for each pair of values, (row, column, mean): the mean in words and as a shade."""
+    known = sorted(mark.value for _, _, mark in cells if mark.value is not None)
+    middle = (known[0] + known[-1]) / 2 if known else 0.0
+    data = _frame([mark for _, _, mark in cells])
+    data["row"], data["column"] = [row for row, _, _ in cells], [column for _, column, _ in cells]
+    data["ink"] = ["white" if mark.value is not None and mark.value > middle else "black" for _, _, mark in cells]
+    base = alt.Chart(data).encode(
+        x=alt.X("column:N", sort=None, title=x_title, axis=alt.Axis(labelAngle=0, labelLimit=110, labelFlush=False)),
+        y=alt.Y("row:N", sort=None, title=y_title, axis=alt.Axis(labelLimit=130)),
+        tooltip=_tooltip(title),
+    )
+    shade = alt.Color("value:Q", scale=alt.Scale(scheme=style.HEAT), legend=None)
+    rects = base.mark_rect().encode(color=alt.condition("isValid(datum.value)", shade, alt.value(style.NEUTRAL)))
+    ink = alt.when("datum.ink == 'white'").then(alt.value(_INK["white"])).otherwise(alt.value(_INK["black"]))
+    return rects + base.mark_text(fontSize=12).encode(text="note:N", color=ink)
+
+
+def frontier(
+    places: Sequence[Place], *, x_title: str, y_title: str, names: Sequence[str], formats: tuple[str, str]
+) -> Any:
+    """Arms between two figures; those that none beats are filled and carry their probability."""
+    x_axis, y_axis = (alt.Axis(format=fmt, tickCount=5) for fmt in formats)
+    data = pd.DataFrame(
+        {"name": one.name, "x": one.x, "y": one.y, "text": one.text, "settled": one.on_frontier} for one in places
+    )
+    base = alt.Chart(data).encode(
+        x=alt.X("x:Q", title=x_title, scale=alt.Scale(zero=False, nice=True, padding=24), axis=x_axis),
+        y=alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False, nice=True, padding=24), axis=y_axis),
+        tooltip=[
+            alt.Tooltip("name:N", title="Arm"),
+            alt.Tooltip("x:Q", title=x_title, format=",.4~g"),
+            alt.Tooltip("y:Q", title=y_title, format=",.4~g"),
+            alt.Tooltip("text:N", title="On the frontier"),
+        ],
+    )
+    colour = style.colour("name", names, legend=False)
+    dots = base.mark_point(size=110, strokeWidth=2, opacity=1).encode(color=colour, fill=_fill(names))
+    middle = (data["x"].min() + data["x"].max()) / 2
+    look: dict[str, Any] = {"fontSize": 12, "clip": True, "color": _ink()}
+    left = base.transform_filter(alt.datum.x <= middle).mark_text(align="left", dx=10, **look)
+    right = base.transform_filter(alt.datum.x > middle).mark_text(align="right", dx=-10, **look)
+    return dots + left.encode(text="text:N") + right.encode(text="text:N")
+
+
+def _ink() -> str:
+    """Of texts in the plot, which the theme leaves black in the dark."""
+    return _INK["black"] if st.context.theme.type != "dark" else "#E6E9EB"
+
+
+def _fill(names: Sequence[str]) -> Any:
+    """The colour of the name where chance is ruled out, else none: a hollow dot."""
+    looks = style.colours(names)
+    fill: Any = alt.when("!datum.settled").then(alt.value("transparent"))
+    for name, colour in looks.items():
+        fill = fill.when(alt.datum.name == name).then(alt.value(colour))
+    return fill.otherwise(alt.value(style.NEUTRAL))
+
+
+def _frame(marks: Sequence[Mark]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "name": mark.name,
+            "value": mark.value,
+            "low": mark.low,
+            "high": mark.high,
+            "note": mark.note,
+            "text": mark.text,
+            "n": mark.n,
+            "settled": mark.is_settled,
+        }
+        for mark in marks
+    )
+
+
+def _tooltip(title: str) -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("name:N", title="Of"),
+        alt.Tooltip("text:N", title=title),
+        alt.Tooltip("n:Q", title="Trials", format=","),
+    ]
