@@ -44,7 +44,11 @@ _KEEP = (
     "clearTimeout(waits.get(f));waits.set(f,setTimeout(()=>f.isConnected&&f.dispatchEvent("
     "new KeyboardEvent('keydown',{key:'Enter',ctrlKey:true,bubbles:true,cancelable:true})),800))})})()"
 )
-SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, _SIDEBAR, _KEEP)
+_FOCUS_FIELD = (
+    "setTimeout(()=>document.querySelector('.st-key-'+document.getElementById('chatplay-focus-field').dataset.text+"
+    "' :is(input,textarea)')?.focus(),50)"
+)
+SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, _SIDEBAR, _KEEP, _FOCUS_FIELD)
 
 
 def script_hashes() -> list[str]:
@@ -61,6 +65,11 @@ def copy_html(text: str) -> str:
 def focus_html() -> str:
     """Likewise: moves the keyboard to the message input."""
     return _with_data("chatplay-focus", _FOCUS, "")
+
+
+def focus_field_html(key: str) -> str:
+    """Likewise: moves the keyboard to the text field of the widget `key`."""
+    return _with_data("chatplay-focus-field", _FOCUS_FIELD, key)
 
 
 def whole_characters_html() -> str:
