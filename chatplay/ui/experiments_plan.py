@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from chatplay.auth import gate
+from chatplay.catalog import ModelInfo
 from chatplay.errors import ChatplayError
 from chatplay.experiments.plan import plan_to_json
 from chatplay.experiments.values import Experiment
@@ -65,24 +68,46 @@ def _edit() -> None:
         st.error(message_markdown(str(error)))
         st.button("Try again", key=draft.key("again"))
         return
-    left, right = st.columns([3, 2], gap="large")
+    with st.container(key="experiments_board"):
+        left, right = st.columns([3, 2], gap="large")
     with left.container(key="experiments_editor"):
-        st.html(keep_html(), unsafe_allow_javascript=True)
+        _draw_editor(draft, models)
+    with right:
+        _draw_outlook(draft)
+
+
+def _draw_editor(draft: Draft, models: Sequence[ModelInfo]) -> None:
+    """Each section in a box of its own: what comes and goes in one leaves the fields of the next alone."""
+    st.html(keep_html(), unsafe_allow_javascript=True)
+    with st.container():
         experiments_plan_prompts.draw(draft)
+    with st.container():
         st.subheader("Models", anchor=False)
         experiments_plan_settings.draw_models(draft, models, label="collapsed")
+    with st.container():
         experiments_plan_settings.draw_params(draft)
+    with st.container():
         experiments_plan_cases.draw(draft)
+    with st.container():
         st.subheader("Repeats and seeds", anchor=False)
         experiments_plan_settings.draw_repeats(draft)
+    with st.container():
         experiments_plan_rules.draw(draft)
-        _draw_limits(draft)
-    with right, st.container(key="experiments_outlook"):
-        if draft.preview is not None:
-            experiments_plan_outlook.draw_start(draft, draft.preview)
-            experiments_plan_outlook.draw_forecast(draft.preview)
-            experiments_plan_outlook.draw_grid(draft, draft.preview)
-            experiments_plan_outlook.draw_bound(draft, draft.preview)
+    st.subheader("Limits", anchor=False)
+    experiments_plan_settings.draw_limits(draft.key, draft.plan)
+    experiments_plan_settings.draw_limit_errors(draft)
+
+
+def _draw_outlook(draft: Draft) -> None:
+    if draft.preview is None:
+        return
+    with st.container():
+        experiments_plan_outlook.draw_start(draft, draft.preview)
+    with st.container():
+        experiments_plan_outlook.draw_forecast(draft.preview)
+    with st.container():
+        experiments_plan_outlook.draw_grid(draft, draft.preview)
+    experiments_plan_outlook.draw_bound(draft, draft.preview)
 
 
 def _collect(draft: Draft) -> None:
@@ -121,9 +146,3 @@ def _look_ahead(draft: Draft) -> None:
         cases=draft.cases,
     )
     draft.previewed = seen
-
-
-def _draw_limits(draft: Draft) -> None:
-    st.subheader("Limits", anchor=False)
-    experiments_plan_settings.draw_limits(draft.key, draft.plan)
-    experiments_plan_settings.draw_limit_errors(draft)

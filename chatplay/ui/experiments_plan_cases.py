@@ -53,9 +53,10 @@ def draw(draft: Draft) -> None:
             "How to enter cases", _WAYS, required=True, key=_way_key(draft),
             label_visibility="collapsed",
         )  # fmt: skip
-    draw_error(draft.cases_error)
-    if len(draft.cases) and not draft.cases_error:
-        draw_errors(draft, "cases")
+    with st.container():
+        draw_error(draft.cases_error)
+        if len(draft.cases) and not draft.cases_error:
+            draw_errors(draft, "cases")
     {"Table": _draw_table, "Paste": _draw_paste, "Upload": _draw_upload}[way or "Table"](draft)
 
 

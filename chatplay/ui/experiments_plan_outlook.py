@@ -41,7 +41,8 @@ def draw_grid(draft: Draft, preview: Preview) -> None:
     if not preview.arms:
         st.caption("Each combination of prompt, model and settings will be an arm.")
         return
-    draw_errors(draft, "chosen")
+    with st.container():
+        draw_errors(draft, "chosen")
     st.dataframe(
         arms_frame(preview.arms),
         key=_grid_key(draft),

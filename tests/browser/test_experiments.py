@@ -1,0 +1,108 @@
+"""An experiment from plan to results in the browser, against the scripted server and the app's own worker."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import MODELS
+from tests.browser.test_layout import PHONE, TOO_WIDE
+from tests.upstream import answer, refuse
+
+CASES = "word\texpected\nrain\twet\nsun\tdry\nsnow\tcold"
+
+
+@pytest.fixture
+def steady(upstream):
+    """The server with one answer for everything; afterwards as it was."""
+    before, upstream.default = upstream.default, answer("It is wet.")
+    yield upstream
+    upstream.default = before
+
+
+@pytest.fixture
+def plan(app, steady, page):
+    """A new experiment, its plan open."""
+    page.goto(f"{app.url}/experiments")
+    page.get_by_role("button", name="New experiment").click()
+    expect(field(page, "Prompt")).to_be_enabled()
+    return page
+
+
+def field(page, name):
+    return page.get_by_role("textbox", name=name, exact=True)
+
+
+def fill_in(page, *, temperature="0, 1"):
+    """Three cases, one prompt, one model; two arms, three repeats."""
+    page.get_by_role("combobox", name="Models").click()
+    page.get_by_role("option", name=MODELS[0]).click()
+    page.keyboard.press("Escape")
+    field(page, "Prompt").fill("How is {{word}}?")
+    field(page, "Temperature").fill(temperature)
+    page.get_by_role("radio", name="Paste").click()
+    field(page, "Pasted cases").fill(CASES)
+    page.get_by_role("button", name="Use these cases").click()
+
+
+def button(page, name):
+    return page.get_by_role("button", name=name)
+
+
+def test_plan_is_kept_as_it_is_typed_started_and_leads_to_results(upstream, plan):
+    fill_in(plan)
+    expect(button(plan, "Start 18 trials")).to_be_enabled()
+    prompt = field(plan, "Prompt")
+    prompt.press_sequentially(" Be {{tone}}.")  # and the field is never left
+    expect(button(plan, "Add the column to the cases")).to_be_visible()
+    plan.reload()
+    expect(prompt).to_have_value("How is {{word}}? Be {{tone}}.")
+    prompt.fill("How is {{word}}? Be brief.")
+    button(plan, "Start 18 trials").click()
+    expect(plan.get_by_text("18 of 18 trials")).to_be_visible(timeout=60_000)
+    asked = {chat.body["messages"][-1]["content"] for chat in upstream.chats}
+    assert asked == {f"How is {word}? Be brief." for word in ("rain", "sun", "snow")}
+    button(plan, "See the results").click()
+    results = plan.get_by_role("tab", name="Results")
+    expect(results).to_have_attribute("aria-selected", "true")
+    plan.reload()
+    expect(results).to_have_attribute("aria-selected", "true")
+
+
+def test_run_goes_on_while_nobody_looks_and_failures_are_mended(upstream, plan, app):
+    upstream.default = refuse(400)
+    fill_in(plan)
+    button(plan, "Start 18 trials").click()
+    expect(plan.get_by_text(re.compile("0 of 18|of 18 trials"))).to_be_visible()
+    address = plan.url
+    plan.goto(f"{app.url}/models")
+    plan.goto(address)
+    expect(plan.get_by_role("alert").filter(has_text="18 trials:")).to_be_visible(timeout=60_000)
+    upstream.default = answer("It is wet.")
+    button(plan, "Run 18 failed trials again").click()
+    expect(plan.get_by_role("alert")).to_have_count(0)
+    expect(plan.get_by_text("18 of 18 trials")).to_be_visible(timeout=60_000)
+
+
+def test_extension_runs_only_what_is_missing(upstream, plan):
+    fill_in(plan, temperature="0")
+    button(plan, "Start 9 trials").click()
+    expect(plan.get_by_text("9 of 9 trials")).to_be_visible(timeout=60_000)
+    button(plan, "Extend").click()
+    dialog = plan.get_by_role("dialog")
+    dialog.get_by_role("spinbutton", name="Repeats").fill("5")
+    dialog.get_by_role("spinbutton", name="Repeats").press("Enter")
+    dialog.get_by_role("button", name="Run 6 new trials").click()
+    expect(plan.get_by_text("15 of 15 trials")).to_be_visible(timeout=60_000)
+    assert len(upstream.chats) == 15
+
+
+def test_plan_and_run_fit_a_phone(app, visitors, person):
+    page = visitors.visit(person, viewport=PHONE)
+    page.goto(f"{app.url}/experiments")
+    button(page, "Open a ready example").click()
+    expect(field(page, "Prompt")).to_be_enabled()
+    assert page.evaluate(TOO_WIDE) == []
+    button(page, re.compile("Start 27")).click()
+    expect(button(page, "Cancel")).to_be_visible()
+    assert page.evaluate(TOO_WIDE) == []
