@@ -104,10 +104,12 @@ class House:
 
     def run(self, workers: int, experiment_id: UUID) -> tuple[float, list[float]]:
         """Trials a second from the first claim to the last end, and the workers' memory (MB) once a second."""
-        memory = []
+        memory, mine = [], {"user_id": self.user_id, "experiment_id": experiment_id}
+        self.service.pause(**mine)  # until all are there
         with ExitStack() as stack:
             processes = [stack.enter_context(worker(self.environment)) for _ in range(workers)]
-            while self.service.get_progress(user_id=self.user_id, experiment_id=experiment_id).state == "running":
+            self.service.resume(**mine)
+            while self.service.get_progress(**mine).state == "running":
                 memory.append(max(process.memory_info().rss for process in processes) / 1e6)
                 time.sleep(1)
             cpu_sec = sum(sum(process.cpu_times()[:2]) for process in processes)

@@ -1,9 +1,10 @@
 """The job queue, `procrastinate` on this very database: a job is a lot of trials, and jobs wake the workers.
 
-One job a trial would be as safe and half as quick: each job costs the server a fetch, a finish, three events and two
-notices. So a job stands for a lot of 16 to 64 trials; which of them still have to run is in the trials themselves, and
-a job that runs twice does nothing twice. The queue brings what the table of trials can't: workers that wake at once on
-any machine, take turns, and leave what they held to others when they die.
+One job a trial would be as safe and dearer: a fetch, a finish, three events and two notices each. Measured with a
+model that answers at once: 124 trials a second with 4.2 ms of the worker's CPU each, against 159 with 2.4 ms. So a job
+stands for a lot of 16 to 64 trials; which of them still have to run is in the trials themselves, and a job that runs
+twice does nothing twice. The queue brings what the table of trials can't: workers that wake at once on any machine,
+take turns, and leave what they held to others when they die.
 """
 
 from __future__ import annotations
