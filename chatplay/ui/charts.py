@@ -363,8 +363,8 @@ def _heat(base: alt.Chart, *, value: str, text: str | None, title: str, fields: 
     if text is None:
         return cells
     # Not a colour channel without a scale: Streamlit's theme stumbles over that in layered charts.
-    ink = alt.when("datum.ink == 'white'").then(alt.value("#FFFFFF"))
-    ink = ink.when("datum.ink == 'black'").then(alt.value("#1E2327")).otherwise(alt.value(style.NEUTRAL))
+    white = alt.when("datum.ink == 'white'").then(alt.value("#FFFFFF"))
+    ink = white.when("datum.ink == 'black'").then(alt.value("#1E2327")).otherwise(alt.value(style.NEUTRAL))
     return cells + base.mark_text(fontSize=11).encode(text=alt.Text(f"{text}:Q", format="~s"), color=ink)
 
 
