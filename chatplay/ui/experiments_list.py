@@ -7,7 +7,7 @@ from uuid import UUID
 import streamlit as st
 
 from chatplay.errors import ChatplayError
-from chatplay.experiments.values import ExperimentLine
+from chatplay.experiments.values import ExperimentLine, ModelRef, Plan
 from chatplay.runtime import get_runtime
 from chatplay.ui import experiments_from_compare, experiments_head, experiments_sample, experiments_state, state
 from chatplay.ui import experiments_words as words
@@ -87,7 +87,12 @@ def _facts(line: ExperimentLine) -> str:
 
 
 def _new() -> None:
-    made = get_runtime().experiments.create(user_id=state.person().id, name=_NEW)
+    """A draft on the model that chats begin with."""
+    runtime, person = get_runtime(), state.person()
+    running = runtime.catalog.list_running(person.role)
+    model = runtime.catalog.default(person.role) if running else None
+    plan = Plan(models=(ModelRef(model.name, model.upstream),) if model else ())
+    made = runtime.experiments.create(user_id=person.id, name=_NEW, plan=plan)
     experiments_state.go(made.id)
 
 

@@ -21,7 +21,7 @@ from chatplay.ui import (
     experiments_plan_settings,
     state,
 )
-from chatplay.ui.experiments_plan_draft import Draft, PromptText, begin, unused_name
+from chatplay.ui.experiments_plan_draft import Draft, PromptText, begin, unused_name, with_chosen
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.scripts import keep_html
 
@@ -114,7 +114,7 @@ def _collect(draft: Draft) -> None:
     experiments_plan_outlook.collect(draft)
     experiments_plan_prompts.collect(draft)
     experiments_plan_cases.collect(draft)
-    draft.plan = experiments_plan_settings.collect(draft)
+    draft.plan = with_chosen(experiments_plan_settings.collect(draft), draft.left_out)
 
 
 def _save(draft: Draft) -> None:

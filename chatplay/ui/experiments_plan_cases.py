@@ -48,7 +48,6 @@ def draw(draft: Draft) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader("Cases", anchor=False, width="content")
         st.caption(f"{len(draft.cases):,}" if len(draft.cases) else "", width="content")
-        st.space("stretch")
         way = st.segmented_control(
             "How to enter cases", _WAYS, required=True, key=_way_key(draft),
             label_visibility="collapsed",
@@ -72,6 +71,7 @@ def _draw_table(draft: Draft) -> None:
             _frame(draft.table),
             key=_editor_key(draft),
             num_rows="dynamic",
+            placeholder="",
             hide_index=len(draft.table) == 0,
             height=min(400, 76 + 35 * max(len(draft.table), 1)),
             column_config=config,

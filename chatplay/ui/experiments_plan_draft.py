@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from chatplay.errors import BadInput
 from chatplay.experiments.axes import Levels, label_of, parse_axis
+from chatplay.experiments.plan import lay_out_arms
 from chatplay.experiments.values import AxisText, CaseTable, Experiment, Plan, Preview, PromptVersion
 from chatplay.params import SPECS, Params, Spec
 
@@ -51,6 +52,7 @@ class Draft:
     """What the Plan tab edits. `texts` are the settings as typed, by parameter; `stored` and `stored_cases` what the
     database holds of `plan` and `cases`.
 
+    `left_out` are hashes of arms that are not to run; an arm that is new in the grid is.
     `table` is what the case editor began with; `edition` counts how often that, `grid` how often the choice of arms
     was replaced other than by hand.
     """
@@ -64,6 +66,7 @@ class Draft:
     stored: Plan
     stored_cases: CaseTable
     number: int = field(default_factory=lambda: next(_numbers))
+    left_out: set[str] = field(default_factory=set)
     edition: int = 0
     grid: int = 0
     cases_error: str = ""
@@ -76,6 +79,10 @@ class Draft:
         """The widget key of a field of this draft."""
         return f"experiments_{self.number}_{name}"
 
+    def tick(self, grid: Set[str], ticked: Set[str]) -> None:
+        """Of the arms in `grid` only the ticked ones are to run; what was said of other arms stays said."""
+        self.left_out = (self.left_out - grid) | (grid - ticked)
+
     def replace_cases(self, table: CaseTable) -> None:
         """Other cases, in an editor that forgets what was typed into the one before."""
         self.cases = self.table = table
@@ -87,7 +94,10 @@ def begin(experiment: Experiment, cases: CaseTable) -> Draft:
     """The draft as it was left."""
     plan = experiment.plan
     prompts = [PromptText(one.name, one.prompt, one.system_prompt, one) for one in plan.prompts]
-    return Draft(experiment.id, plan, cases, prompts, texts_of(plan), cases, plan, cases)
+    draft = Draft(experiment.id, plan, cases, prompts, texts_of(plan), cases, plan, cases)
+    if plan.chosen is not None:
+        draft.left_out = hashes_of(plan) - plan.chosen
+    return draft
 
 
 # ---- settings as texts -------------------------------------------------------------------------
@@ -164,6 +174,23 @@ def plan_of(draft: Draft, **changes: Any) -> Plan:
         axes = tuple(axis for axis in axes if axis.param != "seed")
     versions = {prompt.version.id: prompt.version for prompt in draft.prompts if prompt.version and not prompt.is_empty}
     return replace(draft.plan, prompts=tuple(versions.values()), base=base, axes=axes, **changes)
+
+
+def hashes_of(plan: Plan) -> set[str]:
+    """Of all arms of the grid; none while an axis can't be read."""
+    try:
+        return {arm.hash for arm in lay_out_arms(plan)}
+    except BadInput:
+        return set()
+
+
+def with_chosen(plan: Plan, left_out: Set[str]) -> Plan:
+    """The plan without the arms that are left out. An unreadable grid keeps its choice until it can be read."""
+    if not left_out:
+        return replace(plan, chosen=None)
+    if not (grid := hashes_of(plan)):
+        return plan
+    return replace(plan, chosen=frozenset(grid - left_out) if grid & left_out else None)
 
 
 def unused_name(known: set[str]) -> str:

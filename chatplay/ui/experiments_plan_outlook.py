@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 import streamlit as st
 
@@ -25,8 +23,8 @@ def collect(draft: Draft) -> None:
     if held is None or draft.preview is None:
         return
     arms = draft.preview.arms
-    ticked = frozenset(arms[row].hash for row in held["selection"]["rows"] if row < len(arms))
-    draft.plan = replace(draft.plan, chosen=None if len(ticked) == len(arms) else ticked)
+    ticked = {arms[row].hash for row in held["selection"]["rows"] if row < len(arms)}
+    draft.tick({arm.hash for arm in arms}, ticked)
 
 
 # ---- the grid ----------------------------------------------------------------------------------
@@ -70,7 +68,7 @@ def _grid_key(draft: Draft) -> str:
 
 
 def _run_all(draft: Draft) -> None:
-    draft.plan = replace(draft.plan, chosen=None)
+    draft.left_out.clear()
     draft.grid += 1
 
 

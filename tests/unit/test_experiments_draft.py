@@ -1,5 +1,6 @@
 """How a plan is typed: texts to settings and back, edits of the case table, comparisons made into plans."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -11,7 +12,15 @@ from chatplay.experiments.values import AxisText, CaseTable, Plan, PromptVersion
 from chatplay.params import Params, get_spec
 from chatplay.ui import experiments_words as words
 from chatplay.ui.experiments_from_compare import plan_from
-from chatplay.ui.experiments_plan_draft import edited_rows, reading, settings_of, texts_of, unused_name
+from chatplay.ui.experiments_plan_draft import (
+    edited_rows,
+    hashes_of,
+    reading,
+    settings_of,
+    texts_of,
+    unused_name,
+    with_chosen,
+)
 from chatplay.ui.experiments_state import read
 
 TEMPERATURE = get_spec("temperature")
@@ -87,6 +96,19 @@ def test_panes_of_a_comparison_are_the_chosen_arms():
 def test_panes_that_fill_the_grid_choose_all_of_it():
     plan = plan_from([pane(temperature=0.0), pane(temperature=1.0)], {"": version()})
     assert plan.chosen is None
+
+
+def test_arm_that_is_left_out_stays_out_while_the_grid_grows():
+    plan = plan_from([pane(temperature=0.0), pane(temperature=1.0)], {"": version()})
+    left_out = {sorted(hashes_of(plan))[0]}
+    grown = replace(plan, axes=(AxisText("temperature", "0, 0.5, 1"),))
+    assert with_chosen(grown, left_out).chosen == hashes_of(grown) - left_out
+    assert len(hashes_of(grown)) == 3
+
+
+def test_grid_that_cannot_be_read_keeps_its_choice():
+    plan = Plan(axes=(AxisText("temperature", "warm"),), chosen=frozenset({"a"}))
+    assert with_chosen(plan, {"b"}).chosen == {"a"}
 
 
 def test_system_prompts_of_panes_become_versions():
