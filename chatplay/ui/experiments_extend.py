@@ -147,19 +147,27 @@ def _draw_outcome(
 ) -> None:
     for problem in preview.problems[:10]:
         draw_error(f"{problem.message} {problem.cure}".strip())
-    can_run = is_readable and not preview.problems and preview.arms
-    if can_run and not preview.new_trials:
+    cancelled = _count_cancelled(experiment)
+    to_run = preview.new_trials + cancelled
+    can_run = is_readable and not preview.problems and bool(preview.arms)
+    if can_run and not to_run:
         st.caption("Nothing new so far: raise the repeats, add a value, a model or cases.")
     elif can_run:
+        if cancelled:
+            st.caption(f"{words.many(cancelled, 'cancelled trial')} will run, too.")
         st.html(words.facts_html(experiments_plan_outlook.forecast_facts(preview)))
     st.button(
-        f"Run {words.many(preview.new_trials, 'new trial')}" if preview.new_trials else "Run",
+        f"Run {words.many(to_run, 'new trial' if not cancelled else 'trial')}" if to_run else "Run",
         key=draft.key("extend"),
         type="primary",
-        disabled=not can_run,
+        disabled=not can_run or not to_run,
         on_click=_extend,
         args=(experiment, draft.plan, more),
     )
+
+
+def _count_cancelled(experiment: Experiment) -> int:
+    return get_runtime().experiments.get_progress(user_id=state.person().id, experiment_id=experiment.id).cancelled
 
 
 def _extend(experiment: Experiment, plan: Plan, more: CaseTable | None) -> None:

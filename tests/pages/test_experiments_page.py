@@ -306,6 +306,14 @@ def test_extension_of_a_part_of_the_grid_leaves_the_rest_out(services, ada, draf
     assert not button(app, "Run 3 new trials").disabled
 
 
+def test_cancelled_experiment_is_extended_by_what_was_cancelled(services, ada, running):
+    services.experiments.cancel(user_id=ada.id, experiment_id=running.id)
+    app = press(opened(experiment=running.id, tab="run"), "Extend")
+    assert "27 cancelled trials will run, too." in said(app)
+    press(app, "Run 27 trials")
+    assert stored(services, ada, running).state == "running"
+
+
 def test_results_of_a_draft_say_how_to_get_them(services, ada, draft):
     assert "Start the experiment on the Plan tab" in said(opened(experiment=draft.id, tab="results"))
 
