@@ -72,10 +72,7 @@ class Calls:
         Raises BudgetSpent when a budget of the person or their organisation is used up.
         """
         model = call.model
-        dated, has_budgets = get_terms(conn, upstream=model.upstream, model=model.name)
-        price = dated or model.price
-        if has_budgets:
-            check_budget(conn, user_id=call.user_id, price=price)
+        price = self.check_budget(conn, user_id=call.user_id, model=model)
         generations.insert_generation(
             conn,
             generation_id=call.generation_id,
@@ -100,6 +97,14 @@ class Calls:
         if call.message_id is None and call.keeps_answer:
             answers.insert_answer(conn, generation_id=call.generation_id)
         return self._job(call, price)
+
+    def check_budget(self, conn: Connection, *, user_id: int, model: ModelInfo) -> Price | None:
+        """The price a call of the person to the model has now. Raises BudgetSpent, as `open` would."""
+        dated, has_budgets = get_terms(conn, upstream=model.upstream, model=model.name)
+        price = dated or model.price
+        if has_budgets:
+            check_budget(conn, user_id=user_id, price=price)
+        return price
 
     def open_many(self, conn: Connection, calls: Sequence[Call]) -> list[Job]:
         """`open` for several."""

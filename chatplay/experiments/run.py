@@ -143,10 +143,12 @@ class Runner:
 
     def _question(self, conn: Connection, ticket: Ticket, texts: dict[int, str]) -> Question | None:
         try:
-            return question_of(ticket.blueprint, ticket.trial, catalog=self._catalog, answers=texts)
+            question = question_of(ticket.blueprint, ticket.trial, catalog=self._catalog, answers=texts)
+            self._calls.check_budget(conn, user_id=ticket.blueprint.user_id, model=question.model)
+            return question
         except KeyError:  # the judged answer is gone: run again, or deleted
             trials.drop(conn, trial_id=ticket.trial.id)
-        except ChatplayError as error:  # the model is gone; nobody can run this now
+        except ChatplayError as error:  # the model is gone or a budget is used up; nobody can run this now
             trials.pause(conn, experiment_id=ticket.trial.experiment_id, because=str(error))
         return None
 

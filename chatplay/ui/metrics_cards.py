@@ -172,7 +172,7 @@ def draw_amounts(board: Board) -> None:
             by_titles |= {"person": "By person"}
         by: By = _choose("amounts_by", "By", by_titles)
         measure = _choose("amounts_measure", "Measure", {"tokens": "Tokens", "cost": "Cost"})
-    rows = board.usage.usage_table(board.filter, by, board.tz.key)
+    rows = board.usage.usage_table(board.filter, by, board.tz.key, percentiles=by != "person")
     if not rows:
         _draw_nothing()
         return

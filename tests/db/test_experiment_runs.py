@@ -10,6 +10,7 @@ from chatplay.errors import BadInput, Conflict, RateLimited
 from chatplay.experiments.values import Caps, Pace
 from chatplay.experiments.worker import sweep
 from chatplay.prices import Price
+from chatplay.usage.budgets import Budgets
 from tests.db.chat_rig import eventually
 from tests.db.experiment_rig import house as make_house
 from tests.db.experiment_rig import words
@@ -116,6 +117,20 @@ def test_cap_on_cost_is_never_passed(database_url):
         found = house.progress(experiment_id)
         assert 0 < found.cost_usd <= 1.0
         assert "$1" in found.paused_because
+
+
+def test_budget_that_is_used_up_pauses_with_its_reason(database_url):
+    with make_house(database_url, price=Price(1_000.0, 1_000.0)) as house:  # 15 tokens: $0.015
+        Budgets(store=house.process.store).set_budget(
+            scope="person", subject_id=house.user_id, monthly_usd=0.02, set_by="the test"
+        )
+        experiment_id = house.start(cases=30)
+        house.work()
+        house.finish(experiment_id, "paused")
+        eventually(lambda: house.progress(experiment_id).running == 0)
+        found = house.progress(experiment_id)
+        assert found.waiting + found.done == found.trials
+        assert "budget" in found.paused_because
 
 
 def test_cap_on_cost_without_a_price_is_refused(house):
