@@ -13,6 +13,8 @@ from chatplay.errors import BadInput
 from chatplay.params import Spec
 
 MAX_LEVELS = 50
+_MOST, _LEAST = Decimal(10) ** 12, Decimal(10) ** -12  # how large and how small a number may be
+_NUMBER_CHARS = 40
 _UNSET = ("unset", "none")
 _LABEL_CHARS = 60
 
@@ -101,17 +103,19 @@ def _plain(number: Decimal) -> float:
 
 
 def _decimal(spec: Spec, piece: str, part: str) -> Decimal:
+    digits = piece.strip()
     try:
-        number = Decimal(piece.strip())
+        number = Decimal(digits if len(digits) <= _NUMBER_CHARS else "NaN")
     except InvalidOperation:
         number = Decimal("NaN")
-    if not number.is_finite() or abs(number) > 10**12:
+    # 1e-999999 is quickly written, but sums with it take minutes.
+    if not number.is_finite() or number.copy_abs() > _MOST or 0 < number.copy_abs() < _LEAST:
         raise BadInput(
             f"{spec.label}: `{part[:40]}` is not a number.",
             param=spec.name,
             cure="Write numbers as 0, 0.5, 1 or 0:1:0.25.",
         )
-    return number
+    return number if number else Decimal(0)
 
 
 def _lists(spec: Spec, text: str) -> list[Any]:
@@ -119,7 +123,7 @@ def _lists(spec: Spec, text: str) -> list[Any]:
     if text.lstrip().startswith("["):
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BadInput(
                 f"{spec.label}: this is not a JSON list.",
                 param=spec.name,

@@ -72,10 +72,13 @@ def test_axis_text_names_its_levels(param, text, values):
         ("temperature", "0:1:0.001", "more than 50"),
         ("temperature", "0, 1, 0", "there twice"),
         ("temperature", "1e999", "not a number"),
+        ("temperature", "0:1:1e-999999", "not a number"),  # a range of so many steps is not counted in an hour
+        ("temperature", "0:1:1e-9999999999", "not a number"),
         ("temperature", "nan", "not a number"),
         ("max_tokens", "300.5", "whole number"),
         ("stop", "[1]", "text"),
         ("stop", "[", "not a JSON list"),
+        ("stop", "[" * 100_000, "not a JSON list"),
         ("top_k", "1", "no parameter called"),
     ],
 )
