@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -19,6 +19,7 @@ MAX_ROWS = 10_000
 MAX_BYTES = 20_000_000
 MAX_COLUMNS = 100
 MAX_CELL_CHARS = 100_000
+_MOST_BLANK_ROWS = 100_000  # sheets may carry a million, and a file of a few bytes can name them
 _UNPACKED_BYTES = 20 * MAX_BYTES
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _Row = tuple[int, Sequence[Any]]  # its number as the person sees it in the file, and its cells
@@ -92,7 +93,9 @@ def _sheet_rows(data: bytes) -> Iterator[_Row]:
     try:
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         sheet = book.worksheets[0]
-        yield from enumerate((_trimmed(row) for row in sheet.iter_rows(values_only=True)), start=1)
+        yield from enumerate(
+            (_trimmed(row) for row in sheet.iter_rows(values_only=True, max_col=MAX_COLUMNS + 1)), start=1
+        )
     except BadInput:
         raise
     except Exception as error:  # openpyxl raises whatever its parsers do
@@ -106,14 +109,13 @@ def _trimmed(row: Sequence[Any]) -> Sequence[Any]:
 
 
 def _table(rows: Iterator[_Row]) -> CaseTable:
-    head = next(((number, row) for number, row in rows if not _is_blank(row)), None)
+    filled = _filled(rows)
+    head = next(filled, None)
     if head is None:
         raise _bad("There are no rows.", "The first row names the columns, each further row is a case.")
     columns = _columns([_text(cell) for cell in head[1]])
     found: list[tuple[str, ...]] = []
-    for number, row in rows:
-        if _is_blank(row):
-            continue
+    for number, row in filled:
         if len(row) > len(columns):
             raise _bad(
                 f"Row {number} has {len(row)} cells, the head has {len(columns)} columns.",
@@ -124,11 +126,24 @@ def _table(rows: Iterator[_Row]) -> CaseTable:
     return _finished(columns, found)
 
 
+def _filled(rows: Iterator[_Row]) -> Iterator[_Row]:
+    blank = 0
+    for number, row in rows:
+        if not _is_blank(row):
+            yield number, row
+            continue
+        blank += 1
+        if blank > _MOST_BLANK_ROWS:
+            raise _bad(f"There are more than {_MOST_BLANK_ROWS:,} empty rows.", "Delete them, then save it again.")
+
+
 def _is_blank(row: Sequence[Any]) -> bool:
     return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in row)
 
 
-def _columns(names: Iterable[str]) -> tuple[str, ...]:
+def _columns(names: Collection[str]) -> tuple[str, ...]:
+    if len(names) > MAX_COLUMNS:
+        raise _bad(f"There are more than {MAX_COLUMNS} columns.", "Take out those you do not need.")
     found: list[str] = []
     for place, raw in enumerate(names, start=1):
         name = raw.strip()
@@ -142,8 +157,6 @@ def _columns(names: Iterable[str]) -> tuple[str, ...]:
                 "Begin it with a letter; letters, digits, `_`, `-`, `.` and single spaces may follow.",
             )
         found.append(name)
-    if len(found) > MAX_COLUMNS:
-        raise _bad(f"There are {len(found)} columns; the limit is {MAX_COLUMNS}.", "Take out those you do not need.")
     return tuple(found)
 
 
@@ -173,10 +186,12 @@ def _json_table(text: str) -> CaseTable:
 
 def _json_values(text: str) -> Iterator[tuple[int, Any]]:
     if text.lstrip().startswith("["):
-        yield from enumerate(_parsed(text, "The list"), start=1)
+        values = _parsed(text, "The list")
+        _check_rows(len(values))
+        yield from enumerate(values, start=1)
         return
     count = 0
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             count += 1
             _check_rows(count)

@@ -96,6 +96,24 @@ def test_limits_are_told_with_their_numbers(monkeypatch):
         read_file(b"a\n1\n", name="a.csv")
 
 
+def test_too_many_columns_are_told_before_their_names_are_compared():
+    with pytest.raises(BadInput, match="more than 100 columns"):
+        read_text(",".join(f"a{place}" for place in range(1_000_000)) + "\n")
+
+
+def test_sheet_with_an_endless_gap_is_refused():
+    book, file = Workbook(), io.BytesIO()
+    book.active["A1"] = "word"
+    book.active["XFD1000000"] = "far away"
+    book.save(file)
+    with pytest.raises(BadInput, match="more than 100,000 empty rows"):
+        read_file(file.getvalue(), name="a.xlsx")
+
+
+def test_json_line_may_hold_a_line_separator_in_a_text():
+    assert read_text('{"a": "x\u2028y"}').rows == (("x\u2028y",),)
+
+
 @pytest.mark.parametrize("data", [b"not a zip", sheet(["a"])[:200]])
 def test_broken_workbook_is_said_so(data):
     with pytest.raises(BadInput, match="workbook"):
