@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 
 from chatplay.errors import BadInput
 
-# The backslashes before the braces belong to the match: each pair stands for one, an odd one escapes the braces.
-_VARIABLE = re.compile(r"(\\*)(\{\{[ \t]*([^\W\d](?:[\w.-]| (?=[\w.-]))*)[ \t]*\}\})")
+# The backslashes before the braces belong to the match: each pair stands for one, an odd one escapes the braces. A
+# match begins with the first of them: tried from each, a long row of backslashes would take minutes.
+_VARIABLE = re.compile(r"(?<!\\)(\\*)(\{\{[ \t]*([^\W\d](?:[\w.-]| (?=[\w.-]))*)[ \t]*\}\})")
 _NAME = re.compile(r"[^\W\d](?:[\w.-]| (?=[\w.-]))*")
 
 

@@ -35,6 +35,12 @@ def test_braces_around_no_name_are_text(text):
     assert templates.fill(text, {}) == text
 
 
+def test_long_row_of_backslashes_is_read_once():
+    row = "\\" * 400_000
+    assert templates.variables(row) == ()
+    assert templates.variables(row + "{{a}}") == ("a",)
+
+
 def test_missing_values_are_all_named_with_the_first_as_the_param():
     with pytest.raises(BadInput, match=r"system prompt uses `\{\{a\}\}`, `\{\{c\}\}`, which have no value") as caught:
         templates.fill("{{a}} {{b}} {{c}}", {"b": ""}, where="system prompt")
