@@ -73,6 +73,25 @@ def test_runaway_pattern_is_stopped_and_unknown() -> None:
     assert "was stopped" in found.reason
 
 
+@pytest.mark.parametrize("text", ["```" + " " * 199_000, "```json\n" * 24_000])
+def test_answer_of_fences_only_keeps_nobody_busy(text: str) -> None:
+    assert score({"kind": "json"}, text).passed is False
+
+
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [
+        ("```\n[1]\n```", True),
+        ("A: \n  ``` JSON \n[1]\n\t```  \nB", True),
+        ("```json\n[1]\n```\n```json\n[2]\n```", False),
+        ("```json\n[1]\n", False),
+        ("```python\n[1]\n```", False),
+    ],
+)
+def test_one_closed_block_of_json_counts(text: str, passed: bool) -> None:
+    assert score({"kind": "json"}, text).passed is passed
+
+
 def test_schema_that_doubles_without_end_is_stopped() -> None:
     parts = {"p0": {"type": "number"}}
     parts |= {f"p{i}": {"allOf": [{"$ref": f"#/$defs/p{i - 1}"}] * 2} for i in range(1, 40)}
@@ -101,6 +120,8 @@ def test_schema_that_refers_to_itself_is_unknown() -> None:
         ({"kind": "json_schema", "schema": [1]}, "schema"),
         ({"kind": "json_schema", "schema": {"type": "strin"}}, "schema"),
         ({"kind": "json_schema", "schema": {"$ref": "http://127.0.0.1/x"}}, "schema"),
+        ({"kind": "json_schema", "schema": {"$schema": ["http://127.0.0.1/x"]}}, "schema"),
+        ({"kind": "json_schema", "schema": {"pattern": "(?:(?:a{99}){99}){99}"}}, "schema"),
         ({"kind": "json_schema", "schema": {"items": {"patternProperties": {"(a+)+": {}}}}}, "schema"),
         ({"kind": "length"}, "most"),
         ({"kind": "length", "least": 5, "most": 2}, "least"),

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 
 MOST_JSON_CHARS = 200_000
-
-_FENCED = re.compile(
-    r"^[ \t]*```[ \t]*(?:json)?[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE | re.IGNORECASE
-)
 
 
 class NotJson(ValueError):
@@ -23,13 +18,30 @@ def read_json(text: str) -> object:
     try:
         return _parse(text)
     except json.JSONDecodeError as error:
-        blocks: list[str] = _FENCED.findall(text)
+        blocks = _fenced(text)
         if len(blocks) != 1:
             raise NotJson(_say(error)) from None
     try:
         return _parse(blocks[0])
     except json.JSONDecodeError as error:
         raise NotJson(_say(error)) from None
+
+
+def _fenced(text: str) -> list[str]:
+    """What stands in fenced blocks that are closed. Line by line: a pattern could be kept busy by an answer."""
+    blocks: list[str] = []
+    inside: list[str] | None = None
+    for line in text.split("\n"):
+        fence, marked, language = line.strip(" \t").partition("```")
+        if inside is None:
+            if marked and not fence and language.strip(" \t").lower() in ("", "json"):
+                inside = []
+        elif marked and not fence and not language:
+            blocks.append("\n".join(inside))
+            inside = None
+        else:
+            inside.append(line)
+    return blocks
 
 
 def _parse(text: str) -> object:

@@ -23,16 +23,7 @@ class PatternFailed(Exception):
 
 def check_pattern(pattern: str) -> None:
     """Raises BadInput (`param` "pattern") when `pattern`, its columns filled in, cannot be used."""
-    # The compiler writes small counts out, one inside the other multiply.
-    times = 1
-    for counts in _COUNT.findall(pattern):
-        times *= max(1, *(int(count[:9]) for count in counts if count))
-    if times > _MOST_TIMES:
-        raise BadInput(
-            f"The pattern's counts like {{n}} multiply to more than {_MOST_TIMES:,}.",
-            param="pattern",
-            cure="Use smaller counts, or + and *.",
-        )
+    check_counts(pattern)
     try:
         _compile(pattern, dict.fromkeys(templates.variables(pattern), "x"), ignore_case=False)
     except (regex.error, RecursionError) as error:
@@ -41,6 +32,20 @@ def check_pattern(pattern: str) -> None:
             param="pattern",
             cure="Mend it, or put a backslash before signs that are meant literally.",
         ) from None
+
+
+def check_counts(pattern: str, *, param: str = "pattern") -> None:
+    """Raises BadInput for counts like {n} that would fill the memory when the pattern is compiled."""
+    # The compiler writes small counts out, one inside the other multiply.
+    times = 1
+    for counts in _COUNT.findall(pattern):
+        times *= max(1, *(int(count[:9]) for count in counts if count))
+    if times > _MOST_TIMES:
+        raise BadInput(
+            f"The pattern's counts like {{n}} multiply to more than {_MOST_TIMES:,}.",
+            param=param,
+            cure="Use smaller counts, or + and *.",
+        )
 
 
 def find_match(

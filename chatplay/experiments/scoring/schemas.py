@@ -15,6 +15,7 @@ from referencing.exceptions import Unresolvable
 
 from chatplay.errors import BadInput
 from chatplay.experiments.scoring.json_text import NotJson, read_json
+from chatplay.experiments.scoring.patterns import check_counts
 
 LIMIT_SEC = 2.0
 _SHOWN_CHARS = 200
@@ -34,6 +35,8 @@ def check_schema(text: str) -> None:
         raise BadInput(f"The schema cannot be read. {error}", param="schema", cure="Mend the JSON.") from None
     if not isinstance(schema, dict):
         raise BadInput("A schema is a JSON object.", param="schema", cure='Begin with {"type": "object", ...}.')
+    if not isinstance(schema.get("$schema", ""), str):
+        raise BadInput("$schema is no text.", param="schema", cure="Leave it out, or name a draft of JSON schema.")
     try:
         _dialect(schema).check_schema(schema)
     except jsonschema.SchemaError as error:
@@ -129,6 +132,7 @@ def _check_keyword(keyword: str, value: object) -> None:
     if keyword == "patternProperties":
         raise BadInput("patternProperties is not supported.", param="schema", cure="Name the properties one by one.")
     if keyword == "pattern":
+        check_counts(str(value), param="schema")
         try:
             regex.compile(str(value))
         except regex.error as error:
