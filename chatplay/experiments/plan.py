@@ -37,6 +37,9 @@ MAX_TRIALS = 200_000
 LOT_TRIALS = 16  # the least a job takes on; whole blocks, so that a case meets all arms in one job
 MAX_LOT_TRIALS = 64
 _SEEDS = 2**31
+_MOST_CAP = 1_000_000_000
+_MOST_AT_ONCE = 10_000
+_SLOWEST, _FASTEST = 0.01, 1_000_000.0  # calls per minute: the time of the next call must be one a clock can tell
 
 
 @dataclass(frozen=True)
@@ -257,11 +260,14 @@ def _empty(plan: Plan, cases: int) -> Iterator[Problem]:
 def _bad_limits(plan: Plan) -> Iterator[Problem]:
     caps, pace = plan.caps, plan.pace
     for field, value in (("max_calls", caps.max_calls), ("max_cost_usd", caps.max_cost_usd)):
-        if value is not None and value <= 0:
-            yield Problem(field, "A cap must be above 0.", "Leave it empty for no cap.")
-    for field, number in (("calls_at_once", pace.calls_at_once), ("calls_per_minute", pace.calls_per_minute)):
-        if number is not None and number <= 0:
-            yield Problem(field, "This must be above 0.", "Leave it empty for no limit.")
+        if value is not None and not 0 < value <= _MOST_CAP:
+            yield Problem(field, f"A cap must be above 0 and at most {_MOST_CAP:,}.", "Leave it empty for no cap.")
+    if pace.calls_at_once is not None and not 1 <= pace.calls_at_once <= _MOST_AT_ONCE:
+        yield Problem("calls_at_once", f"This must be from 1 to {_MOST_AT_ONCE:,}.", "Leave it empty for no limit.")
+    if pace.calls_per_minute is not None and not _SLOWEST <= pace.calls_per_minute <= _FASTEST:
+        yield Problem(
+            "calls_per_minute", f"This must be from {_SLOWEST:g} to {_FASTEST:,.0f}.", "Leave it empty for no limit."
+        )
     if not 1 <= pace.max_attempts <= 10:
         yield Problem("max_attempts", "Attempts must be from 1 to 10.")
 

@@ -162,7 +162,10 @@ def test_plan_without_problems_has_none():
         ({"rules": (Contains("{{expected}}"),)}, {}, "rules"),
         ({"caps": Caps(max_cost_usd=1.0)}, {}, "max_cost_usd"),
         ({"caps": Caps(max_calls=0)}, {}, "max_calls"),
+        ({"caps": Caps(max_calls=10**30)}, {}, "max_calls"),
+        ({"pace": Pace(calls_at_once=10**30)}, {}, "calls_at_once"),
         ({"pace": Pace(calls_per_minute=-1)}, {}, "calls_per_minute"),
+        ({"pace": Pace(calls_per_minute=1e-12)}, {}, "calls_per_minute"),  # later than any clock can tell
         ({}, {"cases": 0}, "cases"),
         ({}, {"columns": ("other",)}, "cases"),
         ({"repeats": 1000}, {"cases": 1000}, "repeats"),
