@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 
 from chatplay.errors import BadInput
 
+_MOST_FILLED_CHARS = 10_000_000
+
 # The backslashes before the braces belong to the match: each pair stands for one, an odd one escapes the braces. A
 # match begins with the first of them: tried from each, a long row of backslashes would take minutes.
 _VARIABLE = re.compile(r"(?<!\\)(\\*)(\{\{[ \t]*([^\W\d](?:[\w.-]| (?=[\w.-]))*)[ \t]*\}\})")
@@ -37,10 +39,12 @@ def missing(texts: Iterable[str], values: Mapping[str, str]) -> tuple[str, ...]:
 def fill(text: str, values: Mapping[str, str], *, where: str = "prompt") -> str:
     """`text` with every variable replaced. `where` says in errors which text it is.
 
-    Raises BadInput with `param` set to the first name without a value.
+    Raises BadInput with `param` set to the first name without a value, or when the text would grow beyond all bounds.
     """
     if absent := missing((text,), values):
         raise BadInput(_missing_message(absent, where), param=absent[0], cure=_cure(absent))
+
+    _check_length(text, values, where)
 
     def value_of(match: re.Match[str]) -> str:
         return "\\" * (len(match[1]) // 2) + (match[2] if _is_escaped(match) else values[match[3]])
@@ -51,6 +55,17 @@ def fill(text: str, values: Mapping[str, str], *, where: str = "prompt") -> str:
 def escape(text: str) -> str:
     """A template that is `text` itself once it is filled."""
     return _VARIABLE.sub(lambda match: "\\" * (2 * len(match[1]) + 1) + match[2], text)
+
+
+def _check_length(text: str, values: Mapping[str, str], where: str) -> None:
+    """A short template that names a long value thousands of times would fill the memory."""
+    found = (match for match in _VARIABLE.finditer(text) if not _is_escaped(match))
+    if len(text) + sum(len(values[match[3]]) for match in found) > _MOST_FILLED_CHARS:
+        raise BadInput(
+            f"The {where} with its values has more than {_MOST_FILLED_CHARS:,} characters.",
+            param="prompt",
+            cure="Use its variables less often, or shorten their values.",
+        )
 
 
 def _is_escaped(match: re.Match[str]) -> bool:

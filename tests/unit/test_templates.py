@@ -41,6 +41,11 @@ def test_long_row_of_backslashes_is_read_once():
     assert templates.variables(row + "{{a}}") == ("a",)
 
 
+def test_template_that_would_fill_the_memory_is_refused():
+    with pytest.raises(BadInput, match="more than 10,000,000 characters"):
+        templates.fill("{{a}}" * 101, {"a": "x" * 100_000})
+
+
 def test_missing_values_are_all_named_with_the_first_as_the_param():
     with pytest.raises(BadInput, match=r"system prompt uses `\{\{a\}\}`, `\{\{c\}\}`, which have no value") as caught:
         templates.fill("{{a}} {{b}} {{c}}", {"b": ""}, where="system prompt")
