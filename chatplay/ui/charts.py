@@ -36,6 +36,8 @@ _PERCENTILE_DASHES = alt.StrokeDash(
 )
 _LEAST = 0.01  # what a logarithmic axis can still show
 _LOG_AXIS = alt.Axis(tickCount=5, grid=False, format="~s")
+_AMOUNT_TITLES = {"tokens": "Tokens", "cost": "US dollars"}
+_AMOUNT_AXES = {"tokens": "~s", "cost": "$,.6~f"}  # in "~s" a tenth of a dollar reads 100m
 # What is as it should be is calm; what is not stands out. Other words take the colour of their name.
 _OUTCOMES = {"stop": "#0072B2", "length": "#E69F00", "content_filter": "#D55E00", "tool_calls": "#56B4E9"}
 
@@ -233,7 +235,7 @@ def amounts(rows: Sequence[UsageRow], *, measure: Literal["tokens", "cost"]) -> 
         alt.Chart(data)
         .mark_bar()
         .encode(
-            x=alt.X("value:Q", title={"tokens": "Tokens", "cost": "US dollars"}[measure], axis=alt.Axis(format="~s")),
+            x=alt.X("value:Q", title=_AMOUNT_TITLES[measure], axis=alt.Axis(format=_AMOUNT_AXES[measure])),
             y=alt.Y("name:N", title=None, sort=[row.label for row in rows], axis=alt.Axis(labelLimit=160)),
             color=alt.Color(
                 "kind:N",

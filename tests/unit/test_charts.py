@@ -62,6 +62,12 @@ def test_unknown_cost_is_no_bar():
     assert [bar["value"] for bar in rows_of(charts.amounts([row], measure="tokens"))] == [10, 20]
 
 
+def test_costs_below_a_dollar_are_not_written_as_millions():
+    row = UsageRow("k", "tiny", 3, 0, 0, 10, 20, 0, 0, 0, 0.1, 0, None, None, None, 1)
+    axis = charts.amounts([row], measure="cost").to_dict()["encoding"]["x"]["axis"]
+    assert axis["format"] == "$,.6~f"
+
+
 def test_setting_that_was_not_sent_has_a_place_of_its_own():
     cells = [SettingsCell(0.5, 1.0, 10.0, 4, 4), SettingsCell(None, 1.0, None, 0, 2)]
     drawn = rows_of(charts.settings_map(cells, x_title="Temperature", y_title="Top-p", title="TTFT"))
