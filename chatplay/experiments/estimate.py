@@ -123,7 +123,11 @@ def total(figures: Iterable[Figure | None]) -> Figure | None:
 def _prompt_tokens(arm: Arm, work: Work, info: ModelInfo | None, count: Count) -> Figure | None:
     if info is None:
         return None
-    return sum_of_calls(_sampled(arm, work, info, count), work.calls_of_arm[arm.number])
+    counted, calls = _sampled(arm, work, info, count), work.calls_of_arm[arm.number]
+    if counted and len(counted) == len(work.cases):  # all of them: nothing is left to chance
+        sum_of_all = fmean(counted) * calls
+        return Figure(sum_of_all, sum_of_all, sum_of_all)
+    return sum_of_calls(counted, calls)
 
 
 def _sampled(arm: Arm, work: Work, info: ModelInfo, count: Count) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from html import escape
 
@@ -45,9 +46,11 @@ def span(seconds: float) -> str:
 
 
 def figure(value: Figure | None, write: Callable[[float], str]) -> str:
-    """`1,230 [980, 1,480]`; an exact one without its interval."""
+    """`1,230 [980, 1,480]`; an exact one without its interval, and said so where nothing bounds it."""
     if value is None:
         return fmt.UNKNOWN
+    if math.isinf(value.high):
+        return f"about {write(value.value)}, may be far more"
     low, high = write(value.low), write(value.high)
     return write(value.value) if low == high else f"{write(value.value)} [{low}, {high}]"
 

@@ -70,6 +70,21 @@ def test_rate_and_calls_at_once_bound_the_time_from_below():
     assert expected(pace=Pace(calls_at_once=2)).duration_sec.value == pytest.approx(50)
 
 
+def test_prompts_of_all_cases_are_counted_and_nothing_is_left_to_chance():
+    found = expected([]).prompt_tokens
+    assert (found.low, found.high) == (800, 800)
+    arm = lay_out_arms(PLAN)[0]
+    one_case = forecast(
+        Work([arm], {arm.number: 3}, [{"word": "hi"}]),
+        models={MODEL: INFO},
+        measured={},
+        count=lambda model, messages: 8.0,
+        pace=Pace(),
+        limits=Limits(worker_calls=16, upstream_calls=32),
+    )
+    assert (one_case.prompt_tokens.low, one_case.prompt_tokens.high) == (24, 24)
+
+
 def test_one_stored_call_says_next_to_nothing():
     found = sum_of_calls([100.0], 10, most=512.0)
     assert (found.value, found.low, found.high) == (1000.0, 0.0, 5120.0)
