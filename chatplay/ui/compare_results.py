@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from html import escape
 
@@ -10,6 +11,7 @@ import streamlit as st
 from chatplay.compare.values import ComparisonView, PaneAnswer, Vote
 from chatplay.diffs import Piece, same_share, word_diff
 from chatplay.ui import compare_actions, compare_figures, state
+from chatplay.ui.markdown import plain_markdown
 
 _TAGS = {"removed": "del", "added": "ins"}
 _LONGEST_CHARS = 60_000
@@ -72,7 +74,7 @@ def draw_differences(view: ComparisonView) -> None:
         if left == right:
             st.caption("Choose two different answers.")
         else:
-            _draw_diff(answers[left], answers[right])
+            _draw_diff(answers, left, right)
 
 
 def _choose(names: list[str]) -> tuple[str, str]:
@@ -85,14 +87,21 @@ def _choose(names: list[str]) -> tuple[str, str]:
     )
 
 
-def _draw_diff(left: PaneAnswer, right: PaneAnswer) -> None:
+def _draw_diff(answers: Mapping[str, PaneAnswer], left_name: str, right_name: str) -> None:
+    left, right = answers[left_name], answers[right_name]
     if max(len(left.content), len(right.content)) > _LONGEST_CHARS:
         st.caption("One of these answers is too long to be compared word by word.")
         return
     pieces = _diff(left.content, right.content)
     share = same_share(pieces)
-    st.caption("The answers are the same." if share == 1 else f"{100 * (share or 0):.0f} % of the text is shared.")
+    st.caption("The answers are the same." if share == 1 else _legend(share, left_name, right_name))
     st.html(f'<div class="compare-diff">{"".join(map(_html, pieces))}</div>')
+
+
+def _legend(share: float | None, left_name: str, right_name: str) -> str:
+    shared = f"{100 * (share or 0):.0f} % of the text is shared."
+    left, right = plain_markdown(left_name), plain_markdown(right_name)
+    return f"{shared} Struck through is only in {left}, underlined only in {right}."
 
 
 def _html(piece: Piece) -> str:

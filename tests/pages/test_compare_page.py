@@ -238,6 +238,7 @@ def test_differences_are_shown_on_demand(services, desk):
     assert "<del>" not in html(app)
     next(one for one in app.toggle if one.label.startswith("Show differences")).set_value(True)
     assert "<del>" in html(ran(app))
+    assert "Struck through is only in 1" in said(app)
 
 
 def test_nothing_running_is_the_designed_empty_state(services, ada, monkeypatch):
