@@ -22,8 +22,8 @@ TO_TRY = (
     ),
     (
         ":material/compare: Compare 0.2 with 1.0",
-        "Send the same prompt at both temperatures, each in a chat of its own, and see how much more the answers "
-        "differ at 1.0. A seed makes either of them repeatable.",
+        "The Compare page asks the same prompt at both temperatures at once. See what differs word by word, and vote "
+        "for the better answer. A seed makes either of them repeatable.",
     ),
 )
 

@@ -39,7 +39,11 @@ def draw(place: Place) -> None:
     if not lines:
         _draw_first_visit()
         return
-    st.button("New experiment", type="primary", icon=":material/add:", on_click=act, args=(_new,))
+    with st.container(horizontal=True):
+        st.button("New experiment", type="primary", icon=":material/add:", on_click=act, args=(_new,))
+        st.button(
+            "Open a ready example", type="tertiary", icon=":material/science:", on_click=act, args=(_open_sample,)
+        )
     for line in lines[:shown]:
         _draw_line(line)
     if len(lines) > shown:
@@ -56,7 +60,7 @@ def _draw_first_visit() -> None:
         st.button("New experiment", icon=":material/add:", on_click=act, args=(_new,))
     st.caption(
         "The example asks the Demo model three questions at temperature 0, 0.7 and 1, three times each: 27 calls, "
-        "about a minute, no key and no cost."
+        "some seconds, no key and no cost."
     )
 
 
