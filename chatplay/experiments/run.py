@@ -132,6 +132,15 @@ class Runner:
 
     def open(self, upstream: str, batch: list[Ticket], loop: asyncio.AbstractEventLoop) -> Opened:
         """Claims the trials that may run now and opens their calls, in one transaction."""
+        before = [ticket.trial for ticket in batch]
+        try:
+            return self._open_in_transaction(upstream, batch, loop)
+        except Exception:
+            for ticket, trial in zip(batch, before, strict=True):
+                ticket.trial = trial  # the call it was given was never made
+            raise
+
+    def _open_in_transaction(self, upstream: str, batch: list[Ticket], loop: asyncio.AbstractEventLoop) -> Opened:
         with self._store.transaction() as conn:
             gates = trials.lock_gates(conn, ids={ticket.trial.experiment_id for ticket in batch})
             lane = trials.lock_lane(conn, upstream=upstream)
@@ -254,6 +263,8 @@ class _Lane:
             opened = Opened(no_place=batch)
             await asyncio.sleep(_PAUSE_AFTER_ERROR_SEC)
         except Exception:
+            if len(batch) > 1:  # one that cannot be opened must not keep others, or other people's, from it
+                return any([await self._open([ticket]) for ticket in batch])
             _log.exception("lane %s", self._upstream)
             opened = Opened(unwanted=batch)
         runner.free += len(batch) - len(opened.jobs)

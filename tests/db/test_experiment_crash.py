@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from chatplay.errors import StoreError
 from tests.db.chat_rig import eventually
 from tests.db.experiment_rig import house as make_house
 from tests.db.processes import ROOT, query
@@ -84,3 +85,18 @@ def test_cancel_reaches_a_worker_in_another_process(house):
         eventually(lambda: house.progress(experiment_id).running == 4, tries=6000)
         house.call("cancel", experiment_id)
         eventually(lambda: house.progress(experiment_id).cancelled == 40, tries=6000)
+
+
+def test_calls_that_could_not_be_stored_count_as_no_attempt(house, monkeypatch):
+    calls, failures = house.process.calls, [StoreError("The database does not answer.")]
+    open_many = calls.open_many
+
+    def failing(conn, wanted):
+        if failures:
+            raise failures.pop()
+        return open_many(conn, wanted)
+
+    monkeypatch.setattr(calls, "open_many", failing)
+    house.run(cases=2)
+    assert not failures
+    assert query(house.url, "SELECT count(*) FROM usage WHERE attempt > 1 OR retry_of IS NOT NULL") == [(0,)]
