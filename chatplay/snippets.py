@@ -35,11 +35,17 @@ def write_code(
     Raises BadInput for a built-in model, which has no address, or one whose server is gone.
     """
     known = next((one for one in catalog.upstreams if one.name == upstream), None)
-    if known is None or not known.address:
+    if known is None:
         raise BadInput(
-            f"`{upstream}` is part of this app and cannot be asked from elsewhere.",
+            f"The model server `{upstream}` is not there any more.",
             param="trial",
-            cure="Choose an answer of a model server.",
+            cure="An administrator can add it again.",
+        )
+    if not known.address:
+        raise BadInput(
+            f"`{upstream}` is built into this app and has no server of its own.",
+            param="trial",
+            cure="Programs ask its models through this app: make an access token on the Account page, see /v1/docs.",
         )
     body = {**sent, "messages": [{"role": message.role, "content": message.content} for message in messages]}
     key = known.api_key_env or _KEY

@@ -91,6 +91,11 @@ class HealthReport(BaseModel):
         return cls(message=status.message, cure=status.cure, polled_at=status.polled_at, upstreams=found)
 
 
+def _tidy(usd: float | None) -> float | None:
+    """Without the last digits, which only say that many floats were added."""
+    return None if usd is None else round(usd, 9)
+
+
 @router.get("/usage")
 async def report_usage(
     caller: Administrator,
@@ -104,7 +109,7 @@ async def report_usage(
     """Calls, tokens, cost and latency of everybody, most calls first."""
     wanted = _range(start, end)
     rows = await threads.run(rt.usage.usage_table, rt.usage.restrict(wanted, caller.person), by, tz)
-    data = [UsageLine(**asdict(row)) for row in rows]
+    data = [UsageLine(**asdict(row) | {"cost_usd": _tidy(row.cost_usd)}) for row in rows]
     return UsageReport(by=by, start=wanted.start, end=wanted.end, data=data)
 
 

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chatplay.api.errors import answer, plain_detail, request_id_of
 from chatplay.auth.handover import GO_SCRIPT_HASH
 from chatplay.auth.tokens import BROWSER_COOKIE, new_token
+from chatplay.settings import Settings
 from chatplay.ui.scripts import script_hashes
 
 _BROWSER_COOKIE_SEC = 366 * 86_400
@@ -96,6 +98,30 @@ def _browser_cookie(*, secure: bool) -> str:
     """Lax and not Strict: a link from elsewhere must not make it look missing and be replaced under an open page."""
     flags = "; Secure" if secure else ""
     return f"{BROWSER_COOKIE}={new_token()}; Path=/; Max-Age={_BROWSER_COOKIE_SEC}; HttpOnly; SameSite=Lax{flags}"
+
+
+class OwnPagesOnly:
+    """Refuses WebSockets to Streamlit that a page from elsewhere opens, another port of the same host included.
+
+    Streamlit itself compares host names only, and cookies do not tell ports apart. Programs send no Origin.
+    """
+
+    def __init__(self, app: ASGIApp, *, get_settings: Callable[[], Settings]) -> None:
+        self._app = app
+        self._get_settings = get_settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and scope["path"].endswith("/_stcore/stream"):
+            headers = HTTPConnection(scope).headers
+            origin = urlsplit(headers.get("origin", "")).netloc
+            if "origin" in headers and origin not in self._own_places(headers.get("host", "")):
+                await send({"type": "websocket.close", "code": 1008})  # before it is accepted: a 403
+                return
+        await self._app(scope, receive, send)
+
+    def _own_places(self, host: str) -> set[str]:
+        public_url = self._get_settings().public_url
+        return {host, urlsplit(public_url).netloc} if public_url else {host}
 
 
 class HiddenPaths:

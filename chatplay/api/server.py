@@ -24,7 +24,7 @@ from chatplay import runtime
 from chatplay.api.app import api_routes
 from chatplay.api.auth_routes import auth_mount
 from chatplay.api.closing import act_first_when_asked_to_end
-from chatplay.api.middleware import HiddenPaths, SecurityHeaders, policy_for
+from chatplay.api.middleware import HiddenPaths, OwnPagesOnly, SecurityHeaders, policy_for
 from chatplay.api.prometheus import CountRequests, MetricsDoor, RequestCounts
 from chatplay.auth.client import came_by_tls
 from chatplay.auth.setup import base_url, make_link
@@ -60,6 +60,7 @@ def middleware(index_html: Path) -> list[Middleware]:
         Middleware(CountRequests, counts=counts),
         Middleware(SecurityHeaders, policy=policy_for(index_html), is_secure=_is_secure),
         Middleware(HiddenPaths, prefixes=_HIDDEN),
+        Middleware(OwnPagesOnly, get_settings=runtime.get_settings),
         Middleware(MetricsDoor, counts=counts, get_settings=runtime.get_settings, find_runtime=runtime.find_runtime),
     ]
 

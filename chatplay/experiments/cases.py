@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -21,6 +22,8 @@ MAX_COLUMNS = 100
 MAX_CELL_CHARS = 100_000
 _MOST_BLANK_ROWS = 100_000  # sheets may carry a million, and a file of a few bytes can name them
 _UNPACKED_BYTES = 20 * MAX_BYTES
+_MOST_SHEET_CELLS = 1_500_000  # openpyxl takes 300 bytes for each cell of a row, and a zip hides millions in a few KB
+_CELL, _LONGEST_CELL_HEAD = re.compile(rb"<(?:\w{1,12}:)?c[\s/>]"), 16
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _Row = tuple[int, Sequence[Any]]  # its number as the person sees it in the file, and its cells
 
@@ -84,9 +87,10 @@ def _sheet_rows(data: bytes) -> Iterator[_Row]:
     try:
         with ZipFile(io.BytesIO(data)) as packed:
             unpacked = sum(entry.file_size for entry in packed.infolist())
+            crowded = unpacked <= _UNPACKED_BYTES and _is_crowded(packed)
     except BadZipFile:
         raise _bad("The file is no XLSX workbook.", "Save it again as XLSX or CSV.") from None
-    if unpacked > _UNPACKED_BYTES:
+    if unpacked > _UNPACKED_BYTES or crowded:
         raise _bad("The workbook is too large when it is unpacked.", "Save the sheet as CSV.")
     from openpyxl import load_workbook  # slow to import
 
@@ -100,6 +104,21 @@ def _sheet_rows(data: bytes) -> Iterator[_Row]:
         raise
     except Exception as error:  # openpyxl raises whatever its parsers do
         raise _bad(f"The workbook cannot be read ({type(error).__name__}).", "Save it again as XLSX or CSV.") from None
+
+
+def _is_crowded(packed: ZipFile) -> bool:
+    """Whether the workbook names more cells than cases can have; counted as it is unpacked, piece by piece."""
+    cells = 0
+    for name in packed.namelist():
+        with packed.open(name) as part:
+            before = b""
+            while piece := part.read(1 << 20):
+                text = before + piece
+                cells += sum(found.end() > len(before) for found in _CELL.finditer(text))
+                before = text[-_LONGEST_CELL_HEAD:]
+                if cells > _MOST_SHEET_CELLS:
+                    return True
+    return False
 
 
 def _trimmed(row: Sequence[Any]) -> Sequence[Any]:

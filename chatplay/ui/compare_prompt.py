@@ -116,12 +116,8 @@ def _draw_bar(view: ComparisonView, *, can_run: bool) -> None:
             on_change=compare_actions.set_blind,
             args=(comparison.id, blind),
         )
-        st.link_button(
-            "Make it an experiment",
-            f"/experiments?from_compare={comparison.id}",
-            type="tertiary",
-            icon=":material/science:",
-        )
+        if st.button("Make it an experiment", type="tertiary", icon=":material/science:", key="compare_experiment"):
+            st.switch_page("pages/experiments.py", query_params={"from_compare": str(comparison.id)})
 
 
 def _draw_notice() -> None:

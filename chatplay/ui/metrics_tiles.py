@@ -30,7 +30,7 @@ def draw(tiles: Tiles) -> None:
         _draw("Answers per chat", "prompts_per_chat", tiles.prompts_per_chat, lambda value: f"{value:.1f}", of=" chats")
     first, second, third, fourth = st.columns(4, gap="small")
     with first:
-        _draw("Calls", "calls", replace(tiles.calls, value=tiles.calls.n), _whole, chart="bar")
+        _draw("Calls", "calls", replace(tiles.calls, value=tiles.calls.n), _whole, counted=" ", chart="bar")
     with second:
         _draw("Prompt tokens", "prompt_tokens", tiles.prompt_tokens, _whole, chart="bar")
     with third:
@@ -62,7 +62,7 @@ def _draw(
         delta=delta,
         delta_color=colour,  # type: ignore[arg-type]
         delta_arrow="off",
-        delta_description=_basis(tile, counted or f"n = {tile.n:,}{of}"),
+        delta_description=_basis(tile, counted or f"n = {tile.n:,}{of if tile.n != 1 else of.removesuffix('s')}"),
         help=DEFINITIONS[name] + _target(tile, show) + _left_out(tile),
         border=True,
         chart_data=trend if len(trend) > 1 else None,
@@ -83,7 +83,7 @@ def _against_target(tile: Tile, show: Callable[[float], str]) -> tuple[str | Non
 def _basis(tile: Tile, counted: str) -> str:
     if tile.n == 0:
         return "nothing to count yet"
-    return f"only {counted}" if tile.n < _FEW else counted
+    return f"only {counted}" if tile.n < _FEW and counted.strip() else counted
 
 
 def _target(tile: Tile, show: Callable[[float], str]) -> str:

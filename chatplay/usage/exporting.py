@@ -16,7 +16,7 @@ from db import usage_calls
 from db.usage_calls import EXPORTED, Place
 
 _PAGE = 5_000
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 Rows = Iterator[Sequence[Sequence[Any]]]
 
 

@@ -5,6 +5,7 @@ import socket
 
 import httpx2
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from chatplay.api.server import send_at_once
@@ -63,3 +64,20 @@ def test_sockets_that_streamlit_bound_send_at_once():
         send_at_once()
         with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://127.0.0.1", "http://127.0.0.1:{port}.evil.example", "null", "https://evil.example"]
+)
+def test_page_from_elsewhere_gets_no_socket_of_streamlit(app, origin):
+    place = app.url.removeprefix("http://")
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"ws://{place}/_stcore/stream", origin=origin.format(port=app.port), open_timeout=10)
+    assert refused.value.response.status_code == 403
+
+
+def test_own_page_and_programs_get_their_socket_of_streamlit(app):
+    place = app.url.removeprefix("http://")
+    for origin in (app.url, None):
+        with connect(f"ws://{place}/_stcore/stream", origin=origin, open_timeout=10):
+            pass

@@ -94,7 +94,7 @@ def test_export_of_an_unknown_kind_is_refused_at_once(house):
 def test_code_of_a_trial_makes_its_call_and_holds_no_key(house):
     experiment_id = house.run()
     trial = house.call("get_cell", experiment_id, arm=1, case=0).trials[0]
-    with pytest.raises(BadInput, match="part of this app"):
+    with pytest.raises(BadInput, match="built into this app"):
         house.call("get_code", experiment_id, trial_id=trial.id, language="curl")
     lab = Upstream("scripted", "openai", base_url="http://lab.example/v1", api_key="sk-secret", api_key_env="LAB_KEY")
     object.__setattr__(house.process.catalog._view, "upstreams", (lab,))

@@ -135,3 +135,14 @@ def test_row_numbers_count_lines_of_the_file(separator):
 def test_json_dump_of_cases_comes_back():
     rows = [{"q": 'a,b\n"c"', "expected": "=1+1"}]
     assert read_text("\n".join(map(json.dumps, rows))).values(0) == rows[0]
+
+
+def test_workbook_that_hides_millions_of_cells_in_a_few_kilobytes_is_refused():
+    from zipfile import ZIP_DEFLATED, ZipFile
+
+    packed = io.BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as book:
+        book.writestr("anywhere/sheet.xml", b"<row>" + b"<c/>" * 2_000_000 + b"</row>")
+    assert len(packed.getvalue()) < 100_000
+    with pytest.raises(BadInput, match="too large"):
+        read_file(packed.getvalue(), name="bomb.xlsx")
