@@ -130,7 +130,7 @@ def _draw_progress(progress: Progress) -> None:
         st.info(text + ("Figures move until the rest have." if moves else ""), icon=":material/hourglass_top:")
     if progress.failed:
         st.warning(
-            f"{experiments_words.many(progress.failed, 'trial')} failed and count in no mean. The Run tab says why.",
+            f"{experiments_words.many(progress.failed, 'trial')} failed and no mean counts them. The Run tab says why.",
             icon=":material/error:",
         )
 

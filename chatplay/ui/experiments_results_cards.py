@@ -33,6 +33,8 @@ _MOST_NAMED = 12  # more dots than these would hide each other's names
 def draw_arms(board: Board) -> None:
     with card("Arms", "arms"):
         tables.draw_arms(board)
+        if "score" not in board.metrics:
+            st.caption(_NO_SCORE)
         found = [(board.labels[one.arm], one.caveats) for one in board.summaries() if one.trials]
         draw_caveats([*words.caveats(found), *_say_unknown(board)])
 
@@ -254,8 +256,8 @@ def draw_frontier(board: Board) -> None:
     with card("Quality, cost and latency", "frontier"):
         found = board.frontier()
         placed = [one for one in found.arms if one.on_frontier is not None]
-        if not placed or len(found.objectives) < 2:
-            draw_empty("It takes arms with a score and a cost or a duration.")
+        if len(placed) < 2 or len(found.objectives) < 2:
+            draw_empty("It takes two arms with a score and a cost or a duration.")
             draw_caveats(found.caveats)
             return
         x, y = _choose_plane(list(found.objectives))

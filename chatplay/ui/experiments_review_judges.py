@@ -72,7 +72,7 @@ def _draw_form(experiment: Experiment, judges: list[Judge], done: int) -> None:
         if not running:
             st.caption("No model is running. The Models page shows why.")
             return
-        model = st.selectbox(
+        st.selectbox(
             "Model",
             running,
             format_func=lambda one: model_label(one, running),
@@ -81,16 +81,15 @@ def _draw_form(experiment: Experiment, judges: list[Judge], done: int) -> None:
         )
         kind = st.segmented_control("Judges", list(_KINDS), default=_KINDS[0], required=True, key=_key("kind"))
         labels = [arm.label for arm in experiment.arms]
-        baseline = 0
         if kind == "Pairs":
-            baseline = st.selectbox(
+            st.selectbox(
                 "Baseline",
                 range(len(labels)),
                 format_func=lambda arm: labels[arm],
                 key=_key(f"baseline_{experiment.id}"),
                 help="Each arm's answers meet those of the baseline, every pair in both orders.",
             )
-        rubric = st.text_area(
+        st.text_area(
             "Rubric",
             _WITH_EXPECTED if EXPECTED in experiment.case_columns else _RUBRIC,
             key=_key(f"rubric_{experiment.id}"),
@@ -101,7 +100,7 @@ def _draw_form(experiment: Experiment, judges: list[Judge], done: int) -> None:
             type="primary",
             disabled=not done or (kind == "Pairs" and len(labels) < 2),
             on_click=experiments_state.act,
-            args=(_run, experiment, JudgePlan(model, rubric or "", kind == "Pairs", baseline)),
+            args=(_run, experiment),
             key=_key("run"),
         )
         st.caption("Its calls run as trials do, under the same caps, and appear on the metrics page.")
@@ -123,7 +122,14 @@ def _button_label(done: int, arms: int, kind: str) -> str:
     return f"Judge pairs, about {experiments_words.many(2 * done * (arms - 1) // max(arms, 1), 'call')}"
 
 
-def _run(experiment: Experiment, plan: JudgePlan) -> None:
+def _run(experiment: Experiment) -> None:
+    """With what the fields hold now: what was typed last may come together with the click."""
+    plan = JudgePlan(
+        model=state.widget_value(_key("model")),
+        rubric=state.widget_value(_key(f"rubric_{experiment.id}")) or "",
+        pairs=state.widget_value(_key("kind")) == "Pairs",
+        baseline=state.widget_value(_key(f"baseline_{experiment.id}")) or 0,
+    )
     person = state.person()
     get_runtime().experiments.run_judge(user_id=person.id, role=person.role, experiment_id=experiment.id, plan=plan)
 

@@ -13,7 +13,7 @@ from chatplay.experiments.values import Experiment, PairItem, ReviewItem
 from chatplay.runtime import get_runtime
 from chatplay.ui import experiments_state, state
 
-Item = TypeVar("Item", ReviewItem, PairItem)
+Item = TypeVar("Item")
 _MOST_SEEN = 200
 
 

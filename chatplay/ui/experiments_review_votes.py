@@ -18,11 +18,12 @@ from chatplay.ui.markdown import message_markdown, safe_markdown
 if TYPE_CHECKING:
     from chatplay.experiments.stats.values import Winner
 
+# Not arrow keys: those move what was clicked last, such as the choice above.
 _CHOICES: tuple[tuple[Winner, str, str], ...] = (
-    ("left", "Left is better", "left"),
-    ("right", "Right is better", "right"),
-    ("tie", "As good", "t"),
-    ("neither", "Both are bad", "x"),
+    ("left", "Left is better", "1"),
+    ("right", "Right is better", "2"),
+    ("tie", "As good", "3"),
+    ("neither", "Both are bad", "4"),
 )
 _MANY_PAIRS = 100_000  # counted up to here
 
@@ -47,6 +48,7 @@ def draw(experiment: Experiment) -> None:
         st.columns(2), ("left", "right"), (item.left_answer, item.right_answer), strict=True
     ):
         with column, st.container(border=True, height="stretch", key=f"experiments_side_{side}"):
+            st.caption(f"{side.capitalize()} answer")
             st.markdown(safe_markdown(answer) if answer.strip() else ":gray[The answer is empty.]")
     _draw_choices(experiment, queue, item)
 

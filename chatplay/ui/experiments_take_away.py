@@ -44,7 +44,7 @@ def _draw_files(experiment: Experiment, token: str | None) -> None:
         for kind, (label, mime) in _FORMATS.items():
             st.download_button(
                 label,
-                partial(_export, experiment, token, kind),
+                partial(_export, whose, kind),
                 file_name=f"{_file_name(experiment)}.{kind}",
                 mime=mime,
                 icon=":material/download:",
@@ -63,8 +63,9 @@ def _draw_files(experiment: Experiment, token: str | None) -> None:
         )
 
 
-def _export(experiment: Experiment, token: str | None, kind: ExportFormat) -> bytes:
-    return b"".join(get_runtime().experiments.export(**about(experiment, token), fmt=kind))
+def _export(whose: dict[str, Any], kind: ExportFormat) -> bytes:
+    """`whose` is known beforehand: a download has no session to ask."""
+    return b"".join(get_runtime().experiments.export(**whose, fmt=kind))
 
 
 def _file_name(experiment: Experiment) -> str:

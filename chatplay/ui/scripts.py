@@ -44,9 +44,11 @@ _KEEP = (
     "clearTimeout(waits.get(f));waits.set(f,setTimeout(()=>f.isConnected&&f.dispatchEvent("
     "new KeyboardEvent('keydown',{key:'Enter',ctrlKey:true,bubbles:true,cancelable:true})),800))})})()"
 )
+# A field of a kind that the page shows for the first time takes a while to come.
 _FOCUS_FIELD = (
-    "setTimeout(()=>document.querySelector('.st-key-'+document.getElementById('chatplay-focus-field').dataset.text+"
-    "' :is(input,textarea)')?.focus(),50)"
+    "(()=>{const k=document.getElementById('chatplay-focus-field').dataset.text;let n=0;const t=setInterval(()=>{"
+    "const f=document.querySelector('.st-key-'+k+' :is(input,textarea)');f?.focus();"
+    "if(f||++n>60)clearInterval(t)},50)})()"
 )
 SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, _SIDEBAR, _KEEP, _FOCUS_FIELD)
 

@@ -131,7 +131,7 @@ def bound_differences(
         variance = (variance * (cases - 1) + 2 * pseudo / repeats) / (cases - 1 + 2 * pseudo)
     elif bounded:
         variance = np.where(variance > 0, variance, 2 * _PSEUDO_CASES / (cases - 1 + 2 * _PSEUDO_CASES))
-    error = np.sqrt(variance / cases)
+    error = np.sqrt(divide(variance, cases))
     half = _quantile(cases) * error
     with np.errstate(divide="ignore", invalid="ignore"):
         p_value = 2 * stdtr(cases - 1, -np.abs(mean) / error)

@@ -1,0 +1,91 @@
+"""Experiments whose answers are written down by the test instead of asked for: quick, and known to the last figure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from uuid import uuid4
+
+from sqlalchemy import text
+
+from chatplay.experiments.scoring import Contains
+from chatplay.experiments.values import AxisText, CaseTable, Experiment, ModelRef, Plan
+
+MODEL = ModelRef("demo-small", "demo")
+Answer = Callable[[int, int, int], "str | None"]  # of arm, case and repeat; None: the trial fails
+
+
+def right_at_first(arm: int, case: int, repeat: int) -> str | None:
+    """The first arm is always right; others only in every second case."""
+    return f"It is w{case}." if arm == 0 or case % 2 else f"No idea {repeat}."
+
+
+def finish(
+    services, user_id, answer: Answer = right_at_first, *, axes="0, 1", cases=6, repeats=2, rules=True
+) -> Experiment:
+    """An experiment of `user_id` that has run: `axes` are the temperatures, each an arm."""
+    service = services.experiments
+    version = service.save_prompt(user_id=user_id, name="Words", prompt="Say {{word}}")
+    plan = Plan(
+        prompts=(version,),
+        models=(MODEL,),
+        axes=(AxisText("temperature", axes),),
+        repeats=repeats,
+        rules=(Contains("{{expected}}"),) if rules else (),
+    )
+    rows = tuple((f"word {number}", f"w{number}") for number in range(cases))
+    draft = service.create(user_id=user_id, name="Words", plan=plan, cases=CaseTable(("word", "expected"), rows))
+    service.start(user_id=user_id, role="analyst", experiment_id=draft.id)
+    with services.store.transaction() as conn:
+        query = text("SELECT id, arm, case_no, repeat FROM experiment_trials WHERE experiment_id = :id")
+        for row in conn.execute(query, {"id": draft.id}).all():
+            _end(conn, user_id, row, answer(*row[1:]), scored=rules)
+        conn.execute(text("UPDATE experiments SET state = 'done', ended_at = now() WHERE id = :id"), {"id": draft.id})
+        conn.execute(text("DELETE FROM procrastinate_jobs"))
+    return service.get(user_id=user_id, experiment_id=draft.id)
+
+
+_GENERATION = "INSERT INTO generations (id, user_id, status, owner) VALUES (:call, :user, 'complete', :call)"
+_ANSWER = (
+    "INSERT INTO answers (generation_id, content, status, metrics_json) VALUES (:call, :text, 'complete', :metrics)"
+)
+_USAGE = (
+    "INSERT INTO usage (generation_id, user_id, source, provider, upstream, model, status, ttft_ms, ended_at) "
+    "VALUES (:call, :user, 'experiment', 'demo', 'demo', 'demo-small', 'complete', 100, now())"
+)
+_TRIAL = """
+UPDATE experiment_trials SET state = :state, attempt = 1, generation_id = :call, ended_at = now(), score = :score,
+  passed = :passed, rule_scores = CAST(:rules AS jsonb), ttft_ms = :ttft, duration_ms = :duration,
+  tokens_per_second = :speed, completion_tokens = :tokens, answer_hash = :hash, error = :error WHERE id = :id
+"""
+
+
+def _end(conn, user_id, row, answer: str | None, *, scored: bool) -> None:
+    trial_id, arm, case, repeat = row
+    call, is_right = uuid4(), answer is not None and f"w{case}" in answer
+    metrics = json.dumps({"provider": "demo", "model": "demo-small", "ttft_ms": 100.0})
+    values = {"call": call, "user": user_id, "text": answer or "", "metrics": metrics}
+    for statement in (_GENERATION, _ANSWER, _USAGE):
+        conn.execute(text(statement), values)
+    rule = {"score": float(is_right), "passed": is_right, "reason": "" if is_right else "It holds another word."}
+    has_score = scored and answer is not None
+    conn.execute(
+        text(_TRIAL),
+        {
+            "id": trial_id,
+            "call": call,
+            "state": "failed" if answer is None else "done",
+            "score": float(is_right) if has_score else None,
+            "passed": is_right if has_score else None,
+            "rules": json.dumps([rule]) if has_score else None,
+            **_figures(None if answer is None else 100.0 + 50 * arm + repeat + case),
+            "hash": None if answer is None else hash(answer) >> 1,
+            "error": "The server did not answer." if answer is None else None,
+        },
+    )
+
+
+def _figures(ttft_ms: float | None) -> dict[str, float | None]:
+    if ttft_ms is None:
+        return dict.fromkeys(("ttft", "duration", "speed", "tokens"))
+    return {"ttft": ttft_ms, "duration": 4 * ttft_ms, "speed": 30.0, "tokens": 5}
