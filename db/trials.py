@@ -259,6 +259,16 @@ def pause(conn: Connection, *, experiment_id: UUID, because: str) -> None:
     )
 
 
+def pause_all_of(conn: Connection, *, user_id: int, because: str) -> None:
+    """Pauses every running experiment of a person."""
+    conn.execute(
+        text(
+            "UPDATE experiments SET state = 'paused', paused_because = :why WHERE user_id = :id AND state = 'running'"
+        ),
+        {"id": user_id, "why": because},
+    )
+
+
 # ---- ending ------------------------------------------------------------------------------------
 
 _COUNT_END = """
