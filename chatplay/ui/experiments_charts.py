@@ -147,10 +147,8 @@ def _ink() -> str:
 def _fill(names: Sequence[str]) -> Any:
     """The colour of the name where chance is ruled out, else none: a hollow dot."""
     looks = style.colours(names)
-    fill: Any = alt.when("!datum.settled").then(alt.value("transparent"))
-    for name, colour in looks.items():
-        fill = fill.when(alt.datum.name == name).then(alt.value(colour))
-    return fill.otherwise(alt.value(style.NEUTRAL))
+    scale = alt.Scale(domain=list(looks), range=list(looks.values()))
+    return alt.condition("datum.settled", alt.Fill("name:N", scale=scale, legend=None), alt.value("transparent"))
 
 
 def _frame(marks: Sequence[Mark]) -> pd.DataFrame:

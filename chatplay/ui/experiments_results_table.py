@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
+from chatplay.experiments.export import safe_cell
 from chatplay.ui import chart_style as style
 from chatplay.ui import experiments_results_words as words
+from chatplay.ui import format as fmt
 from chatplay.ui import state
 from chatplay.ui.experiments_results_data import Board
 
@@ -53,12 +55,24 @@ def draw_table(name: str, rows: Sequence[Mapping[str, Cell]], *, colours: Sequen
 def _styled(frame: pd.DataFrame, rows: Sequence[Mapping[str, Cell]], colours: Sequence[str]) -> Any:
     """Streamlit shows what a styler writes and sorts by what is under it."""
     styler = frame.style
-    for place, row in enumerate(rows):
-        for title, cell in row.items():
-            if isinstance(cell, Shown):
-                styler = styler.format(_writer(cell.text), subset=pd.IndexSlice[[place], [title]], na_rep=cell.text)
+    for title in frame.columns:
+        cells = [row.get(title) for row in rows]
+        shown = [(place, cell) for place, cell in enumerate(cells) if isinstance(cell, Shown)]
+        if shown:
+            styler = _written(styler, title, shown)
     if colours:
         styler = styler.apply(lambda _: [f"color: {colour}" for colour in colours], subset=[" "])
+    return styler
+
+
+def _written(styler: Any, title: str, shown: Sequence[tuple[int, Shown]]) -> Any:
+    """A whole column at once is quick; equal numbers that are written differently are told one by one."""
+    texts = {cell.value: cell.text for _, cell in shown}
+    unknown = texts.pop(None, fmt.UNKNOWN)
+    styler = styler.format(lambda value: texts.get(value, unknown), subset=[title], na_rep=unknown)
+    for place, cell in shown:
+        if cell.value is not None and texts[cell.value] != cell.text:
+            styler = styler.format(_writer(cell.text), subset=pd.IndexSlice[[place], [title]])
     return styler
 
 
@@ -71,10 +85,11 @@ def _plain(cell: Cell) -> float | str | None:
 
 
 def draw_csv(name: str, frame: pd.DataFrame) -> None:
-    """Whole and unrounded."""
+    """Whole and unrounded; names that a spreadsheet would take for formulas are made harmless."""
+    safe = frame.map(lambda value: safe_cell(value) if isinstance(value, str) else value)
     st.download_button(
         "CSV",
-        lambda: frame.to_csv(index=False).encode(),
+        lambda: safe.to_csv(index=False).encode(),
         file_name=f"experiment-{name}.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -135,7 +150,7 @@ def _whole(value: int) -> Shown:
 
 
 def _share(value: Estimate | None) -> Shown:
-    return Shown(None, "n/a") if value is None else Shown(value.value, words.share(value))
+    return Shown(None, fmt.UNKNOWN) if value is None else Shown(value.value, words.share(value))
 
 
 def _arm_columns(board: Board, one: ArmSummary) -> dict[str, Any]:
