@@ -13,6 +13,7 @@ from chatplay.runtime import get_runtime
 from chatplay.ui import experiments_results_cards as cards
 from chatplay.ui import experiments_results_data as figures
 from chatplay.ui import experiments_results_scores as scores
+from chatplay.ui import experiments_results_settings as settings
 from chatplay.ui import experiments_results_words as words
 from chatplay.ui import experiments_words, state
 from chatplay.ui.experiments_results_data import Board
@@ -61,7 +62,7 @@ def _draw_live(experiment: Experiment, token: str | None) -> None:
 def _draw_cards(board: Board, baseline: int, metric: Metric, judges: list[Judge]) -> None:
     cards.draw_arms(board)
     cards.draw_baseline(board, baseline, metric)
-    cards.draw_settings(board, metric)
+    settings.draw_settings(board, metric)
     cards.draw_frontier(board)
     scores.draw_votes(board, judges)
     scores.draw_judges(board, judges)

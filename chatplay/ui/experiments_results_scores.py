@@ -15,8 +15,8 @@ from chatplay.ui import experiments_results_words as words
 from chatplay.ui import experiments_words, state
 from chatplay.ui import format as fmt
 from chatplay.ui.experiments_charts import Mark
-from chatplay.ui.experiments_results_cards import card, draw_caveats, draw_empty
 from chatplay.ui.experiments_results_data import Board
+from chatplay.ui.experiments_results_parts import card, draw_caveats, draw_empty, rows_px
 from chatplay.ui.experiments_results_table import Cell, Shown
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def draw_votes(board: Board, judges: list[Judge]) -> None:
             return
         marks = [_mark(board, one, found.groups) for one in found.strengths]
         chart = charts.intervals(marks, title="Chance to win a vote", reference=0.5, names=board.labels, fmt=".0%")
-        style.draw(chart, key="experiments_chart_votes", height=60 + charts.ROW_PX * len(marks))
+        style.draw(chart, key="experiments_chart_votes", height=rows_px(len(marks)))
         draw_caveats(found.caveats)
         with st.expander("Numbers"):
             tables.draw_table("votes", [_row(board, one, found.groups) for one in found.strengths])
