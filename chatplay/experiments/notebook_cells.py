@@ -59,7 +59,7 @@ degrees of freedom (no interval below three cases):
 - **Times, rates, tokens, cost** (positive, skewed; from five cases on): with $cv = s/m$ and skewness $g$, the error of
   $\log m$ is $e = cv\sqrt{(1 + 5cv^2/C)/C}$, and the interval is $m e^{-e t}$ to $m e^{e(t + d)}$, where
   $d = \max(0, \tfrac12 ((2g - 3cv)t^2 + g)/(6\sqrt C))$ (delta method; Hall 1992, J. R. Statist. Soc. B 54, 221).
-  Otherwise $m \pm t\, s/\sqrt C$.
+  Otherwise $m \pm t\, s/\sqrt C$, cut at 0.
 - **Scores and shares**: Wilson's interval (1927, JASA 22, 209) at the effective size $n = C\, m(1-m)/s^2$ (Korn &
   Graubard 1998, Survey Methodology 24, 193), with a quantile between the normal one and t.
 """
@@ -79,7 +79,8 @@ def t_interval(values):
 def positive_interval(values):
     values, cases, mean, variance = moments(values)
     if cases < 5 or values.min() <= 0:
-        return t_interval(values)
+        mean, low, high = t_interval(values)
+        return mean, max(low, 0.0) if cases and values.min() >= 0 else low, high
     cv, skew, t = np.sqrt(variance) / mean, stats.skew(values) if variance > 0 else 0.0, stats.t.ppf(0.975, cases - 1)
     error = cv * np.sqrt((1 + 5 * cv**2 / cases) / cases)
     shift = max(0.5 * ((2 * skew - 3 * cv) * t**2 + skew) / (6 * np.sqrt(cases)), 0)

@@ -63,7 +63,8 @@ def _draw_scores(experiment: Experiment) -> None:
 def _draw_way(queue: Queue[ReviewItem], item: ReviewItem) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         given = queue.verdict(item)
-        st.markdown(f"You scored it **{given}**." if given else f"{item.left + 1:,} to score.", width="content")
+        left = f"{item.left + 1:,} to score."
+        st.markdown(f"You scored it **{_word_of(given)}**." if given else left, width="content")
         st.space("stretch")
         st.segmented_control(
             "Scale",
@@ -73,6 +74,12 @@ def _draw_way(queue: Queue[ReviewItem], item: ReviewItem) -> None:
             key=state.experiments_key("scale"),
             label_visibility="collapsed",
         )
+
+
+def _word_of(score: str) -> str:
+    """What the key said that gave it, in the scale on show; a score from elsewhere as the number it is."""
+    scale = _SCALES[state.widget_value(state.experiments_key("scale")) or "1 to 5"]
+    return next((word for word, value in scale.items() if f"{value:g}" == score), score)
 
 
 def _draw_scale(experiment: Experiment, queue: Queue[ReviewItem], item: ReviewItem) -> None:

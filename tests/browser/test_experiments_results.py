@@ -76,7 +76,7 @@ def test_answers_are_scored_with_notes_skipped_and_taken_back_by_keys_alone(page
     page.keyboard.press("4")
     expect(page.get_by_text("35 to score.")).to_be_visible()
     page.keyboard.press("b")
-    expect(page.get_by_text("You scored it 0.75.")).to_be_visible()
+    expect(page.get_by_text("You scored it Good.")).to_be_visible()
 
 
 def test_a_vote_is_cast_by_a_key_right_after_the_click_that_turned_to_votes(page, app, services, experiment):

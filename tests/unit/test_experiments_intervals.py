@@ -90,3 +90,9 @@ def test_holm_is_that_of_statsmodels() -> None:
 
 def test_holm_leaves_unknown_p_out() -> None:
     assert adjust_holm(np.array([0.02, np.nan, 0.04])) == pytest.approx([0.04, np.nan, 0.04], nan_ok=True)
+
+
+def test_what_cannot_be_negative_has_no_interval_below_0():
+    bounds = positive_bounds(np.array([[0.0, 250.0, 7.0], [-1.0, 250.0, 7.0]]))
+    assert bounds.low[0] == 0.0
+    assert bounds.low[1] < 0.0

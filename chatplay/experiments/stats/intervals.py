@@ -7,7 +7,7 @@ spread between case means holds both the cases' and the repeats' share of the un
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
@@ -72,9 +72,11 @@ def positive_bounds(cells: FloatArray) -> Bounds:
     proved best in the simulation since cv itself is an estimate). The upper end moves out by half the Edgeworth
     term of the studentised log mean, ((2 g - 3 cv) t^2 + g) / (6 sqrt C) with g the skewness (Hall 1992,
     J. R. Statist. Soc. B 54, 221, carried over to the log scale). Rows with a value <= 0, or with fewer than
-    five cases, get `t_bounds`.
+    five cases, get `t_bounds`, cut at 0 where no value is below it.
     """
     plain = t_bounds(cells)
+    none_below_0 = np.all(np.isnan(cells) | (cells >= 0), axis=1)
+    plain = replace(plain, low=np.where(none_below_0, np.maximum(plain.low, 0.0), plain.low))
     with np.errstate(invalid="ignore"):
         usable = (np.nanmin(np.where(np.isnan(cells), np.inf, cells), axis=1) > 0) & (plain.cases >= _LEAST_LOG_CASES)
     if not usable.any():
