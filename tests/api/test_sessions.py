@@ -1,6 +1,5 @@
 """`/v1/models/*` and `/v1/chat/sessions`: the shapes and rules that programs rely on."""
 
-
 import pytest
 
 from tests.api.house import key
