@@ -146,6 +146,8 @@ def draw_frontier(board: Board) -> None:
             draw_empty("It takes two arms with a score and a cost or a duration.")
             draw_caveats(found.caveats)
             return
+        together = ", ".join(words.TITLES[metric].lower() for metric in found.objectives)
+        st.caption(f"Percentages: how sure it is that no other arm beats this one in {together} together.")
         x, y = _choose_plane(list(found.objectives))
         places = [_place(board, one, x, y) for one in placed]
         chart = charts.frontier(

@@ -102,7 +102,10 @@ def _draw_figures(experiment: Experiment, progress: Progress) -> None:
         ("Retries", f"{progress.retries:,}", "Calls made again after a failure. They never mix into latency."),
         ("Cost so far", _of_cap(_cost(progress), caps.max_cost_usd and fmt.cost(caps.max_cost_usd)), unknown),
     ]
-    shown = [one for one in figures if one[0] != "Cancelled" or progress.cancelled]
+    hidden = set() if progress.cancelled else {"Cancelled"}
+    if progress.state in ("done", "cancelled"):
+        hidden.add("Speed")
+    shown = [one for one in figures if one[0] not in hidden]
     with st.container(horizontal=True, gap="medium", key="experiments_figures"):
         for label, value, help_text in shown:
             st.metric(label, value, help=help_text, width="content")
