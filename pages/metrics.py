@@ -44,7 +44,7 @@ def draw_view() -> None:
     if not tiles.calls.n:
         st.info("No call in this range passes the filters. A longer range or fewer filters show more.")
     else:
-        metrics_cards.draw(metrics_cards.Board(usage, asked, tz, may_see_people=everybody))
+        metrics_cards.draw(metrics_cards.Board(usage, asked, tz, everybody, choices.models))
     metrics_calls.draw(usage, asked, tz=tz, shows_people=everybody)
     flight_recorder.draw_if_asked(usage, user_id=None if person.is_administrator else person.id, tz=tz)
 

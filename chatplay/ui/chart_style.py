@@ -49,9 +49,18 @@ def _places(names: Iterable[str]) -> dict[str, int]:
     return places
 
 
-def colour(field: str, names: Sequence[str], *, title: str | None = None, legend: bool = True) -> alt.Color:
-    """The colour channel of a field that holds names (models, arms)."""
-    by_name = colours(names)
+def colour(
+    field: str,
+    names: Sequence[str],
+    *,
+    among: Iterable[str] = (),
+    title: str | None = None,
+    legend: bool = True,
+) -> alt.Color:
+    """The colour channel of a field that holds names (models, arms); `among`: all names the page knows, so that a
+    name looks the same in each of its charts.
+    """
+    by_name = {name: look for name, look in colours([*among, *names]).items() if name in set(names)}
     scale = alt.Scale(domain=list(by_name), range=list(by_name.values()))
     return alt.Color(f"{field}:N", scale=scale, title=title, legend=top_legend(by_name) if legend else None)
 
@@ -62,9 +71,9 @@ def top_legend(names: Iterable[str]) -> alt.Legend:
     return alt.Legend(orient="top", title=None, columns=4 if longest < 9 else 3 if longest < 13 else 2, labelLimit=150)
 
 
-def dash(field: str, names: Sequence[str]) -> alt.StrokeDash:
+def dash(field: str, names: Sequence[str], *, among: Iterable[str] = ()) -> alt.StrokeDash:
     """The line pattern that goes with `colour`."""
-    by_name = dashes(names)
+    by_name = {name: look for name, look in dashes([*among, *names]).items() if name in set(names)}
     return alt.StrokeDash(
         f"{field}:N", scale=alt.Scale(domain=list(by_name), range=list(by_name.values())), legend=None
     )

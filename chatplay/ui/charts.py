@@ -55,10 +55,12 @@ def percentiles(
     title: str,
     tz: ZoneInfo,
     shown: Sequence[str] = ("p50", "p95"),
+    known: Sequence[ModelKey] = (),
     target: float | None = None,
 ) -> Any:
     """p50 whole and p95 dashed, by model over time. Selections: BRUSH on time, PICK a point."""
-    labels = model_labels(row.model for row in rows)
+    labels = model_labels([*known, *(row.model for row in rows)])
+    names = [labels[key] for key in sorted({row.model for row in rows})]
     data = pd.DataFrame(
         {
             "time": _wall(row.start, tz),
@@ -76,7 +78,7 @@ def percentiles(
     base = alt.Chart(data).encode(
         x=alt.X("time:T", title=None),
         y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=True)),
-        color=style.colour("model", list(labels.values())),
+        color=style.colour("model", names, among=labels.values()),
         strokeDash=_PERCENTILE_DASHES,
         opacity=alt.condition(legend, alt.value(1.0), alt.value(0.12)),
         tooltip=[
@@ -92,9 +94,10 @@ def percentiles(
     return _with_target(lines + points, target)
 
 
-def distribution(rows: Sequence[Distribution], *, title: str) -> Any:
+def distribution(rows: Sequence[Distribution], *, title: str, known: Sequence[ModelKey] = ()) -> Any:
     """The share of calls at or below each value, by model, on a logarithmic axis (said in its title)."""
-    labels = model_labels(row.model for row in rows)
+    labels = model_labels([*known, *(row.model for row in rows)])
+    names = [labels[key] for key in sorted({row.model for row in rows})]
     data = pd.DataFrame(
         {"value": step.high, "share": step.upto, "model": f"{labels[row.model]}", "n": row.n}
         for row in rows
@@ -108,8 +111,8 @@ def distribution(rows: Sequence[Distribution], *, title: str) -> Any:
         .encode(
             x=alt.X("value:Q", title=f"{title} (log scale)", scale=alt.Scale(type="log", nice=False), axis=_LOG_AXIS),
             y=alt.Y("share:Q", title="Share of calls at or below", axis=alt.Axis(format=".0%")),
-            color=style.colour("model", list(labels.values())),
-            strokeDash=style.dash("model", list(labels.values())),
+            color=style.colour("model", names, among=labels.values()),
+            strokeDash=style.dash("model", names, among=labels.values()),
             opacity=alt.condition(legend, alt.value(1.0), alt.value(0.12)),
             tooltip=[
                 alt.Tooltip("model:N", title="Model"),
@@ -122,9 +125,10 @@ def distribution(rows: Sequence[Distribution], *, title: str) -> Any:
     )
 
 
-def against_tokens(binned: Binned, *, x_title: str, y_title: str) -> Any:
+def against_tokens(binned: Binned, *, x_title: str, y_title: str, known: Sequence[ModelKey] = ()) -> Any:
     """A random sample of calls as points, p50 and p95 of all calls as steps over bins that double. PICK a call."""
-    labels = model_labels(point.model for point in binned.points)
+    labels = model_labels([*known, *(point.model for point in binned.points)])
+    names = [labels[key] for key in sorted({point.model for point in binned.points})]
     points = pd.DataFrame(
         {
             "tokens": max(point.tokens, 1),
@@ -155,7 +159,7 @@ def against_tokens(binned: Binned, *, x_title: str, y_title: str) -> Any:
         .encode(
             x=x,
             y=y,
-            color=style.colour("model", list(labels.values())),
+            color=style.colour("model", names, among=labels.values()),
             tooltip=[
                 alt.Tooltip("model:N", title="Model"),
                 alt.Tooltip("tokens:Q", title=x_title, format=","),

@@ -29,6 +29,7 @@ from chatplay.usage.values import (
     By,
     CellMetric,
     Metric,
+    ModelKey,
     ParamFilter,
     UsageFilter,
     UsageRow,
@@ -57,6 +58,7 @@ class Board:
     filter: UsageFilter
     tz: ZoneInfo
     may_see_people: bool
+    models: tuple[ModelKey, ...] = ()  # all of the range, so that each keeps its colour in every chart
 
 
 def draw(board: Board) -> None:
@@ -80,7 +82,7 @@ def draw_over_time(board: Board) -> None:
         return
     target = TARGETS["ttft_p95_ms"].value if metric == "ttft_ms" else None
     title = f"{METRIC_TITLES[metric]} ({' and '.join(shown)})"
-    chart = charts.percentiles(rows, title=title, tz=board.tz, shown=shown, target=target)
+    chart = charts.percentiles(rows, title=title, tz=board.tz, shown=shown, known=board.models, target=target)
     event = style.draw(chart, key="metrics_chart_over_time", selections=(charts.PICK, charts.BRUSH))
     _table(
         "over-time",
@@ -95,7 +97,7 @@ def draw_over_time(board: Board) -> None:
         start = _moment(picked["time"], board.tz)
         row = next((one for one in rows if abs(one.start - start) < timedelta(minutes=1)), None)
         if row is not None:
-            keys = charts.model_labels(one.model for one in rows)
+            keys = charts.model_labels([*board.models, *(one.model for one in rows)])
             models = tuple(key for key, label in keys.items() if label == picked["model"])
             narrowed = replace(board.filter, start=row.start, end=row.end, models=models)
             _drill("over_time", picked, narrowed, f"{picked['model']}, {_span(row.start, row.end, board.tz)}")
@@ -107,7 +109,9 @@ def draw_distribution(board: Board) -> None:
     if not rows:
         _draw_nothing()
         return
-    style.draw(charts.distribution(rows, title=METRIC_TITLES[metric]), key="metrics_chart_distribution")
+    style.draw(
+        charts.distribution(rows, title=METRIC_TITLES[metric], known=board.models), key="metrics_chart_distribution"
+    )
     steps = [(row.model, step.low, step.high, step.n, step.upto) for row in rows for step in row.bins]
     _table(
         "distribution", pd.DataFrame(steps, columns=["Model", "From", "Below", "Calls", "Share at or below"]), board.tz
@@ -132,7 +136,7 @@ def _draw_binned(board: Board, name: str, x_title: str, y_title: str) -> None:
         return
     if len(binned.points) < binned.n:
         st.caption(f"Points: {len(binned.points):,} of {binned.n:,} calls, chosen at random. Lines: all of them.")
-    chart = charts.against_tokens(binned, x_title=x_title, y_title=y_title)
+    chart = charts.against_tokens(binned, x_title=x_title, y_title=y_title, known=board.models)
     event = style.draw(chart, key=f"metrics_chart_{name}", selections=(charts.PICK,))
     columns = {"low": "Tokens from", "high": "Below"} | _PERCENTILES
     _table(name.replace("_", "-"), charts.frame(binned.bins, columns), board.tz)

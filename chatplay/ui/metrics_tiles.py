@@ -30,7 +30,7 @@ def draw(tiles: Tiles) -> None:
         _draw("Answers per chat", "prompts_per_chat", tiles.prompts_per_chat, lambda value: f"{value:.1f}", of=" chats")
     first, second, third, fourth = st.columns(4, gap="small")
     with first:
-        _draw("Calls", "calls", replace(tiles.calls, value=tiles.calls.n), _whole, counted=" ", chart="bar")
+        _draw("Calls", "calls", replace(tiles.calls, value=tiles.calls.n), _whole, counted="in this range", chart="bar")
     with second:
         _draw("Prompt tokens", "prompt_tokens", tiles.prompt_tokens, _whole, chart="bar")
     with third:
@@ -83,7 +83,7 @@ def _against_target(tile: Tile, show: Callable[[float], str]) -> tuple[str | Non
 def _basis(tile: Tile, counted: str) -> str:
     if tile.n == 0:
         return "nothing to count yet"
-    return f"only {counted}" if tile.n < _FEW and counted.strip() else counted
+    return f"only {counted}" if tile.n < _FEW and counted.startswith("n") else counted
 
 
 def _target(tile: Tile, show: Callable[[float], str]) -> str:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatplay.ui.chart_style import DASHES, PALETTE, colours, dashes
+from chatplay.ui.chart_style import DASHES, PALETTE, colour, colours, dashes
 
 Names = st.sets(st.text(min_size=1, max_size=12), min_size=1, max_size=len(PALETTE) * len(DASHES))
 
@@ -27,3 +27,10 @@ def test_name_alone_has_the_colour_it_has_beside_others():
 
 def test_order_of_names_does_not_matter():
     assert colours(["b", "a", "c"]) == colours(["c", "b", "a"])
+
+
+def test_name_has_the_same_colour_in_every_chart_of_a_page():
+    page = ["a", "b", "c", "d", "e"]
+    for names in (["b", "e"], ["e"], page):
+        scale = colour("model", names, among=page).to_dict()["scale"]
+        assert dict(zip(scale["domain"], scale["range"], strict=True)) == {name: colours(page)[name] for name in names}
