@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select, text, update
 
 from db.schema import experiment_trials as trials
-from db.trials import TrialEnd
+from db.trial_ends import TrialEnd
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from chatplay.auth.setup import DEFAULT_ORGANISATION
 from chatplay.auth.tokens import token_hash
 from chatplay.errors import BadInput, Conflict, NotAllowed, NotFound
 from chatplay.store import Store
-from db import access, accounts, sign_ins, trials
+from db import access, accounts, sign_ins, trial_claims
 
 _UNAMBIGUOUS = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -124,7 +124,7 @@ class AccountService:
             _person(accounts.find_user(conn, user_id=user_id))
             accounts.set_active(conn, user_id=user_id, is_active=is_active)
             if not is_active:
-                trials.pause_all_of(conn, user_id=user_id, because="Its owner's account was deactivated.")
+                trial_claims.pause_all_of(conn, user_id=user_id, because="Its owner's account was deactivated.")
             sign_ins.end_sign_ins(conn, user_id=user_id)
             access.end_tokens(conn, user_id=user_id)
 

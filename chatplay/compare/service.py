@@ -4,8 +4,7 @@ nothing. What is not the person's own does not exist (NotFound).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,7 +14,8 @@ from chatplay.calls import Calls
 from chatplay.catalog import ModelCatalog, ModelInfo
 from chatplay.compare.chats import chat_of, comparison_from
 from chatplay.compare.following import follow_together
-from chatplay.compare.runs import Press, Runs, not_found, own, with_temperature
+from chatplay.compare.panes import change_pane, changing, pane_row, place_of, replace_panes, sample_panes, settings_of
+from chatplay.compare.runs import Press, Runs, own
 from chatplay.compare.values import (
     MAX_PANES,
     MIN_PANES,
@@ -29,18 +29,16 @@ from chatplay.compare.values import (
     run_of,
     vote_of,
 )
-from chatplay.conversation import stored_params, title_from
+from chatplay.conversation import title_from
 from chatplay.counting import TokenCounter
 from chatplay.errors import BadInput, Conflict
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import Update
-from chatplay.params import Params
 from chatplay.store import Connection, Store
 from db import compare
-from db.compare import ComparisonRow, ComparisonSummary, PaneRow
+from db.compare import ComparisonRow, ComparisonSummary
 
 SAMPLE_PROMPT = "Explain what the temperature setting does, in three sentences."
-_SAMPLE_TEMPERATURES = (0.2, 1.0)
 _TITLE_LIMIT = 200
 _VALUE_LIMIT = 100_000
 _SETTLE_SEC = 2.0
@@ -98,10 +96,10 @@ class CompareService:
             row = compare.find_fresh(conn, user_id=user_id)
             if row is None:
                 row = self._insert_fresh(conn, user_id)
-            first = [replace(pane, position=place) for place, pane in enumerate(_sample_panes(info))]
+            first = sample_panes(info)
             now = [pane_of(pane) for pane in compare.list_panes(conn, comparison_id=row.id)]
-            if [_settings(pane) for pane in now] != [_settings(pane) for pane in first]:
-                self._replace_panes(conn, row.id, first)
+            if [settings_of(pane) for pane in now] != [settings_of(pane) for pane in first]:
+                replace_panes(conn, row.id, first)
             return self._view(conn, row)
 
     def from_chat(self, *, user_id: int, role: str, chat_id: UUID, message_id: int) -> UUID:
@@ -111,7 +109,7 @@ class CompareService:
         """
         with self._store.transaction() as conn:
             comparison_id, panes = comparison_from(conn, user_id, chat_id, message_id)
-            self._replace_panes(conn, comparison_id, panes)
+            replace_panes(conn, comparison_id, panes)
         return comparison_id
 
     def rename(self, *, user_id: int, comparison_id: UUID, title: str) -> None:
@@ -161,7 +159,7 @@ class CompareService:
             params = parameters.clamp(pane.params, overrides=info.ranges)
             return replace(pane, model_name=info.name, upstream=info.upstream, params=params)
 
-        self._change_pane(user_id, comparison_id, pane_id, change)
+        change_pane(self._store, user_id, comparison_id, pane_id, change)
 
     def set_param(self, *, user_id: int, comparison_id: UUID, pane_id: UUID, name: str, value: object) -> None:
         """One setting of a pane. Raises BadInput for a value the model does not take."""
@@ -171,23 +169,23 @@ class CompareService:
             ranges = info.ranges if info else None
             return replace(pane, params=parameters.parse({name: value}, overrides=ranges, base=pane.params))
 
-        self._change_pane(user_id, comparison_id, pane_id, change)
+        change_pane(self._store, user_id, comparison_id, pane_id, change)
 
     def add_pane(self, *, user_id: int, comparison_id: UUID, like: UUID | None = None) -> None:
         """One more pane: a copy of `like` beside it, else of the last one at the end."""
-        with self._panes(user_id, comparison_id) as (conn, panes):
+        with changing(self._store, user_id, comparison_id) as (conn, panes):
             if len(panes) >= MAX_PANES:
                 raise Conflict(f"A comparison has at most {MAX_PANES} panes.", cure="Remove one first.")
-            place = _place_of(panes, like) if like is not None else len(panes) - 1
+            place = place_of(panes, like) if like is not None else len(panes) - 1
             copy = replace(panes[place], id=uuid4())
-            compare.insert_pane(conn, comparison_id=comparison_id, pane=_pane_row(copy))
+            compare.insert_pane(conn, comparison_id=comparison_id, pane=pane_row(copy))
             compare.order_panes(conn, pane_ids=[pane.id for pane in (*panes[: place + 1], copy, *panes[place + 1 :])])
 
     def remove_pane(self, *, user_id: int, comparison_id: UUID, pane_id: UUID) -> None:
         """Takes a pane off the page; an answer still coming in it is stopped."""
         self.stop(user_id=user_id, comparison_id=comparison_id, pane_ids=[pane_id])
-        with self._panes(user_id, comparison_id) as (conn, panes):
-            gone = panes[_place_of(panes, pane_id)]
+        with changing(self._store, user_id, comparison_id) as (conn, panes):
+            gone = panes[place_of(panes, pane_id)]
             if len(panes) <= MIN_PANES:
                 raise Conflict(f"A comparison has at least {MIN_PANES} panes.", cure="Add another one first.")
             compare.update_pane(conn, pane_id=gone.id, removed_at=compare.NOW)
@@ -195,8 +193,8 @@ class CompareService:
 
     def move_pane(self, *, user_id: int, comparison_id: UUID, pane_id: UUID, by: int) -> None:
         """`by` places to the right, or to the left when negative; at an end it stays."""
-        with self._panes(user_id, comparison_id) as (conn, panes):
-            place = _place_of(panes, pane_id)
+        with changing(self._store, user_id, comparison_id) as (conn, panes):
+            place = place_of(panes, pane_id)
             ids = [pane.id for pane in panes]
             ids.insert(min(max(place + by, 0), len(ids) - 1), ids.pop(place))
             compare.order_panes(conn, pane_ids=ids)
@@ -306,51 +304,6 @@ class CompareService:
         with self._store.transaction() as conn:
             own(conn, user_id, comparison_id, for_update=True)
             compare.update_comparison(conn, comparison_id=comparison_id, **columns)
-
-    def _change_pane(self, user_id: int, comparison_id: UUID, pane_id: UUID, change: Callable[[Pane], Pane]) -> None:
-        with self._panes(user_id, comparison_id) as (conn, panes):
-            pane = _pane_row(change(panes[_place_of(panes, pane_id)]))
-            compare.update_pane(
-                conn, pane_id=pane.id, model_name=pane.model_name, upstream=pane.upstream, params=pane.params
-            )
-
-    @contextmanager
-    def _panes(self, user_id: int, comparison_id: UUID) -> Iterator[tuple[Connection, list[Pane]]]:
-        """The panes, in a transaction in which nobody else changes them."""
-        with self._store.transaction() as conn:
-            own(conn, user_id, comparison_id, for_update=True)
-            compare.update_comparison(conn, comparison_id=comparison_id)
-            yield conn, [pane_of(row) for row in compare.list_panes(conn, comparison_id=comparison_id)]
-
-    def _replace_panes(self, conn: Connection, comparison_id: UUID, panes: Sequence[Pane]) -> None:
-        for old in compare.list_panes(conn, comparison_id=comparison_id):
-            compare.update_pane(conn, pane_id=old.id, removed_at=compare.NOW)
-        for pane in panes:
-            compare.insert_pane(conn, comparison_id=comparison_id, pane=_pane_row(pane))
-
-
-def _sample_panes(info: ModelInfo) -> list[Pane]:
-    defaults: Mapping[str, Any] = info.request_defaults or {}
-    params = stored_params(defaults)
-    return [
-        Pane(uuid4(), 0, info.name, info.upstream, with_temperature(params, temperature, info))
-        for temperature in _SAMPLE_TEMPERATURES
-    ]
-
-
-def _settings(pane: Pane) -> tuple[str, str, Params]:
-    return pane.model_name, pane.upstream, pane.params
-
-
-def _pane_row(pane: Pane) -> PaneRow:
-    return PaneRow(pane.id, pane.position, pane.model_name, pane.upstream, parameters.to_json(pane.params))
-
-
-def _place_of(panes: Sequence[Pane], pane_id: UUID) -> int:
-    place = next((place for place, pane in enumerate(panes) if pane.id == pane_id), None)
-    if place is None:
-        raise not_found("pane")
-    return place
 
 
 def _checked(what: str, text: str, max_chars: int) -> str:

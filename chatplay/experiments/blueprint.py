@@ -9,8 +9,9 @@ from uuid import UUID
 from chatplay.catalog import ModelCatalog, ModelInfo
 from chatplay.errors import NotFound
 from chatplay.experiments import judging
+from chatplay.experiments.blocks import seed_for
 from chatplay.experiments.judging import judge_from_json
-from chatplay.experiments.plan import messages_for, seed_for
+from chatplay.experiments.plan import messages_for
 from chatplay.experiments.records import load_arms, load_plan
 from chatplay.experiments.values import Arm, JudgePlan, ModelRef, Plan
 from chatplay.params import Params
@@ -19,7 +20,7 @@ from chatplay.providers.base import Message, Usage
 from chatplay.store import Connection
 from chatplay.tokens import estimate_tokens
 from db import experiments, reviews
-from db.trials import WaitingTrial
+from db.trial_claims import WaitingTrial
 
 _ESTIMATE_SPARE = 1.25  # a cap on cost reserves this much more than the estimate of a prompt
 _ANSWER_TOKENS = 4_096  # reserved for an answer without max tokens

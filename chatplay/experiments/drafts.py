@@ -12,17 +12,11 @@ from chatplay.catalog import ModelInfo
 from chatplay.errors import BadInput, Conflict
 from chatplay.estimate import estimate_message
 from chatplay.experiments import records
+from chatplay.experiments.blocks import Place, list_missing
 from chatplay.experiments.desk import Desk, own, readable
 from chatplay.experiments.estimate import Work, forecast
-from chatplay.experiments.plan import (
-    Place,
-    chosen_of,
-    lay_out_arms,
-    list_missing,
-    list_problems,
-    merge_arms,
-    plan_to_json,
-)
+from chatplay.experiments.plan import chosen_of, lay_out_arms, merge_arms, plan_to_json
+from chatplay.experiments.problems import list_problems
 from chatplay.experiments.values import (
     Arm,
     CaseTable,

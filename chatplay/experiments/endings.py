@@ -15,8 +15,8 @@ from chatplay.experiments import judging, scoring
 from chatplay.experiments.scoring import Rule, Scored
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.store import Connection
-from db import trials
-from db.trials import TrialEnd
+from db import trial_ends
+from db.trial_ends import TrialEnd
 
 _log = logging.getLogger(__name__)
 _RETRYABLE = frozenset({"rate_limited", "provider_unreachable", "provider_silent", "stream_cut", "provider_bad_answer"})
@@ -58,7 +58,7 @@ class TrialKeeper:
         self._again: Again | None = None
 
     def write(self, conn: Connection, end: GenerationEnd) -> None:
-        counted = trials.count_end(
+        counted = trial_ends.count_end(
             conn,
             experiment_id=self._experiment_id,
             cost_usd=end.metrics.cost_usd,
@@ -70,10 +70,10 @@ class TrialKeeper:
         state, max_attempts = counted
         self._again = None if state == "cancelled" else self._next_attempt(end, max_attempts)
         if self._again is not None:
-            trials.put_back(conn, trial_id=self._trial_id, generation_id=self._generation_id)
+            trial_ends.put_back(conn, trial_id=self._trial_id, generation_id=self._generation_id)
         else:
             ended = self._results(end)
-            trials.end_trial(conn, trial_id=self._trial_id, generation_id=self._generation_id, end=ended)
+            trial_ends.end_trial(conn, trial_id=self._trial_id, generation_id=self._generation_id, end=ended)
 
     def kept(self) -> None:
         self._on_kept(self._again)

@@ -12,9 +12,9 @@ from chatplay import params as parameters
 from chatplay import templates
 from chatplay.errors import BadInput, Conflict
 from chatplay.experiments import records
+from chatplay.experiments.blocks import MAX_LOT_TRIALS, MAX_TRIALS
 from chatplay.experiments.desk import Desk, no_such, own, readable
 from chatplay.experiments.judging import judge_from_json, judge_to_json
-from chatplay.experiments.plan import MAX_LOT_TRIALS, MAX_TRIALS
 from chatplay.experiments.reads import asked, load_case
 from chatplay.experiments.runs import Runs
 from chatplay.experiments.values import Judge, JudgeColumns, JudgePlan, PairItem, ReviewItem

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 from chatplay.experiments.blueprint import Blueprint, Question
 from chatplay.experiments.endings import Again
 from chatplay.store import Connection
-from db import trials
-from db.trials import Gate, Lane, WaitingTrial
+from db import trial_claims
+from db.trial_claims import Gate, Lane, WaitingTrial
 
 _BURST = timedelta(seconds=1)  # how much of a rate may be taken at once after a silence
 
@@ -90,7 +90,7 @@ class Picking:
         return True
 
     def _pause(self, gate: Gate, because: str) -> None:
-        trials.pause(self._conn, experiment_id=gate.id, because=because)
+        trial_claims.pause(self._conn, experiment_id=gate.id, because=because)
         self._gates[gate.id] = replace(gate, state="paused")
 
     def _has_place(self, gate: Gate) -> bool:
@@ -103,7 +103,7 @@ class Picking:
         """Counts the calls that were really claimed against the caps."""
         for experiment_id in {one.ticket.trial.experiment_id for one in mine}:
             own = [one for one in mine if one.ticket.trial.experiment_id == experiment_id]
-            trials.count_calls(
+            trial_claims.count_calls(
                 conn,
                 experiment_id=experiment_id,
                 calls=len(own),
@@ -114,4 +114,4 @@ class Picking:
     def space(self, conn: Connection, upstream: str) -> None:
         """Keeps from when on the next call may go, where a rate is set."""
         if self._next_at > self._lane.next_at:
-            trials.set_next_at(conn, upstream=upstream, next_at=self._next_at)
+            trial_claims.set_next_at(conn, upstream=upstream, next_at=self._next_at)

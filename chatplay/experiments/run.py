@@ -27,8 +27,9 @@ from chatplay.experiments.endings import Again, TrialKeeper, judgement_end, tria
 from chatplay.experiments.picking import Chosen, Picking, Ticket
 from chatplay.generation.values import GenerationEnd, Job
 from chatplay.store import Connection, Store
-from db import reviews, trials
-from db.trials import Claim, TrialEnd, WaitingTrial
+from db import reviews, trial_claims, trials
+from db.trial_claims import Claim, WaitingTrial
+from db.trial_ends import TrialEnd
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -114,8 +115,8 @@ class Runner:
 
     def _load(self, experiment_id: UUID, lot: int) -> tuple[Blueprint | None, list[WaitingTrial]]:
         with self._store.reading() as conn:
-            waiting = trials.list_lot(conn, experiment_id=experiment_id, lot=lot)
-            revision = trials.find_revision(conn, experiment_id=experiment_id)
+            waiting = trial_claims.list_lot(conn, experiment_id=experiment_id, lot=lot)
+            revision = trial_claims.find_revision(conn, experiment_id=experiment_id)
             known = self._blueprints.get(experiment_id)
             if known is None or known.revision != revision:
                 known = load_blueprint(conn, experiment_id) if revision is not None else None
@@ -142,8 +143,8 @@ class Runner:
 
     def _open_in_transaction(self, upstream: str, batch: list[Ticket], loop: asyncio.AbstractEventLoop) -> Opened:
         with self._store.transaction() as conn:
-            gates = trials.lock_gates(conn, ids={ticket.trial.experiment_id for ticket in batch})
-            lane = trials.lock_lane(conn, upstream=upstream)
+            gates = trial_claims.lock_gates(conn, ids={ticket.trial.experiment_id for ticket in batch})
+            lane = trial_claims.lock_lane(conn, upstream=upstream)
             picked = Picking(conn, gates=gates, lane=lane, upstream_calls=self._upstream_calls)
             texts = reviews.list_judged_texts(conn, trial_ids=_subjects(batch))
             for ticket in batch:
@@ -156,14 +157,14 @@ class Runner:
             self._calls.check_budget(conn, user_id=ticket.blueprint.user_id, model=question.model)
             return question
         except KeyError:  # the judged answer is gone: run again, or deleted
-            trials.drop(conn, trial_id=ticket.trial.id)
+            trial_claims.drop(conn, trial_id=ticket.trial.id)
         except ChatplayError as error:  # the model is gone or a budget is used up; nobody can run this now
-            trials.pause(conn, experiment_id=ticket.trial.experiment_id, because=str(error))
+            trial_claims.pause(conn, experiment_id=ticket.trial.experiment_id, because=str(error))
         return None
 
     def _claim(self, conn: Connection, upstream: str, picked: Picking, loop: asyncio.AbstractEventLoop) -> Opened:
         claims = [Claim(one.ticket.trial.id, one.generation_id, one.reserved_usd) for one in picked.chosen]
-        claimed = trials.claim(conn, claims=claims) if claims else set()
+        claimed = trial_claims.claim(conn, claims=claims) if claims else set()
         opened = Opened(unwanted=picked.unwanted, no_place=picked.no_place)
         mine = [one for one in picked.chosen if one.ticket.trial.id in claimed]
         opened.unwanted.extend(one.ticket for one in picked.chosen if one.ticket.trial.id not in claimed)

@@ -8,19 +8,11 @@ from uuid import UUID
 from chatplay.catalog import ModelInfo
 from chatplay.errors import BadInput, Conflict
 from chatplay.experiments import records
+from chatplay.experiments.blocks import Place, Planned, list_missing, order_trials
 from chatplay.experiments.desk import Desk, no_such, own, readable
 from chatplay.experiments.drafts import Drafts, join_cases
-from chatplay.experiments.plan import (
-    Place,
-    Planned,
-    chosen_of,
-    lay_out_arms,
-    list_missing,
-    list_problems,
-    merge_arms,
-    order_trials,
-    plan_to_json,
-)
+from chatplay.experiments.plan import chosen_of, lay_out_arms, merge_arms, plan_to_json
+from chatplay.experiments.problems import list_problems
 from chatplay.experiments.values import Arm, CaseTable, Experiment, ModelRef, Plan, Progress
 from chatplay.store import Connection
 from db import experiments as db

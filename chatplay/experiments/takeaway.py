@@ -13,9 +13,10 @@ from chatplay import snippets
 from chatplay.conversation import prompt_messages
 from chatplay.errors import BadInput
 from chatplay.experiments import export, notebook, records
+from chatplay.experiments.blocks import seed_for
 from chatplay.experiments.desk import Desk, hash_token, no_such, own, readable
 from chatplay.experiments.judges import Judges
-from chatplay.experiments.plan import messages_for, seed_for
+from chatplay.experiments.plan import messages_for
 from chatplay.experiments.reads import Reads, find_trial, load_case
 from chatplay.experiments.values import CodeLanguage, ExportFormat, Link
 from chatplay.generation.values import AnswerMetrics

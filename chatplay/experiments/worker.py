@@ -18,8 +18,8 @@ from chatplay.catalog import ModelCatalog
 from chatplay.errors import StoreError
 from chatplay.experiments.run import Runner
 from chatplay.store import Store
-from db import jobs, trials
-from db.trials import TrialEnd
+from db import jobs, trial_claims, trial_ends, trials
+from db.trial_ends import TrialEnd
 
 if TYPE_CHECKING:
     from procrastinate import App as Queue
@@ -135,7 +135,7 @@ def sweep(store: Store) -> None:
     Any number of workers may do it at once.
     """
     with store.reading() as conn:
-        orphans = trials.list_orphans(conn)
+        orphans = trial_ends.list_orphans(conn)
     for orphan in orphans:
         _put_right(store, orphan)
     with store.transaction() as conn:
@@ -147,12 +147,12 @@ def sweep(store: Store) -> None:
             trials.finish_if_over(conn, experiment_id=experiment_id)
 
 
-def _put_right(store: Store, orphan: trials.Orphan) -> None:
+def _put_right(store: Store, orphan: trial_ends.Orphan) -> None:
     with store.transaction() as conn:
-        trials.lock_gates(conn, ids=[orphan.experiment_id])
-        if not trials.lock_running(conn, trial_id=orphan.id, generation_id=orphan.generation_id):
+        trial_claims.lock_gates(conn, ids=[orphan.experiment_id])
+        if not trial_ends.lock_running(conn, trial_id=orphan.id, generation_id=orphan.generation_id):
             return
-        counted = trials.count_end(
+        counted = trial_ends.count_end(
             conn,
             experiment_id=orphan.experiment_id,
             cost_usd=orphan.cost_usd,
@@ -163,9 +163,9 @@ def _put_right(store: Store, orphan: trials.Orphan) -> None:
         elif orphan.attempt >= _MOST_ATTEMPTS:
             end = TrialEnd("failed", error="The app ended again and again while this call ran.")
         else:
-            trials.put_back(conn, trial_id=orphan.id, generation_id=orphan.generation_id)
+            trial_ends.put_back(conn, trial_id=orphan.id, generation_id=orphan.generation_id)
             return
-        trials.end_trial(conn, trial_id=orphan.id, generation_id=orphan.generation_id, end=end)
+        trial_ends.end_trial(conn, trial_id=orphan.id, generation_id=orphan.generation_id, end=end)
 
 
 _MOST_ATTEMPTS = 10

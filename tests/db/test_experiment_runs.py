@@ -11,7 +11,7 @@ from chatplay.experiments.values import Caps, Pace
 from chatplay.experiments.worker import sweep
 from chatplay.prices import Price
 from chatplay.usage.budgets import Budgets
-from db import trials
+from db import trial_claims
 from tests.db.chat_rig import eventually
 from tests.db.experiment_rig import house as make_house
 from tests.db.experiment_rig import words
@@ -242,7 +242,7 @@ def test_deleted_experiment_is_gone_with_its_answers_but_not_its_usage(house):
 def test_experiment_of_a_deactivated_person_pauses(house):
     experiment_id = house.start(cases=2)
     with house.process.store.transaction() as conn:
-        trials.pause_all_of(conn, user_id=house.user_id, because="Its owner's account was deactivated.")
+        trial_claims.pause_all_of(conn, user_id=house.user_id, because="Its owner's account was deactivated.")
     house.work()
     house.finish(experiment_id, "paused")
     assert house.progress(experiment_id).paused_because == "Its owner's account was deactivated."

@@ -10,17 +10,9 @@ from hypothesis import strategies as st
 from chatplay.catalog import ModelInfo
 from chatplay.errors import BadInput
 from chatplay.experiments.axes import parse_axis
-from chatplay.experiments.plan import (
-    Place,
-    lay_out_arms,
-    list_missing,
-    list_problems,
-    merge_arms,
-    order_trials,
-    plan_from_json,
-    plan_to_json,
-    seed_for,
-)
+from chatplay.experiments.blocks import Place, list_missing, order_trials, seed_for
+from chatplay.experiments.plan import lay_out_arms, merge_arms, plan_from_json, plan_to_json
+from chatplay.experiments.problems import list_problems
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.values import AxisText, Caps, ModelRef, Pace, Plan, PromptVersion
 from chatplay.params import Params, Range

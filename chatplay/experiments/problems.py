@@ -1,0 +1,122 @@
+"""Everything that keeps a plan from starting, said field by field. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from chatplay import params as parameters
+from chatplay import templates
+from chatplay.catalog import ModelInfo
+from chatplay.errors import BadInput
+from chatplay.experiments.blocks import MAX_REPEATS, MAX_TRIALS
+from chatplay.experiments.plan import chosen_of, lay_out_arms
+from chatplay.experiments.values import EXPECTED, Arm, ModelRef, Plan, Problem
+
+_MOST_CAP = 1_000_000_000
+_MOST_AT_ONCE = 10_000
+_SLOWEST, _FASTEST = 0.01, 1_000_000.0  # calls per minute: the time of the next call must be one a clock can tell
+
+
+def list_problems(
+    plan: Plan, *, columns: Sequence[str], cases: int, models: Mapping[ModelRef, ModelInfo | None]
+) -> list[Problem]:
+    """Everything that keeps the plan from starting; `models` has what the catalog knows, None for one that is gone."""
+    found = [*_empty(plan, cases), *_models_gone(models), *_unpriced(plan, models), *_no_expected(plan, columns)]
+    try:
+        arms = lay_out_arms(plan)
+    except BadInput as error:
+        return [*found, Problem(error.param, error.message, error.cure)]
+    running = chosen_of(plan, arms)
+    if arms and not running:
+        found.append(Problem("chosen", "No arm of the grid is chosen.", "Choose at least one."))
+    if (trials := len(running) * cases * plan.repeats) > MAX_TRIALS:
+        found.append(
+            Problem(
+                "repeats", f"These are {trials:,} trials; the limit is {MAX_TRIALS:,}.", "Take fewer repeats or arms."
+            )
+        )
+    return [*found, *_bad_settings(running, models), *_missing_columns(running, columns)]
+
+
+def _empty(plan: Plan, cases: int) -> Iterator[Problem]:
+    if not plan.prompts:
+        yield Problem("prompts", "There is no prompt.", "Write one, or choose one of your templates.")
+    for version in plan.prompts:
+        if not version.prompt.strip():
+            yield Problem("prompts", f"The prompt of `{version.label}` is empty.", "Write one.")
+    if not plan.models:
+        yield Problem("models", "There is no model.", "Choose at least one.")
+    if not cases:
+        yield Problem("cases", "There are no cases.", "Paste or upload some.")
+    if not 1 <= plan.repeats <= MAX_REPEATS:
+        yield Problem("repeats", f"Repeats must be from 1 to {MAX_REPEATS:,}, not {plan.repeats}.")
+    yield from _bad_limits(plan)
+
+
+def _bad_limits(plan: Plan) -> Iterator[Problem]:
+    caps, pace = plan.caps, plan.pace
+    for field, value in (("max_calls", caps.max_calls), ("max_cost_usd", caps.max_cost_usd)):
+        if value is not None and not 0 < value <= _MOST_CAP:
+            yield Problem(field, f"A cap must be above 0 and at most {_MOST_CAP:,}.", "Leave it empty for no cap.")
+    if pace.calls_at_once is not None and not 1 <= pace.calls_at_once <= _MOST_AT_ONCE:
+        yield Problem("calls_at_once", f"This must be from 1 to {_MOST_AT_ONCE:,}.", "Leave it empty for no limit.")
+    if pace.calls_per_minute is not None and not _SLOWEST <= pace.calls_per_minute <= _FASTEST:
+        yield Problem(
+            "calls_per_minute", f"This must be from {_SLOWEST:g} to {_FASTEST:,.0f}.", "Leave it empty for no limit."
+        )
+    if not 1 <= pace.max_attempts <= 10:
+        yield Problem("max_attempts", "Attempts must be from 1 to 10.")
+
+
+def _models_gone(models: Mapping[ModelRef, ModelInfo | None]) -> Iterator[Problem]:
+    for model, info in models.items():
+        if info is None:
+            yield Problem(
+                "models", f"`{model.name}` at `{model.upstream}` is not there, or not open to you.", "Choose another."
+            )
+
+
+def _unpriced(plan: Plan, models: Mapping[ModelRef, ModelInfo | None]) -> Iterator[Problem]:
+    for model, info in models.items():
+        if plan.caps.max_cost_usd is not None and info is not None and info.price is None:
+            yield Problem(
+                "max_cost_usd",
+                f"The price of `{model.name}` is not known, so a cap on cost can't hold.",
+                "Set a cap on calls instead, or let an administrator enter the price.",
+            )
+
+
+def _no_expected(plan: Plan, columns: Sequence[str]) -> Iterator[Problem]:
+    for rule in plan.rules:
+        for name in templates.variables(getattr(rule, "value", ""), getattr(rule, "pattern", "")):
+            if name not in columns:
+                hint = "Add it to your cases." if name == EXPECTED else "Correct its name."
+                yield Problem("rules", f"A rule uses the column `{name}`, which the cases do not have.", hint)
+
+
+def _bad_settings(arms: Iterable[Arm], models: Mapping[ModelRef, ModelInfo | None]) -> Iterator[Problem]:
+    said: set[str] = set()
+    for arm in arms:
+        info = models.get(arm.model)
+        try:
+            parameters.validate(arm.params, overrides=info.ranges if info else None)
+        except BadInput as error:
+            text = f"{arm.model.name}: {error.message}"
+            if text not in said:
+                said.add(text)
+                yield Problem(error.param, text, error.cure)
+
+
+def _missing_columns(arms: Iterable[Arm], columns: Sequence[str]) -> Iterator[Problem]:
+    seen: set[tuple[str, str]] = set()
+    for arm in arms:
+        texts = (arm.prompt.prompt, arm.params.system_prompt)
+        if texts in seen:
+            continue
+        seen.add(texts)
+        for name in templates.missing(texts, dict.fromkeys(columns, "")):
+            yield Problem(
+                "cases",
+                f"`{arm.prompt.label}` uses {{{{{name}}}}}, but the cases have no column `{name}`.",
+                "Add the column, or correct the name in the prompt.",
+            )
