@@ -57,6 +57,25 @@ class Call:
     keeper: Keeper | None = None
 
 
+class Terms:
+    """What calls cost and whether they may be made, as it stands in one transaction: each model is asked about once."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._known: dict[tuple[int, str, str], Price | None] = {}
+
+    def price(self, *, user_id: int, model: ModelInfo) -> Price | None:
+        """The price in force; None is unknown. Raises BudgetSpent when a budget of the person is used up."""
+        key = (user_id, model.upstream, model.name)
+        if key not in self._known:
+            dated, has_budgets = get_terms(self._conn, upstream=model.upstream, model=model.name)
+            price = dated or model.price
+            if has_budgets:
+                check_budget(self._conn, user_id=user_id, price=price)
+            self._known[key] = price
+        return self._known[key]
+
+
 class Calls:
     """See the module. One per process; safe from any thread."""
 
@@ -71,44 +90,15 @@ class Calls:
 
         Raises BudgetSpent when a budget of the person or their organisation is used up.
         """
-        model = call.model
-        price = self.check_budget(conn, user_id=call.user_id, model=model)
-        generations.insert_generation(
-            conn,
-            generation_id=call.generation_id,
-            user_id=call.user_id,
-            message_id=call.message_id,
-            owner=self._hub.owner,
-            call=generations.NewUsage(
-                generation_id=call.generation_id,
-                user_id=call.user_id,
-                session_id=call.session_id,
-                source=call.source,
-                provider=model.provider,
-                upstream=model.upstream,
-                model=model.name,
-                engine_type=model.engine_type,
-                params=parameters.to_json(replace(call.params, system_prompt="")),  # a usage row holds no prompt text
-                experiment_id=call.experiment_id,
-                retry_of=call.retry_of,
-                attempt=call.attempt,
-            ),
-        )
-        if call.message_id is None and call.keeps_answer:
-            answers.insert_answer(conn, generation_id=call.generation_id)
-        return self._job(call, price)
+        return self.open_many(conn, [call], Terms(conn))[0]
 
-    def check_budget(self, conn: Connection, *, user_id: int, model: ModelInfo) -> Price | None:
-        """The price a call of the person to the model has now. Raises BudgetSpent, as `open` would."""
-        dated, has_budgets = get_terms(conn, upstream=model.upstream, model=model.name)
-        price = dated or model.price
-        if has_budgets:
-            check_budget(conn, user_id=user_id, price=price)
-        return price
-
-    def open_many(self, conn: Connection, calls: Sequence[Call]) -> list[Job]:
-        """`open` for several."""
-        return [self.open(conn, call) for call in calls]
+    def open_many(self, conn: Connection, calls: Sequence[Call], terms: Terms) -> list[Job]:
+        """`open` for several, in as few statements as for one."""
+        prices = [terms.price(user_id=call.user_id, model=call.model) for call in calls]
+        generations.insert_generations(conn, owner=self._hub.owner, calls=[_opened(call) for call in calls])
+        kept = [call.generation_id for call in calls if call.message_id is None and call.keeps_answer]
+        answers.insert_answers(conn, generation_ids=kept)
+        return [self._job(call, price) for call, price in zip(calls, prices, strict=True)]
 
     def run(self, job: Job) -> None:
         """Begins the call; it goes on whatever happens to the caller."""
@@ -193,6 +183,27 @@ class Calls:
             row = generations.find_generation(conn, generation_id=generation_id)
         if row is None or row.user_id != user_id:
             raise _no_such_answer()
+
+
+def _opened(call: Call) -> generations.NewGeneration:
+    model = call.model
+    return generations.NewGeneration(
+        message_id=call.message_id,
+        call=generations.NewUsage(
+            generation_id=call.generation_id,
+            user_id=call.user_id,
+            session_id=call.session_id,
+            source=call.source,
+            provider=model.provider,
+            upstream=model.upstream,
+            model=model.name,
+            engine_type=model.engine_type,
+            params=parameters.to_json(replace(call.params, system_prompt="")),  # a usage row holds no prompt text
+            experiment_id=call.experiment_id,
+            retry_of=call.retry_of,
+            attempt=call.attempt,
+        ),
+    )
 
 
 def _no_such_answer() -> NotFound:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from db.schema import answers
 
@@ -22,20 +22,31 @@ class AnswerRow:
     metrics: Mapping[str, Any]
 
 
-def insert_answer(conn: Connection, *, generation_id: UUID) -> None:
-    """Makes the place where the text of a call will be kept."""
-    conn.execute(insert(answers).values(generation_id=generation_id))
+def insert_answers(conn: Connection, *, generation_ids: Sequence[UUID]) -> None:
+    """Makes the places where the texts of calls will be kept."""
+    if generation_ids:
+        conn.execute(_INSERT, [{"generation_id": generation_id} for generation_id in generation_ids])
 
 
 def finish_answer(
     conn: Connection, *, generation_id: UUID, content: str, status: str, metrics: Mapping[str, Any]
 ) -> None:
     """Writes final text and figures; does nothing for a call whose answer is not kept."""
-    conn.execute(
-        update(answers)
-        .where(answers.c.generation_id == generation_id)
-        .values(content=content, status=status, metrics_json=dict(metrics))
+    values = {"gid": generation_id, "text": content, "ending": status, "figures": dict(metrics)}
+    conn.execute(_FINISH, values)
+
+
+# Built once: one is run for each trial.
+_INSERT = insert(answers)
+_FINISH = (
+    update(answers)
+    .where(answers.c.generation_id == bindparam("gid", type_=answers.c.generation_id.type))
+    .values(
+        content=bindparam("text", type_=answers.c.content.type),
+        status=bindparam("ending", type_=answers.c.status.type),
+        metrics_json=bindparam("figures", type_=answers.c.metrics_json.type),
     )
+)
 
 
 def find_answer(conn: Connection, *, generation_id: UUID) -> AnswerRow | None:

@@ -75,6 +75,14 @@ class NewUsage:
 
 
 @dataclass(frozen=True)
+class NewGeneration:
+    """A call to open; with `message_id` it answers a message of a chat."""
+
+    call: NewUsage
+    message_id: int | None = None
+
+
+@dataclass(frozen=True)
 class UsageFigures:
     """What is known of a call after it ended. None is unknown."""
 
@@ -117,14 +125,16 @@ _COLUMNS = (
 )
 
 
-def insert_generation(
-    conn: Connection, *, generation_id: UUID, user_id: int, message_id: int | None, owner: UUID, call: NewUsage
-) -> None:
-    """Opens a generation and its usage row."""
+def insert_generations(conn: Connection, *, owner: UUID, calls: Sequence[NewGeneration]) -> None:
+    """Opens generations of one process, each with its usage row."""
     # Not asdict, which copies the parameters deeply.
-    row = {f"new_{name}": getattr(call, name) for name in _NEW_USAGE}
-    own = {"id": generation_id, "person": user_id, "message": message_id, "process": owner}
-    conn.execute(_INSERT_GENERATION, own | row)
+    rows = [
+        {f"new_{name}": getattr(one.call, name) for name in _NEW_USAGE}
+        | {"id": one.call.generation_id, "person": one.call.user_id, "message": one.message_id, "process": owner}
+        for one in calls
+    ]
+    if rows:
+        conn.execute(_INSERT_GENERATION, rows if len(rows) > 1 else rows[0])
 
 
 def _insert_generation() -> Insert:

@@ -19,7 +19,7 @@ from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
-from chatplay.calls import Call, Calls
+from chatplay.calls import Call, Calls, Terms
 from chatplay.catalog import ModelCatalog
 from chatplay.errors import ChatplayError, StoreError
 from chatplay.experiments.blueprint import Blueprint, Question, load_blueprint, question_of, values_of
@@ -147,14 +147,15 @@ class Runner:
             lane = trial_claims.lock_lane(conn, upstream=upstream)
             picked = Picking(conn, gates=gates, lane=lane, upstream_calls=self._upstream_calls)
             texts = reviews.list_judged_texts(conn, trial_ids=_subjects(batch))
+            terms = Terms(conn)
             for ticket in batch:
-                picked.consider(ticket, partial(self._question, conn, ticket, texts))
-            return self._claim(conn, upstream, picked, loop)
+                picked.consider(ticket, partial(self._question, conn, ticket, texts, terms))
+            return self._claim(conn, upstream, picked, terms, loop)
 
-    def _question(self, conn: Connection, ticket: Ticket, texts: dict[int, str]) -> Question | None:
+    def _question(self, conn: Connection, ticket: Ticket, texts: dict[int, str], terms: Terms) -> Question | None:
         try:
             question = question_of(ticket.blueprint, ticket.trial, catalog=self._catalog, answers=texts)
-            self._calls.check_budget(conn, user_id=ticket.blueprint.user_id, model=question.model)
+            terms.price(user_id=ticket.blueprint.user_id, model=question.model)
             return question
         except KeyError:  # the judged answer is gone: run again, or deleted
             trial_claims.drop(conn, trial_id=ticket.trial.id)
@@ -162,13 +163,15 @@ class Runner:
             trial_claims.pause(conn, experiment_id=ticket.trial.experiment_id, because=str(error))
         return None
 
-    def _claim(self, conn: Connection, upstream: str, picked: Picking, loop: asyncio.AbstractEventLoop) -> Opened:
+    def _claim(
+        self, conn: Connection, upstream: str, picked: Picking, terms: Terms, loop: asyncio.AbstractEventLoop
+    ) -> Opened:
         claims = [Claim(one.ticket.trial.id, one.generation_id, one.reserved_usd) for one in picked.chosen]
         claimed = trial_claims.claim(conn, claims=claims) if claims else set()
         opened = Opened(unwanted=picked.unwanted, no_place=picked.no_place)
         mine = [one for one in picked.chosen if one.ticket.trial.id in claimed]
         opened.unwanted.extend(one.ticket for one in picked.chosen if one.ticket.trial.id not in claimed)
-        jobs = self._calls.open_many(conn, [self._call(one, loop) for one in mine])
+        jobs = self._calls.open_many(conn, [self._call(one, loop) for one in mine], terms)
         opened.jobs.extend((one.ticket, job) for one, job in zip(mine, jobs, strict=True))
         picked.count(conn, mine)
         picked.space(conn, upstream)

@@ -91,10 +91,10 @@ def test_calls_that_could_not_be_stored_count_as_no_attempt(house, monkeypatch):
     calls, failures = house.process.calls, [StoreError("The database does not answer.")]
     open_many = calls.open_many
 
-    def failing(conn, wanted):
+    def failing(conn, wanted, terms):
         if failures:
             raise failures.pop()
-        return open_many(conn, wanted)
+        return open_many(conn, wanted, terms)
 
     monkeypatch.setattr(calls, "open_many", failing)
     house.run(cases=2)
