@@ -11,6 +11,7 @@
     ├── NotFound                   missing, or not yours: the two are never told apart
     ├── Conflict                   true a moment ago, not now (another tab, a second click)
     │   ├── ModelLocked            the chat has a first message, its model stays
+    │   ├── PlanChanged            the plan was saved elsewhere since this copy of it was read
     │   └── GenerationRunning      an answer is still coming in this chat
     ├── TooManyRequests            this person or address asks faster than the settings allow
     ├── StoreError                 PostgreSQL refused or failed the work
@@ -99,6 +100,10 @@ class Conflict(ChatplayError):
 
 class ModelLocked(Conflict):
     code = "model_locked"
+
+
+class PlanChanged(Conflict):
+    code = "plan_changed"
 
 
 class GenerationRunning(Conflict):

@@ -123,6 +123,7 @@ def insert_prompt(
 _REVISE = """
 UPDATE prompt_versions p SET prompt = :prompt, system_prompt = :system_prompt
 WHERE p.id = :id AND p.user_id = :user_id
+  AND (p.prompt, p.system_prompt) = (:seen_prompt, :seen_system_prompt)
   AND NOT EXISTS (SELECT FROM experiment_arms a WHERE a.prompt_version_id = p.id)
   AND NOT EXISTS (SELECT FROM experiments e
                   WHERE e.id <> :experiment_id AND e.plan -> 'prompts' @> to_jsonb(CAST(:id AS bigint)))
@@ -130,11 +131,21 @@ WHERE p.id = :id AND p.user_id = :user_id
 
 
 def revise_prompt(
-    conn: Connection, *, version_id: int, user_id: int, experiment_id: UUID, prompt: str, system_prompt: str
+    conn: Connection,
+    *,
+    version_id: int,
+    user_id: int,
+    experiment_id: UUID,
+    seen: tuple[str, str],
+    prompt: str,
+    system_prompt: str,
 ) -> PromptRow | None:
-    """Other texts for a version that at most this draft names; None, and nothing is done, for any other."""
+    """Other texts for a version that at most this draft names and whose texts still are those `seen`; None, and
+    nothing is done, for any other.
+    """
     values = {"id": version_id, "user_id": user_id, "experiment_id": experiment_id}
-    found = conn.execute(text(_REVISE), values | {"prompt": prompt, "system_prompt": system_prompt})
+    texts = {"prompt": prompt, "system_prompt": system_prompt, "seen_prompt": seen[0], "seen_system_prompt": seen[1]}
+    found = conn.execute(text(_REVISE), values | texts)
     return next(iter(list_prompts_by_id(conn, ids=[version_id]))) if found.rowcount else None
 
 
@@ -172,13 +183,21 @@ def find_experiment(conn: Connection, *, experiment_id: UUID, for_update: bool =
     return ExperimentRow(*row) if row else None
 
 
-def update_experiment(conn: Connection, *, experiment_id: UUID, **values: Any) -> None:
-    """Sets columns and moves the revision, so that workers read it anew."""
-    conn.execute(
+def update_experiment(conn: Connection, *, experiment_id: UUID, **values: Any) -> int:
+    """Sets columns and moves the revision, so that workers and other tabs read it anew. Returns the new one."""
+    moved: int = conn.execute(
         update(experiments)
         .where(experiments.c.id == experiment_id)
         .values(updated_at=func.clock_timestamp(), revision=experiments.c.revision + 1, **values)
-    )
+        .returning(experiments.c.revision)
+    ).scalar_one()
+    return moved
+
+
+def rename_experiment(conn: Connection, *, experiment_id: UUID, name: str) -> None:
+    """The plan stays as it is, and so does its revision."""
+    here = update(experiments).where(experiments.c.id == experiment_id)
+    conn.execute(here.values(name=name, updated_at=func.clock_timestamp()))
 
 
 _LIST = """

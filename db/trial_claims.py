@@ -36,7 +36,7 @@ class WaitingTrial:
 
 @dataclass(frozen=True)
 class Gate:
-    """What an experiment lets through: read under its lock."""
+    """What an experiment lets through: read under its lock. `role` is what its owner may do now."""
 
     id: UUID
     state: str
@@ -47,6 +47,7 @@ class Gate:
     max_cost_usd: float | None
     calls_at_once: int | None
     calls_per_minute: float | None
+    role: str
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,9 @@ def drop(conn: Connection, *, trial_id: int) -> None:
 
 
 _GATES = """
-SELECT id, state, calls, max_calls, cost_usd, reserved_usd, max_cost_usd, calls_at_once, calls_per_minute
-FROM experiments WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
+SELECT e.id, e.state, e.calls, e.max_calls, e.cost_usd, e.reserved_usd, e.max_cost_usd, e.calls_at_once,
+       e.calls_per_minute, u.role
+FROM experiments e JOIN users u ON u.id = e.user_id WHERE e.id = ANY(:ids) ORDER BY e.id FOR NO KEY UPDATE OF e
 """
 
 

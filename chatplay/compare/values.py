@@ -64,7 +64,7 @@ class Check:
     """Whether the upstream was sent what the pane says.
 
     `state`: "same"; "without" some refused parameters, else the same; "different"; "unknown" where the provider did
-    not say or the answer did not end; "pending" while it comes. `fields` names what was left out or differs.
+    not say or no part of an answer came; "pending" while it comes. `fields` names what was left out or differs.
     """
 
     state: Literal["same", "without", "different", "unknown", "pending"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from chatplay.catalog import ModelCatalog, ModelInfo
-from chatplay.errors import NotFound
+from chatplay.errors import NotAllowed, NotFound
 from chatplay.experiments import judging
 from chatplay.experiments.blocks import seed_for
 from chatplay.experiments.judging import judge_from_json
@@ -89,6 +89,15 @@ def question_of(
     shown = tuple(reversed(texts)) if trial.swapped else tuple(texts)
     asked = judging.ask(judge, values=values, prompt=messages[-1].content, answers=shown)
     return Question(_info(catalog, judge.model), asked, judge.params)
+
+
+def check_open_to(role: str, model: ModelInfo) -> None:
+    """Raises NotAllowed when the owner of the experiment may not use the model any more."""
+    if role not in model.roles:
+        raise NotAllowed(
+            f"`{model.name}` is no longer open to the owner of this experiment.",
+            cure="An administrator can open it to their role on the Models page; then resume.",
+        )
 
 
 def _info(catalog: ModelCatalog, model: ModelRef) -> ModelInfo:

@@ -16,6 +16,8 @@ from chatplay.store import Connection, Store
 from db import experiments as db
 from db.experiments import ExperimentRow
 
+_MOST_NUMBER = 2**31
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -55,6 +57,12 @@ def readable(conn: Connection, user_id: int, experiment_id: UUID, token: str | N
 
 def hash_token(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def check_place(what: str, *numbers: int) -> None:
+    """Raises NotFound for numbers of which the database could hold none: nothing can stand there."""
+    if not all(0 <= number < _MOST_NUMBER for number in numbers):
+        raise no_such(what)
 
 
 def no_such_experiment() -> NotFound:

@@ -9,14 +9,14 @@ from uuid import UUID, uuid4
 
 from chatplay import params as parameters
 from chatplay.catalog import ModelInfo
-from chatplay.errors import BadInput, Conflict
+from chatplay.errors import BadInput, Conflict, PlanChanged
 from chatplay.estimate import estimate_message
 from chatplay.experiments import records
 from chatplay.experiments.blocks import Place, list_missing
 from chatplay.experiments.desk import Desk, own, readable
 from chatplay.experiments.estimate import Work, forecast
 from chatplay.experiments.plan import chosen_of, lay_out_arms, merge_arms, plan_to_json
-from chatplay.experiments.problems import list_problems
+from chatplay.experiments.problems import check_finite, list_problems
 from chatplay.experiments.values import (
     Arm,
     CaseTable,
@@ -70,7 +70,8 @@ class Drafts:
     def revise_prompt(
         self, *, user_id: int, experiment_id: UUID, version: PromptVersion, prompt: str, system_prompt: str
     ) -> PromptVersion:
-        """`version` with other texts while only this draft names it, else a new version: what ran never changes.
+        """`version` with other texts while only this draft names it and nobody has changed it since it was read, else a
+        new version: what ran never changes, and what another tab wrote stays.
 
         Raises BadInput for texts that can't be sent.
         """
@@ -81,6 +82,7 @@ class Drafts:
                 version_id=version.id,
                 user_id=user_id,
                 experiment_id=experiment_id,
+                seen=(version.prompt, version.system_prompt),
                 prompt=prompt,
                 system_prompt=system_prompt,
             )
@@ -105,6 +107,7 @@ class Drafts:
     ) -> Experiment:
         """A draft. Raises BadInput for an empty or endless name."""
         name, plan = _checked_name(name), plan or Plan()
+        check_finite(plan)
         experiment_id = uuid4()
         with self._desk.store.transaction() as conn:
             _check_prompts(conn, user_id, plan)
@@ -131,7 +134,7 @@ class Drafts:
         name = _checked_name(name)
         with self._desk.store.transaction() as conn:
             own(conn, user_id, experiment_id, for_update=True)
-            db.update_experiment(conn, experiment_id=experiment_id, name=name)
+            db.rename_experiment(conn, experiment_id=experiment_id, name=name)
 
     def delete(self, *, user_id: int, experiment_id: UUID) -> None:
         """Ends and removes it with its answers; its usage rows stay."""
@@ -157,19 +160,24 @@ class Drafts:
             plan = replace(plan, prompts=tuple(copies))
         return self.create(user_id=user_id, name=f"Copy of {row.name}"[:_NAME_CHARS], plan=plan, cases=cases)
 
-    def save_plan(self, *, user_id: int, experiment_id: UUID, plan: Plan) -> None:
-        """Keeps the draft's plan as it is, also one that can't start yet. Raises Conflict after the start."""
-        with self._desk.store.transaction() as conn:
-            _draft(own(conn, user_id, experiment_id, for_update=True))
-            _check_prompts(conn, user_id, plan)
-            db.update_experiment(conn, experiment_id=experiment_id, plan=plan_to_json(plan))
+    def save_plan(self, *, user_id: int, experiment_id: UUID, plan: Plan, revision: int | None = None) -> int:
+        """Keeps the draft's plan as it is, also one that can't start yet. Returns its new revision.
 
-    def save_cases(self, *, user_id: int, experiment_id: UUID, cases: CaseTable) -> None:
-        """Replaces the draft's cases. Raises Conflict after the start."""
+        Raises Conflict after the start, PlanChanged when the draft is not at `revision` any more, and BadInput for
+        numbers that are none.
+        """
+        check_finite(plan)
         with self._desk.store.transaction() as conn:
-            _draft(own(conn, user_id, experiment_id, for_update=True))
+            _draft(own(conn, user_id, experiment_id, for_update=True), revision)
+            _check_prompts(conn, user_id, plan)
+            return db.update_experiment(conn, experiment_id=experiment_id, plan=plan_to_json(plan))
+
+    def save_cases(self, *, user_id: int, experiment_id: UUID, cases: CaseTable, revision: int | None = None) -> int:
+        """Replaces the draft's cases. Returns and raises as `save_plan`."""
+        with self._desk.store.transaction() as conn:
+            _draft(own(conn, user_id, experiment_id, for_update=True), revision)
             db.replace_cases(conn, experiment_id=experiment_id, columns=cases.columns, rows=cases.rows)
-            db.update_experiment(conn, experiment_id=experiment_id)
+            return db.update_experiment(conn, experiment_id=experiment_id)
 
     def get_cases(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> CaseTable:
         """All cases."""
@@ -283,10 +291,20 @@ def _cases(conn: Connection, row: ExperimentRow) -> CaseTable:
     return CaseTable(tuple(row.case_columns), rows)
 
 
-def _draft(row: ExperimentRow) -> None:
+def _draft(row: ExperimentRow, revision: int | None) -> None:
     if row.state != "draft":
         raise Conflict(
             "This experiment has started; its plan stays as it is.", cure="Extend it, or clone it to plan anew."
+        )
+    check_revision(row, revision)
+
+
+def check_revision(row: ExperimentRow, revision: int | None) -> None:
+    """Raises PlanChanged unless the experiment is as it was at `revision` (None: whatever it is now)."""
+    if revision is not None and revision != row.revision:
+        raise PlanChanged(
+            "This plan was changed in another tab since it was opened here.",
+            cure="Keep one of the two, or save this one as a copy.",
         )
 
 

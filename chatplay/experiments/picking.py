@@ -52,13 +52,13 @@ class Picking:
         self.unwanted: list[Ticket] = []
         self.no_place: list[Ticket] = []
 
-    def consider(self, ticket: Ticket, ask: Callable[[], Question | None]) -> None:
+    def consider(self, ticket: Ticket, ask: Callable[[str], Question | None]) -> None:
         gate = self._gates.get(ticket.trial.experiment_id)
         if gate is None or gate.state != "running" or self._is_capped(gate):
             self.unwanted.append(ticket)
         elif not self._has_place(gate):
             self.no_place.append(ticket)
-        elif (question := ask()) is None:
+        elif (question := ask(gate.role)) is None:
             self.unwanted.append(ticket)
         else:
             self._choose(ticket, gate, question)

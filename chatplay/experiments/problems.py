@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from chatplay import params as parameters
@@ -36,6 +37,13 @@ def list_problems(
             )
         )
     return [*found, *_bad_settings(running, models), *_missing_columns(running, columns)]
+
+
+def check_finite(plan: Plan) -> None:
+    """Raises BadInput for a limit that is no number, which could not even be kept to be mended later."""
+    for field, value in (("max_cost_usd", plan.caps.max_cost_usd), ("calls_per_minute", plan.pace.calls_per_minute)):
+        if value is not None and not math.isfinite(value):
+            raise BadInput("This limit is no number.", param=field, cure="Write one, or leave it empty for no limit.")
 
 
 def _empty(plan: Plan, cases: int) -> Iterator[Problem]:

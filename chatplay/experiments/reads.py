@@ -9,7 +9,7 @@ from uuid import UUID
 
 from chatplay.errors import BadInput
 from chatplay.experiments import records
-from chatplay.experiments.desk import Desk, no_such, no_such_experiment, readable
+from chatplay.experiments.desk import Desk, check_place, no_such, no_such_experiment, readable
 from chatplay.experiments.desk import hash_token as hashed
 from chatplay.experiments.drafts import Drafts
 from chatplay.experiments.plan import messages_for
@@ -121,6 +121,7 @@ class Reads(Drafts):
         """Every repeat with its whole answer and all its scores. Raises NotFound for a place outside the table."""
         with self._desk.store.reading() as conn:
             row = readable(conn, user_id, experiment_id, token)
+            check_place("cell", arm, case)
             arms = records.load_arms(conn, row)
             found = db.list_cases(conn, experiment_id=row.id, numbers=[case])
             if not 0 <= arm < len(arms) or not found:
@@ -164,6 +165,7 @@ class Reads(Drafts):
 
 def find_trial(conn: Connection, experiment_id: UUID, trial_id: int) -> TrialRow:
     """Raises NotFound."""
+    check_place("trial", trial_id % 2**31, trial_id >> 31)
     row = trial_reads.find_trial(conn, experiment_id=experiment_id, trial_id=trial_id)
     if row is None:
         raise no_such("trial")
@@ -212,7 +214,7 @@ def _table(columns: Mapping[str, str], arms: int, cases: int) -> TrialTable:
 
 def _judge_number(scored_by: str) -> int | None:
     kind, _, number = scored_by.partition(":")
-    if kind == "judge" and number.isdecimal():
+    if kind == "judge" and number.isdecimal() and len(number) < 5:
         return int(number)
     if scored_by not in ("rules", "hand"):
         raise BadInput(f"There are no scores `{scored_by}`.", param="scored_by", cure="Choose one of those listed.")

@@ -59,5 +59,6 @@ def experiment(
         started_at=row.started_at,
         ended_at=row.ended_at,
         paused_because=row.paused_because,
+        revision=row.revision,
         is_mine=is_mine,
     )

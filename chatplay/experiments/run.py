@@ -22,7 +22,14 @@ from uuid import UUID
 from chatplay.calls import Call, Calls, Terms
 from chatplay.catalog import ModelCatalog
 from chatplay.errors import ChatplayError, StoreError
-from chatplay.experiments.blueprint import Blueprint, Question, load_blueprint, question_of, values_of
+from chatplay.experiments.blueprint import (
+    Blueprint,
+    Question,
+    check_open_to,
+    load_blueprint,
+    question_of,
+    values_of,
+)
 from chatplay.experiments.endings import Again, TrialKeeper, judgement_end, trial_end
 from chatplay.experiments.picking import Chosen, Picking, Ticket
 from chatplay.generation.values import GenerationEnd, Job
@@ -152,14 +159,17 @@ class Runner:
                 picked.consider(ticket, partial(self._question, conn, ticket, texts, terms))
             return self._claim(conn, upstream, picked, terms, loop)
 
-    def _question(self, conn: Connection, ticket: Ticket, texts: dict[int, str], terms: Terms) -> Question | None:
+    def _question(
+        self, conn: Connection, ticket: Ticket, texts: dict[int, str], terms: Terms, role: str
+    ) -> Question | None:
         try:
             question = question_of(ticket.blueprint, ticket.trial, catalog=self._catalog, answers=texts)
+            check_open_to(role, question.model)
             terms.price(user_id=ticket.blueprint.user_id, model=question.model)
             return question
         except KeyError:  # the judged answer is gone: run again, or deleted
             trial_claims.drop(conn, trial_id=ticket.trial.id)
-        except ChatplayError as error:  # the model is gone or a budget is used up; nobody can run this now
+        except ChatplayError as error:  # the model is gone or closed, a budget is used up; nobody can run this now
             trial_claims.pause(conn, experiment_id=ticket.trial.experiment_id, because=str(error))
         return None
 

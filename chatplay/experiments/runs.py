@@ -9,8 +9,8 @@ from chatplay.catalog import ModelInfo
 from chatplay.errors import BadInput, Conflict
 from chatplay.experiments import records
 from chatplay.experiments.blocks import Place, Planned, list_missing, order_trials
-from chatplay.experiments.desk import Desk, no_such, own, readable
-from chatplay.experiments.drafts import Drafts, join_cases
+from chatplay.experiments.desk import Desk, check_place, no_such, own, readable
+from chatplay.experiments.drafts import Drafts, check_revision, join_cases
 from chatplay.experiments.plan import chosen_of, lay_out_arms, merge_arms, plan_to_json
 from chatplay.experiments.problems import list_problems
 from chatplay.experiments.values import Arm, CaseTable, Experiment, ModelRef, Plan, Progress
@@ -29,14 +29,15 @@ class Runs(Drafts):
 
     _desk: Desk
 
-    def start(self, *, user_id: int, role: str, experiment_id: UUID) -> Experiment:
+    def start(self, *, user_id: int, role: str, experiment_id: UUID, revision: int | None = None) -> Experiment:
         """Lays out the trials and lets workers begin. Raises BadInput for the first problem of the plan, Conflict when
-        it has started already.
+        it has started already, PlanChanged when it is not at `revision` any more.
         """
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
             if row.state != "draft":
                 raise Conflict("This experiment has started already.", cure="Reload the page to see how far it is.")
+            check_revision(row, revision)
             plan = records.load_plan(conn, row)
             self._lay_out(conn, row, plan, None, self.models_of(plan, role))
         return self.get(user_id=user_id, experiment_id=experiment_id)
@@ -127,8 +128,8 @@ class Runs(Drafts):
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
             stored = records.load_plan(conn, row)
-            merged = plan_to_json(stored) | {name: plan_to_json(plan)[name] for name in ("caps", "pace")}
             _check_limits(plan)
+            merged = plan_to_json(stored) | {name: plan_to_json(plan)[name] for name in ("caps", "pace")}
             db.update_experiment(conn, experiment_id=row.id, plan=merged, **_limits(plan))
 
     def rerun_cell(self, *, user_id: int, experiment_id: UUID, arm: int, case: int) -> int:
@@ -138,6 +139,7 @@ class Runs(Drafts):
         """
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
+            check_place("cell", arm, case)
             count = trials.reset_cell(conn, experiment_id=row.id, arm=arm, case_no=case)
             if count is None:
                 raise Conflict("This cell is still running.", cure="Wait for its end, then run it again.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
 from chatplay import params as parameters
@@ -52,10 +52,12 @@ class TakeAway(Judges, Reads):
 
     def export_notebook(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> bytes:
         """A ZIP of a Jupyter notebook and the data it recomputes every figure from."""
-        found = self.get(user_id=user_id, experiment_id=experiment_id, token=token)
-        votes = self.list_votes(user_id=user_id, experiment_id=experiment_id, token=token)
-        data = self.export(user_id=user_id, experiment_id=experiment_id, fmt="csv", token=token)
-        return notebook.pack(found, b"".join(data), votes)
+        whose: dict[str, Any] = {"user_id": user_id, "experiment_id": experiment_id, "token": token}
+        pair_judges = [one.number for one in self.list_judges(**whose) if one.plan.pairs]
+        votes = {notebook.PEOPLE: self.list_votes(**whose)}
+        votes |= {str(number): self.list_votes(**whose, judge=number) for number in pair_judges}
+        swaps = {number: self.list_swaps(**whose, judge=number) for number in pair_judges}
+        return notebook.pack(self.get(**whose), b"".join(self.export(**whose, fmt="csv")), votes, swaps)
 
     def get_code(
         self,

@@ -312,8 +312,7 @@ class Hub:
                     self._event_log.add(generation_id=gid, seq=seq, text=chunk.text, at_ms=at_ms)
                 elif chunk.calls_tool:
                     live.mark()
-                if chunk.end is not None:
-                    running.end = chunk.end
+                running.end = chunk.end or chunk.opening or running.end
                 if tap is not None:
                     running.relayed = running.relayed or chunk.raw is not None
                     tap.take(chunk)

@@ -93,6 +93,7 @@ class Chunk:
     With neither it is a sign of life: the model reasons or prepares. It is no delta and is not timed.
     `raw`, only of relayed requests: the choice as the server sent it (`delta` or `message`, `logprobs`), where it
     holds more than `text`. `calls_tool`: it holds a piece of a tool call, which is as good as text.
+    `opening`, of the first chunk: what is known of the call before its end, for answers that never reach one.
     """
 
     text: str = ""
@@ -100,6 +101,7 @@ class Chunk:
     size_bytes: int = 0
     raw: Json | None = None
     calls_tool: bool = False
+    opening: End | None = field(default=None, compare=False)
 
 
 class Provider(Protocol):

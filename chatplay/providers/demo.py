@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from chatplay.errors import ModelUnknown
@@ -75,10 +75,12 @@ class DemoProvider:
         """Nothing is held open."""
 
     async def _paced(self, answer: _Answer, pauses: Iterator[float]) -> AsyncGenerator[Chunk, None]:
+        opening: End | None = answer.opening()
         await self._sleep(next(pauses))
         for text in answer.texts():
             if text:
-                yield Chunk(text, size_bytes=len(text.encode()))
+                yield Chunk(text, size_bytes=len(text.encode()), opening=opening)
+                opening = None
             await self._sleep(next(pauses))
 
 
@@ -110,15 +112,12 @@ class _Answer:
                 return
         yield self._stop.rest()
 
+    def opening(self) -> End:
+        return End(sent=self._sent(), fingerprint=fingerprint_of(self._request))
+
     def end(self) -> End:
         usage = Usage(prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens)
-        return End(
-            self._finish_reason,
-            usage,
-            self._request.model,
-            sent=self._sent(),
-            fingerprint=fingerprint_of(self._request),
-        )
+        return replace(self.opening(), finish_reason=self._finish_reason, usage=usage, model=self._request.model)
 
     def _sent(self) -> dict[str, object]:
         values = {spec.name: getattr(self._request.params, spec.name) for spec in SPECS if spec.sampling}

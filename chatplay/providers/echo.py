@@ -31,18 +31,19 @@ class EchoProvider:
         tokens, finish_reason = limit(split_tokens(f"You said: {last_user_text(request)}"), request)
         if not request.stream:
             tokens = ["".join(tokens)] if tokens else []
+        opening = End(sent=sent_by(request), fingerprint=fingerprint_of(request))
         await self._sleep(self._first_token_sec)
         for number, token in enumerate(tokens):
             if number:
                 await self._sleep(self._gap_sec)
-            yield Chunk(token, size_bytes=len(token.encode()))
+            yield Chunk(token, size_bytes=len(token.encode()), opening=None if number else opening)
         yield Chunk(
             end=End(
                 finish_reason,
                 count_usage(request, "".join(tokens)),
                 request.model,
-                sent=sent_by(request),
-                fingerprint=fingerprint_of(request),
+                sent=opening.sent,
+                fingerprint=opening.fingerprint,
             )
         )
 

@@ -21,7 +21,7 @@ from chatplay.errors import ConfigError, ProviderError
 from chatplay.fingerprint import fingerprint
 from chatplay.logs import keep_out_of_logs
 from chatplay.providers import faults
-from chatplay.providers.base import Chunk, Request
+from chatplay.providers.base import Chunk, End, Request
 from chatplay.providers.bounds import bound
 from chatplay.providers.faults import Caller
 from chatplay.providers.masking import masked, secrets_among
@@ -101,24 +101,27 @@ class OpenAIProvider:
                 raise faults.not_the_protocol(caller, "a web page", status=response.status_code)
             call = Call(caller, response, self._limits, patience, sent, relays=request.relay is not None)
             chunks = call.whole() if kind.endswith("json") or not request.stream else call.events()
+            known = self._opening(request, response, sent, connect_ms)
+            opening: End | None = known
             async with contextlib.aclosing(chunks):
                 async for chunk in chunks:
-                    yield self._with_sent(chunk, request, response, connect_ms)
+                    yield _with_sent(chunk, known, opening)
+                    opening = None
 
     def know_refused(self, model: str, params: Iterable[str]) -> None:
         """Not to send these for `model`: another process has learned that the server takes none."""
         known = self._dialects.get(model) or dialect_of(model)
         self._dialects[model] = replace(known, refused=dialect_of(model, params).refused)
 
-    def _with_sent(self, chunk: Chunk, request: Request, response: Any, connect_ms: float) -> Chunk:
-        """An end with what identifies the bytes that went out, and the parameters that did not."""
-        if chunk.end is None:
-            return chunk
+    def _opening(self, request: Request, response: Any, sent: dict[str, object], connect_ms: float) -> End:
+        """What identifies the bytes that went out, and the parameters that did not."""
         dialect = self._dialects.get(request.model)
-        ignored = dialect.ignored(request) if dialect else ()
-        sent = fingerprint(json.loads(response.http_request.content))
-        end = replace(chunk.end, ignored_params=ignored, fingerprint=sent, connect_ms=connect_ms)
-        return replace(chunk, end=end)
+        return End(
+            sent=sent,
+            fingerprint=fingerprint(json.loads(response.http_request.content)),
+            ignored_params=dialect.ignored(request) if dialect else (),
+            connect_ms=connect_ms,
+        )
 
     async def list_models(self) -> tuple[ListedModel, ...]:
         """What GET {base}/models lists. Raises ProviderError."""
@@ -217,6 +220,19 @@ class OpenAIProvider:
         return openai.AsyncOpenAI(
             base_url=self._base_url, api_key=sendable or NO_KEY, max_retries=0, http_client=http_client
         )
+
+
+def _with_sent(chunk: Chunk, known: End, opening: End | None) -> Chunk:
+    """The chunk with what is `known` of its request: at the end, and as its `opening` at the beginning."""
+    if chunk.end is None:
+        return chunk if opening is None else replace(chunk, opening=opening)
+    end = replace(
+        chunk.end,
+        ignored_params=known.ignored_params,
+        fingerprint=known.fingerprint,
+        connect_ms=known.connect_ms,
+    )
+    return replace(chunk, end=end)
 
 
 def _place(base_url: str) -> str:

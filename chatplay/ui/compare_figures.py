@@ -110,7 +110,7 @@ def fingerprint_line(answer: PaneAnswer) -> str:
         left_out = plain_markdown(_labels(answer.check.fields))
         return f":material/rule: Sent without {left_out}, which this model does not take; the rest as shown · {digits}"
     if answer.check.state == "unknown":
-        return ":material/help: What was sent could not be confirmed: the answer did not reach its end."
+        return ":material/help: What was sent could not be confirmed: no part of an answer came."
     return ""
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
 from chatplay.auth import gate
 from chatplay.catalog import ModelInfo
-from chatplay.errors import ChatplayError
-from chatplay.experiments.plan import plan_to_json
+from chatplay.errors import ChatplayError, PlanChanged
 from chatplay.experiments.values import Experiment
 from chatplay.runtime import get_runtime
 from chatplay.ui import (
     experiments_plan_cases,
     experiments_plan_outlook,
+    experiments_plan_overtaken,
     experiments_plan_prompts,
     experiments_plan_read,
     experiments_plan_rules,
@@ -36,9 +37,9 @@ def draw(experiment: Experiment, token: str | None) -> None:
 
 
 def _open(experiment: Experiment) -> None:
-    """Goes on with the draft in hand, unless another tab has changed the stored one."""
+    """Goes on with the draft in hand, unless another tab has changed the stored one and nothing here is unsaved."""
     page = state.experiments()
-    if isinstance(page.draft, Draft) and _is_of(page.draft, experiment):
+    if isinstance(page.draft, Draft) and page.draft.experiment_id == experiment.id and _stays(page.draft, experiment):
         page.draft.previewed = None  # models may have come and gone
         return
     service, person = get_runtime().experiments, state.person()
@@ -49,9 +50,12 @@ def _open(experiment: Experiment) -> None:
     page.draft = draft
 
 
-def _is_of(draft: Draft, experiment: Experiment) -> bool:
-    same = plan_to_json(draft.stored) == plan_to_json(experiment.plan)
-    return draft.experiment_id == experiment.id and same and len(draft.stored_cases) == experiment.cases
+def _stays(draft: Draft, experiment: Experiment) -> bool:
+    if draft.overtaken or draft.revision == experiment.revision:
+        return True
+    _collect(draft)
+    draft.overtaken = not draft.is_saved
+    return draft.overtaken
 
 
 @st.fragment
@@ -68,6 +72,7 @@ def _edit() -> None:
         st.error(message_markdown(str(error)))
         st.button("Try again", key=draft.key("again"))
         return
+    experiments_plan_overtaken.draw(draft)
     with st.container(key="experiments_board"):
         left, right = st.columns([3, 2], gap="large")
     with left.container(key="experiments_editor"):
@@ -119,15 +124,20 @@ def _collect(draft: Draft) -> None:
 
 def _save(draft: Draft) -> None:
     """What differs from what is stored. What could not be saved is said at the start button, and tried again."""
-    service, user_id = get_runtime().experiments, state.person().id
+    if draft.overtaken:
+        return
+    service = get_runtime().experiments
+    whose: dict[str, Any] = {"user_id": state.person().id, "experiment_id": draft.experiment_id}
     draft.error = ""
     try:
         if draft.plan != draft.stored:
-            service.save_plan(user_id=user_id, experiment_id=draft.experiment_id, plan=draft.plan)
+            draft.revision = service.save_plan(**whose, plan=draft.plan, revision=draft.revision)
             draft.stored = draft.plan
         if draft.cases != draft.stored_cases:
-            service.save_cases(user_id=user_id, experiment_id=draft.experiment_id, cases=draft.cases)
+            draft.revision = service.save_cases(**whose, cases=draft.cases, revision=draft.revision)
             draft.stored_cases = draft.cases
+    except PlanChanged:
+        draft.overtaken = True
     except ChatplayError as error:
         draft.error = str(error)
 

@@ -52,6 +52,8 @@ class Draft:
     """What the Plan tab edits. `texts` are the settings as typed, by parameter; `stored` and `stored_cases` what the
     database holds of `plan` and `cases`.
 
+    `revision` is the experiment's as this copy of it was last read or saved; `overtaken` once another plan was saved
+    since: nothing is saved over it until the person has chosen.
     `left_out` are hashes of arms that are not to run; an arm that is new in the grid is.
     `table` is what the case editor began with; `edition` counts how often that, `grid` how often the choice of arms
     was replaced other than by hand.
@@ -65,6 +67,8 @@ class Draft:
     table: CaseTable
     stored: Plan
     stored_cases: CaseTable
+    revision: int
+    overtaken: bool = False
     number: int = field(default_factory=lambda: next(_numbers))
     left_out: set[str] = field(default_factory=set)
     edition: int = 0
@@ -74,6 +78,11 @@ class Draft:
     error: str = ""
     preview: Preview | None = None
     previewed: tuple[Plan, CaseTable] | None = None
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the database has all of it."""
+        return self.plan == self.stored and self.cases == self.stored_cases
 
     def key(self, name: str) -> str:
         """The widget key of a field of this draft."""
@@ -94,7 +103,7 @@ def begin(experiment: Experiment, cases: CaseTable) -> Draft:
     """The draft as it was left."""
     plan = experiment.plan
     prompts = [PromptText(one.name, one.prompt, one.system_prompt, one) for one in plan.prompts]
-    draft = Draft(experiment.id, plan, cases, prompts, texts_of(plan), cases, plan, cases)
+    draft = Draft(experiment.id, plan, cases, prompts, texts_of(plan), cases, plan, cases, experiment.revision)
     if plan.chosen is not None:
         draft.left_out = hashes_of(plan) - plan.chosen
     return draft

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from chatplay.errors import BadInput, ChatplayError
+from chatplay.errors import BadInput, ChatplayError, PlanChanged
 from chatplay.experiments.plan import messages_for
 from chatplay.experiments.values import Arm, Forecast, Preview
 from chatplay.runtime import get_runtime
@@ -147,7 +147,7 @@ def draw_start(draft: Draft, preview: Preview) -> None:
         key=draft.key("start"),
         type="primary",
         icon=":material/play_arrow:",
-        disabled=bool(preview.problems) or bool(draft.error),
+        disabled=bool(preview.problems or draft.error) or draft.overtaken,
         on_click=_start,
         args=(draft,),
         width="stretch",
@@ -157,7 +157,7 @@ def draw_start(draft: Draft, preview: Preview) -> None:
     if preview.problems:
         found = "\n".join(f"- {message_markdown(f'{one.message} {one.cure}'.strip())}" for one in preview.problems[:20])
         st.markdown(f"Before it can start:\n\n{found}")
-    elif not draft.error:
+    elif not draft.error and not draft.overtaken:
         st.caption("Everything you change is saved at once.")
 
 
@@ -166,7 +166,11 @@ def _start(draft: Draft) -> None:
     page, person = state.experiments(), state.person()
     page.notice = None
     try:
-        get_runtime().experiments.start(user_id=person.id, role=person.role, experiment_id=draft.experiment_id)
+        get_runtime().experiments.start(
+            user_id=person.id, role=person.role, experiment_id=draft.experiment_id, revision=draft.revision
+        )
+    except PlanChanged:
+        draft.overtaken = True
     except ChatplayError as error:
         page.notice = Notice.of(error)
     else:

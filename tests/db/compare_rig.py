@@ -26,7 +26,9 @@ class Recording:
 
     async def stream(self, request: Request):
         sent = self.lies(request)
+        opening: End | None = End(fingerprint=fingerprint_of(sent))
         async for chunk in self._stream(sent):
+            chunk, opening = replace(chunk, opening=opening), None
             if chunk.end is not None:
                 end: End = replace(
                     chunk.end,

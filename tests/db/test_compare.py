@@ -211,6 +211,17 @@ def test_one_pane_is_stopped_the_other_goes_on(desk):
     assert [desk.answer(place).content for place in (0, 1)] == ["Hello", "Hello there"]
 
 
+def test_stopped_answer_is_still_known_to_be_to_what_its_pane_says(desk):
+    gate = Gate()
+    desk.provider.script = ["Hello", gate, STOP]
+    desk.run()
+    assert gate.reached.wait(10)
+    desk.compare.stop(**desk.me)
+    view = desk.done()
+    assert {answer.status for answer in view.answers.values()} == {"stopped"}
+    assert {answer.check.state for answer in view.answers.values()} == {"same"}
+
+
 def test_another_process_follows_all_panes_and_stops_them(desk):
     gate = Gate()
     desk.provider.script = ["Hello", gate, STOP]

@@ -3,25 +3,12 @@
 import csv
 import io
 import json
-import random
-import zipfile
 
-import nbformat
-import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from nbclient import NotebookClient
 
 from chatplay.errors import BadInput
 from chatplay.experiments.scoring import Contains
-from chatplay.experiments.stats import (
-    compare_with_baseline,
-    explain_variance,
-    find_frontier,
-    rank_votes,
-    summarise_arms,
-)
 from chatplay.experiments.values import CaseTable
 from chatplay.prices import Price
 from chatplay.providers.base import last_user_text
@@ -122,89 +109,3 @@ def test_code_of_a_chat_turn_holds_its_thread(house):
     )
     assert code.index("'First'") < code.index("First at 0.7") < code.index("'Second'")
     assert "OPENAI_API_KEY" in code
-
-
-# ---- the notebook ------------------------------------------------------------------------------
-
-
-def executed(packed, folder):
-    """The notebook's tables, as it computed them."""
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        archive.extractall(folder)
-    notebook = nbformat.read(folder / "experiment.ipynb", as_version=4)
-    nbformat.validate(notebook)
-    dump = (
-        "for name in ['arms', 'pass_at', 'comparisons', 'variance', 'frontier', 'strengths', 'agreement']:\n"
-        "    globals()[name].to_json(name + '.json', orient='split', double_precision=15)"
-    )
-    notebook.cells.append(nbformat.v4.new_code_cell(dump))
-    NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(folder)}}).execute()
-    return {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
-
-
-def frame(table):
-    return pd.DataFrame(table["data"], columns=table["columns"], index=table["index"])
-
-
-def same(value, other):
-    return np.allclose([np.nan if value is None else value], [np.nan if other is None else other], 1e-6, 1e-9, True)
-
-
-@pytest.mark.timeout(300)
-def test_notebook_computes_the_figures_of_the_app(house, tmp_path):
-    draw = random.Random(3)
-    house.answerer.answer = lambda request: f"{draw.choice('abc')} {'word ' * draw.randint(1, 9)}"
-    experiment_id = house.run(axes="0, 0.5, 1", cases=12, repeats=3, rules=(Contains("a"),))
-    for _ in range(12):
-        pair = house.call("next_pair", experiment_id)
-        ids = {"left_trial_id": pair.left_trial_id, "right_trial_id": pair.right_trial_id}
-        house.call("add_vote", experiment_id, winner=draw.choice(["left", "right", "tie"]), **ids)
-    found = executed(house.call("export_notebook", experiment_id), tmp_path)
-    results = house.call("get_results", experiment_id)
-
-    arms = frame(found["arms"]).set_index(["metric", "arm"])
-    for summary in summarise_arms(results.table):
-        for metric in ("score", "passed", "duration_ms", "cost_usd", "completion_tokens"):
-            row, estimate = arms.loc[(metric, summary.arm)], summary.estimate(metric)
-            assert same(row["mean"], estimate.value), (metric, summary.arm)
-            assert same(row["low"], estimate.low), (metric, summary.arm)
-            assert same(row["high"], estimate.high), (metric, summary.arm)
-        agreed = frame(found["agreement"]).set_index("arm").loc[summary.arm]
-        assert same(agreed["same_share"], summary.agreement.same_share.value)
-        assert same(agreed["high"], summary.agreement.same_share.high)
-        for known in summary.pass_at:
-            table = frame(found["pass_at"])
-            row = table[(table["arm"] == summary.arm) & (table["k"] == known.k)].iloc[0]
-            assert same(row["at_least_one"], known.at_least_one.value)
-            assert same(row["all_of_them"], known.all_of_them.value)
-            assert same(row["all_of_them_low"], known.all_of_them.low)
-
-    comparisons = frame(found["comparisons"]).set_index(["metric", "arm"])
-    for known in compare_with_baseline(results.table, baseline=0):
-        row = comparisons.loc[(known.metric, known.arm)]
-        for name, value in (
-            ("difference", known.difference.value),
-            ("low", known.difference.low),
-            ("high", known.difference.high),
-            ("p", known.p_value),
-            ("p_holm", known.p_adjusted),
-        ):
-            assert same(row[name], value), (known.metric, known.arm, name)
-
-    rng = np.random.default_rng(1)
-    variance = frame(found["variance"])
-    for metric in ("score", "duration_ms"):
-        for share in explain_variance(results.table, axes=results.axes, metric=metric, rng=rng).shares:
-            if share.share is not None:
-                name = share.name or share.source.replace("_", " ")
-                assert same(variance.loc[metric, name], share.share), (metric, name)
-
-    frontier = frame(found["frontier"]).set_index("arm")
-    for known in find_frontier(results.table, rng=rng).arms:
-        assert bool(frontier.loc[known.arm, "on_frontier"]) == known.on_frontier
-        assert abs(frontier.loc[known.arm, "probability"] - known.probability) < 0.06
-
-    ranked = rank_votes(house.call("list_votes", experiment_id), arms=3)
-    chances = dict(zip(found["strengths"]["index"], found["strengths"]["data"], strict=True))
-    for strength in ranked.strengths:
-        assert abs(chances[results.arms[strength.arm].label] - strength.win_chance) < 1e-4

@@ -1,13 +1,14 @@
 """Experiments on the real database: laid out, run once each, paused, capped, cancelled, extended, retried."""
 
+import math
 import threading
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from chatplay.errors import BadInput, Conflict, RateLimited
-from chatplay.experiments.values import Caps, Pace
+from chatplay.errors import BadInput, Conflict, NotFound, PlanChanged, RateLimited
+from chatplay.experiments.values import Caps, CaseTable, Pace
 from chatplay.experiments.worker import sweep
 from chatplay.prices import Price
 from chatplay.usage.budgets import Budgets
@@ -247,3 +248,76 @@ def test_experiment_of_a_deactivated_person_pauses(house):
     house.finish(experiment_id, "paused")
     assert house.progress(experiment_id).paused_because == "Its owner's account was deactivated."
     assert house.answerer.requests == []
+
+
+def test_experiment_pauses_when_its_owner_may_not_use_the_model_any_more(house):
+    house.answerer.hold = threading.Event()
+    view = house.process.catalog._view
+    object.__setattr__(view, "models", tuple(replace(one, roles=("administrator",)) for one in view.models))
+    query(house.url, "UPDATE users SET role = 'administrator' RETURNING id")
+    draft = house.draft(cases=10)
+    house.call("start", draft.id, role="administrator")
+    experiment_id = draft.id
+    house.work()
+    eventually(lambda: house.progress(experiment_id).running == 4)
+    query(house.url, "UPDATE users SET role = 'analyst' RETURNING id")
+    house.answerer.hold.set()
+    house.finish(experiment_id, "paused")
+    assert "no longer open to the owner" in house.progress(experiment_id).paused_because
+    eventually(lambda: house.progress(experiment_id).done == 4)
+    assert len(house.answerer.requests) == 4
+
+
+@pytest.mark.parametrize("number", [-1, 2**31, 2**70])
+def test_cells_at_absurd_places_do_not_exist(house, number):
+    experiment_id = house.start()
+    for method, wanted in (
+        ("get_cell", {"arm": 0, "case": number}),
+        ("get_cell", {"arm": number, "case": 0}),
+        ("rerun_cell", {"arm": number, "case": 0}),
+        ("get_trial", {"trial_id": number}),
+        ("get_code", {"trial_id": number, "language": "curl"}),
+    ):
+        with pytest.raises(NotFound, match="There is no such"):
+            house.call(method, experiment_id, **wanted)
+
+
+@pytest.mark.parametrize("limits", [{"caps": Caps(max_cost_usd=math.nan)}, {"pace": Pace(calls_per_minute=math.inf)}])
+def test_limits_that_are_no_numbers_are_refused_in_words(house, limits):
+    draft = house.draft()
+    with pytest.raises(BadInput, match="This limit is no number"):
+        house.call("save_plan", draft.id, plan=replace(draft.plan, **limits))
+    house.call("start", draft.id, role="analyst")
+    with pytest.raises(BadInput):
+        house.call("set_caps", draft.id, plan=replace(draft.plan, **limits))
+
+
+# ---- two tabs ----------------------------------------------------------------------------------
+
+
+def test_plan_saved_elsewhere_is_not_written_over(house):
+    draft = house.draft()
+    house.call("save_plan", draft.id, plan=replace(draft.plan, repeats=7), revision=draft.revision)
+    with pytest.raises(PlanChanged):
+        house.call("save_plan", draft.id, plan=replace(draft.plan, repeats=9), revision=draft.revision)
+    with pytest.raises(PlanChanged):
+        house.call("save_cases", draft.id, cases=CaseTable(("word",), (("x",),)), revision=draft.revision)
+    with pytest.raises(PlanChanged):
+        house.call("start", draft.id, role="analyst", revision=draft.revision)
+    assert house.call("get", draft.id).plan.repeats == 7
+
+
+def test_renamed_experiment_is_still_the_plan_that_was_read(house):
+    draft = house.draft()
+    house.call("rename", draft.id, name="Other")
+    revision = house.call("save_plan", draft.id, plan=draft.plan, revision=draft.revision)
+    house.call("save_cases", draft.id, cases=CaseTable(("word",), (("x",),)), revision=revision)
+
+
+def test_prompt_revised_in_two_tabs_is_kept_twice(house):
+    draft = house.draft()
+    (seen,) = draft.plan.prompts
+    first = house.call("revise_prompt", draft.id, version=seen, prompt="Mine {{word}}", system_prompt="")
+    other = house.call("revise_prompt", draft.id, version=seen, prompt="Yours {{word}}", system_prompt="")
+    assert (first.id, first.number) == (seen.id, 1)
+    assert (other.number, other.prompt) == (2, "Yours {{word}}")

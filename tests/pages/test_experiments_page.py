@@ -1,5 +1,6 @@
 """What the experiments page shows in each of its states, on real services; no worker runs, so nothing moves."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -344,3 +345,38 @@ def test_comparison_becomes_a_draft_once(services, ada):
     plan = stored(services, ada, made[0]).plan
     assert [axis.param for axis in plan.axes] == ["temperature"]
     assert plan.prompts[0].prompt == view.comparison.prompt
+
+
+# ---- two tabs ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def overtaken(services, ada, draft):
+    """A tab with seven repeats, after another one has saved five."""
+    app = opened(experiment=draft.id)
+    plan = stored(services, ada, draft).plan
+    services.experiments.save_plan(user_id=ada.id, experiment_id=draft.id, plan=replace(plan, repeats=5))
+    return fill(app, Repeats=7)
+
+
+def test_tab_whose_plan_was_overtaken_says_so_and_saves_nothing_over_it(services, ada, draft, overtaken):
+    assert "changed in another tab" in said(overtaken)
+    assert next(one for one in overtaken.button if one.label.startswith("Start")).disabled
+    assert stored(services, ada, draft).plan.repeats == 5
+
+
+def test_overtaken_plan_becomes_a_copy_and_both_are_there(services, ada, draft, overtaken):
+    press(overtaken, "Save mine as a copy")
+    found = services.experiments.list_experiments(user_id=ada.id)
+    assert sorted(stored(services, ada, one).plan.repeats for one in found) == [5, 7]
+
+
+def test_overtaken_plan_takes_the_others_place_when_told_to(services, ada, draft, overtaken):
+    app = press(overtaken, "Replace the other with mine")
+    assert "changed in another tab" not in said(app)
+    assert stored(services, ada, draft).plan.repeats == 7
+
+
+def test_overtaken_plan_makes_way_for_the_other(services, ada, draft, overtaken):
+    app = press(overtaken, "Show the other")
+    assert app.number_input(key=next(one.key for one in app.number_input if one.label == "Repeats")).value == 5

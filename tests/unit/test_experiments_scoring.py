@@ -169,3 +169,19 @@ def test_all_rules_together_average_what_is_known() -> None:
     assert (found.score, found.passed) == (0.5, False)
     assert "“z” is not in the answer." in found.reason
     assert score_by_all([], Answer("a"), columns={}).score is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "text", "passed"),
+    [
+        ("0.1", "0.3", True),
+        ("0.01", "4.35", True),
+        ("3", "9" * 4_000, True),
+        ("0.5", "9" * 4_000, True),
+        ("7.5", "9" * 4_000, False),
+        ("9" * 4_000, "1.5", False),
+    ],
+)
+def test_multiples_are_exact_for_numbers_of_any_length(unit: str, text: str, passed: bool) -> None:
+    schema = json.loads(f'{{"multipleOf": {unit}}}')
+    assert score({"kind": "json_schema", "schema": schema}, text).passed is passed

@@ -144,3 +144,12 @@ def test_stop_text_holds_back_only_what_may_become_one():
     stop = StopText(("END",))
     assert [stop.feed("a E"), stop.feed("N"), stop.feed("x EN"), stop.rest()] == ["a ", "", "ENx ", "EN"]
     assert not stop.hit
+
+
+def test_first_words_of_demo_tell_already_what_was_sent():
+    async def collect():
+        asked = Request("demo-small", (Message("user", "Hi"),), Params(), True)
+        return [chunk async for chunk in DemoProvider(sleep=lambda sec: asyncio.sleep(0)).stream(asked)]
+
+    first, *_, last = asyncio.run(collect())
+    assert first.opening.fingerprint == last.end.fingerprint

@@ -49,3 +49,15 @@ def test_echo_ends_before_the_first_stop_text():
 def test_echo_not_streamed_is_one_chunk(text):
     streamed, whole = answer(text)[0], answer(text, stream=False)[0]
     assert whole == ["".join(streamed)]
+
+
+def test_first_words_of_echo_tell_already_what_was_sent():
+    async def collect():
+        asked = Request("echo", (Message("user", "Hi"),), Params(), True)
+        return [
+            chunk
+            async for chunk in EchoProvider(sleep=asyncio.sleep, first_token_sec=0, tokens_per_sec=0).stream(asked)
+        ]
+
+    first, *_, last = asyncio.run(collect())
+    assert first.opening.fingerprint == last.end.fingerprint

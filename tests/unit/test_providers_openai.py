@@ -432,3 +432,17 @@ def test_sizes_add_up_to_the_bytes_of_the_body(upstream):
 
 def _streamed():
     return mock.Recorded("POST", "/v1/chat/completions", {}, {"stream": True}, 1, 0.0)
+
+
+def test_first_words_tell_already_what_was_sent(upstream):
+    upstream.script(mock.answer("Hel", "lo"))
+
+    async def run():
+        provider = OpenAIProvider("lab", base_url=upstream.base_url)
+        found = [chunk async for chunk in provider.stream(request())]
+        await provider.aclose()
+        return found
+
+    first, *_, last = asyncio.run(run())
+    assert first.opening.fingerprint == last.end.fingerprint
+    assert first.opening.sent["model"] == mock.MODEL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -102,7 +103,7 @@ def _limit(dialect: Any, deadline: _Deadline) -> Any:
         for keyword in ("$ref", "$dynamicRef", "items", "anyOf")
         if keyword in dialect.VALIDATORS
     }
-    return validators.extend(dialect, {**slow, "pattern": match, "uniqueItems": _differ})
+    return validators.extend(dialect, {**slow, "pattern": match, "uniqueItems": _differ, "multipleOf": _multiply})
 
 
 def _differ(validator: Any, unique: bool, instance: Any, schema: Any) -> Iterator[Any]:
@@ -111,6 +112,16 @@ def _differ(validator: Any, unique: bool, instance: Any, schema: Any) -> Iterato
         seen = {json.dumps(_canonical(item), sort_keys=True) for item in instance}
         if len(seen) < len(instance):
             yield jsonschema.ValidationError("an item occurs twice")
+
+
+def _multiply(validator: Any, unit: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    """Like the original, but exact in the digits as they are written, and for numbers of any length."""
+    if validator.is_type(instance, "number") and (_exact(instance) / _exact(unit)).denominator != 1:
+        yield jsonschema.ValidationError(f"{_shorten(repr(instance))} is not a multiple of {_shorten(repr(unit))}")
+
+
+def _exact(number: Any) -> Fraction:
+    return Fraction(number) if isinstance(number, int) else Fraction(repr(float(number)))
 
 
 def _canonical(value: Any) -> Any:

@@ -16,7 +16,8 @@ State = Literal["draft", "running", "paused", "done", "cancelled"]
 class Experiment:
     """An experiment with its plan. `arms` are empty while it is a draft. `is_mine` is False through a link.
 
-    `paused_because` is a sentence when it paused by itself (a cap, a model that is gone).
+    `paused_because` is a sentence when it paused by itself (a cap, a model that is gone). `revision` moves with each
+    change of the plan.
     """
 
     id: UUID
@@ -30,6 +31,7 @@ class Experiment:
     started_at: datetime | None
     ended_at: datetime | None
     paused_because: str | None
+    revision: int
     is_mine: bool = True
 
 
