@@ -44,7 +44,7 @@ backup: .venv/.app
 	@$(CLI) backup -- "$$BACKUP"
 
 restore: .venv/.app
-	@test -f "$$BACKUP" || { echo "Name the backup: make restore FILE=backups/..." >&2; exit 1; }
+	@test -f "$$BACKUP" || { echo "There is no file $$BACKUP. Name the backup: make restore FILE=backups/..." >&2; exit 1; }
 	@$(CLI) restore $(if $(REPLACE),--replace) -- "$$BACKUP"
 
 # USERNAME is also what some desktops call whoever sits there: only one given here counts.

@@ -76,9 +76,13 @@ def _let_the_server_in(file: logging.Handler) -> None:
 
 
 def hush_import_chatter() -> None:
-    """Call after importing Streamlit and before packages that touch st.* while they are imported."""
-    for name in _CHATTER:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    """Call before packages that touch st.* while they are imported."""
+    for name in _CHATTER:  # a filter, because Streamlit sets its loggers' levels when it is itself imported
+        logging.getLogger(name).addFilter(_is_error)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 class _Formatter(logging.Formatter):

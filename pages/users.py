@@ -10,6 +10,7 @@ from chatplay.auth.person import ROLES, Person
 from chatplay.errors import ChatplayError
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
+from chatplay.ui.format import exact
 from chatplay.ui.people import plain, viewer_zone
 
 
@@ -47,7 +48,7 @@ def draw_table(viewer: Person, people: list[Person]) -> Person | None:
             "Username": [one.username for one in people],
             "Role": [one.role for one in people],
             "Active": [one.is_active for one in people],
-            "Last sign-in": pd.to_datetime([one.last_sign_in_at for one in people], utc=True).tz_convert(zone),
+            "Last sign-in": [exact(one.last_sign_in_at, tz=zone) if one.last_sign_in_at else "never" for one in people],
             "Organisation": [one.organisation for one in people],
         }
     )
@@ -57,7 +58,6 @@ def draw_table(viewer: Person, people: list[Person]) -> Person | None:
         on_select="rerun",
         selection_mode="single-row",
         key="people",
-        column_config={"Last sign-in": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
     )
     chosen = event.selection.rows
     return people[chosen[0]] if chosen and chosen[0] < len(people) else None

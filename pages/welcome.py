@@ -14,16 +14,19 @@ TO_TRY = (
         ":material/send: Send a first message",
         "Ask the Demo model anything. The answer streams in, with its speed, its time to the first token and its "
         "tokens below it. It needs no key and no network.",
+        None,
     ),
     (
         ":material/thermostat: Raise the temperature",
         "Set the temperature from 0.2 to 1.0 and press Regenerate. The earlier answer stays: the arrows 1/2 under "
         "it lead back.",
+        None,
     ),
     (
         ":material/compare: Compare 0.2 with 1.0",
         "The Compare page asks the same prompt at both temperatures at once. See what differs word by word, and vote "
         "for the better answer. A seed makes either of them repeatable.",
+        "pages/compare.py",
     ),
 )
 
@@ -42,10 +45,12 @@ def draw() -> None:
     if all(model.provider in BUILT_IN for model in models):
         draw_connect(is_administrator=person.is_administrator)
     st.subheader("Three things to try", anchor=False)
-    for column, (title, text) in zip(st.columns(3), TO_TRY, strict=True):
+    for column, (title, text, page) in zip(st.columns(3), TO_TRY, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{title}**")
             st.markdown(text)
+            if page:
+                st.page_link(page, label="Open Compare", icon=":material/splitscreen_left:")
 
 
 def draw_connect(*, is_administrator: bool) -> None:

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from chatplay.api.auth_routes import auth_mount
 from chatplay.api.closing import act_first_when_asked_to_end
 from chatplay.api.middleware import HiddenPaths, OwnPagesOnly, SecurityHeaders, policy_for
 from chatplay.api.prometheus import CountRequests, MetricsDoor, RequestCounts
+from chatplay.api.terminal import end_with_the_terminal, hang_up_ends_like_terminate
 from chatplay.auth.client import came_by_tls
 from chatplay.auth.setup import base_url, make_link
 from chatplay.errors import ChatplayError, ConfigError, Conflict
@@ -68,15 +68,17 @@ def middleware(index_html: Path) -> list[Middleware]:
 @asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Start the services before the first request, stop them after the last."""
-    _hang_up_ends_like_terminate()
+    hang_up_ends_like_terminate()
     send_at_once()
     goodbye = contextlib.ExitStack()
     await to_thread.run_sync(_start, goodbye)
     hearing = asyncio.create_task(act_first_when_asked_to_end(_end_answers))
+    watching = asyncio.create_task(end_with_the_terminal())
     try:
         yield {}
     finally:
         hearing.cancel()
+        watching.cancel()
         await to_thread.run_sync(goodbye.close)
 
 
@@ -133,14 +135,6 @@ def send_at_once(descriptors: Path = Path("/dev/fd")) -> None:
             finally:
                 if copy != -1:
                     os.close(copy)
-
-
-def _hang_up_ends_like_terminate() -> None:
-    """A closed terminal ends the app in order; `nohup`, which ignores the signal, keeps it running."""
-    if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
-        return
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
 
 
 def _is_secure(request: HTTPConnection) -> bool:

@@ -19,6 +19,7 @@ from chatplay.auth.tokens import BROWSER_COOKIE, SESSION_COOKIE
 from chatplay.errors import ChatplayError, ConfigError, SignInRefused, StoreError
 from chatplay.runtime import Runtime, get_runtime
 from chatplay.ui.people import plain
+from chatplay.ui.scripts import sign_in_html
 
 PULSE_SEC = 5.0
 _OWN_PARAMS = ("setup", "sign_in")
@@ -108,7 +109,7 @@ def address() -> str | None:
 
 
 def _draw_signed_out(runtime: Runtime) -> None:
-    with _narrow():
+    with _narrow(key="gate"):
         st.title("Chat Playground", anchor=False)
         if "setup" in st.query_params:
             _draw_set_up(runtime, st.query_params["setup"])
@@ -133,6 +134,7 @@ def _draw_sign_in(runtime: Runtime) -> None:
         "No account, or a forgotten password? An administrator helps.",
         help="The only administrator is helped by `make reset-password USERNAME=...` where the app is installed.",
     )
+    st.html(sign_in_html(), unsafe_allow_javascript=True)
 
 
 def _draw_set_up_needed() -> None:
@@ -239,9 +241,9 @@ def _draw_unavailable(error: ChatplayError) -> None:
             _go(_here())
 
 
-def _narrow() -> DeltaGenerator:
+def _narrow(key: str | None = None) -> DeltaGenerator:
     """A column of reading width in the middle of the page, the whole page on a phone."""
-    return st.container(horizontal_alignment="center").container(width=420)
+    return st.container(horizontal_alignment="center").container(width=420, key=key)
 
 
 # ---- hand-over ---------------------------------------------------------------------------------

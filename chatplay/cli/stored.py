@@ -15,6 +15,7 @@ from chatplay.auth.setup import SetUp, make_link
 from chatplay.errors import StoreError
 from chatplay.logs import hush_import_chatter
 from chatplay.models import KEY_FILE, keybox_of
+from chatplay.presence import list_running
 from chatplay.providers.safety import AddressPolicy
 from chatplay.roster import Entry, Roster
 from chatplay.settings import ROOT, Settings, read_environment
@@ -158,10 +159,15 @@ class _NoHasher:
 
 
 def set_up_link(settings: Settings) -> int:
-    """Print a fresh link; the ones before stop working."""
+    """Print a fresh link to the app that runs, or will run here; the ones before stop working."""
+    running = list_running(settings.data_dir)
+    if running:
+        settings = settings.model_copy(update={"host": running[0].host, "port": running[0].port})
     with open_store(settings) as store:
         set_up = SetUp(store=store, passwords=Passwords(_NoHasher()), clock=_utc_now)
         print(make_link(set_up, settings))
+    if not running:
+        print("No app runs at the moment; `make run` starts it.")
     return 0
 
 

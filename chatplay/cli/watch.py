@@ -39,13 +39,19 @@ def _show_apps(settings: Settings) -> bool:
     apps, well = list_running(settings.data_dir), True
     for app in apps:
         answer = get(f"{app.url}/_stcore/health")
-        hours = (time.time() - app.started_at) / 3600
         state = "answers" if answer.status == 200 else f"does not answer ({answer.problem}); look with `make logs`"
         well = well and answer.status == 200
-        print(f"App        {app.url} {state}, process {app.pid}, up {hours:.1f} h")
+        print(f"App        {app.url} {state}, process {app.pid}, up {_up(time.time() - app.started_at)}")
     if not apps:
         print("App        not running; `make run` starts it")
     return bool(apps) and well
+
+
+def _up(seconds: float) -> str:
+    """`12 s`, `5 min`, `3.2 h`."""
+    if seconds < 60:
+        return f"{max(seconds, 0):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 def _show_database(settings: Settings, undo: ExitStack) -> Store | None:

@@ -13,6 +13,8 @@ from chatplay.auth.person import Person
 from chatplay.ui import budget_note, state
 
 _log = logging.getLogger(__name__)
+_NAME = "Chat Playground"
+_NAMELESS = ("Welcome", "Playground")  # in the browser's tab these go by the name of the whole
 _PAGES = Path(__file__).resolve().parents[2] / "pages"
 _ICON = str(Path(__file__).with_name("favicon.png"))  # a :material/ icon would be fetched from another site
 _STYLE = Path(__file__).with_name("style.css")
@@ -38,11 +40,13 @@ _SECTIONS = {
 
 def draw() -> None:
     """One run of the app for one person."""
-    st.set_page_config(page_title="Chat Playground", page_icon=_ICON, layout="wide")
+    st.set_page_config(page_title=_NAME, page_icon=_ICON, layout="wide")
+    st.html(_STYLE)
     person = gate.require_person()
     state.set_person(person)
-    st.html(_STYLE)
     page = st.navigation(pages_for(person))
+    if page.title not in _NAMELESS:
+        st.set_page_config(page_title=f"{page.title} · {_NAME}")
     _draw_sign_out(person)
     budget_note.draw(person)
     gate.watch()

@@ -50,7 +50,13 @@ _FOCUS_FIELD = (
     "const f=document.querySelector('.st-key-'+k+' :is(input,textarea)');f?.focus();"
     "if(f||++n>60)clearInterval(t)},50)})()"
 )
-SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, _SIDEBAR, _KEEP, _FOCUS_FIELD)
+# streamlit-authenticator fixes both fields to autocomplete=off; with these words a password manager knows them.
+_SIGN_IN = (
+    "(()=>{let n=0;const t=setInterval(()=>{const [u,p]=document.querySelectorAll('.st-key-gate .stForm input');"
+    "if(p){u.autocomplete='username';p.autocomplete='current-password';"
+    "if(document.activeElement===document.body)u.focus()}if(p||++n>60)clearInterval(t)},50)})()"
+)
+SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, _SIDEBAR, _KEEP, _FOCUS_FIELD, _SIGN_IN)
 
 
 def script_hashes() -> list[str]:
@@ -82,6 +88,11 @@ def whole_characters_html() -> str:
 def sidebar_html() -> str:
     """Likewise: choosing a chat on a narrow screen puts the sidebar away."""
     return f"<script>{_SIDEBAR}</script>"
+
+
+def sign_in_html() -> str:
+    """Likewise: password managers fill in the sign-in form, and one may type at once."""
+    return f"<script>{_SIGN_IN}</script>"
 
 
 def meter_html() -> str:

@@ -202,10 +202,7 @@ def _draw_failure(message: MessageRecord, prompt: MessageRecord | None) -> None:
     what = (metrics and metrics.error_message) or "The answer could not be had."
     cure = (metrics and metrics.error_cure) or ""
     source = f"Provider: {metrics.provider}, model: {metrics.model}." if metrics else ""
-    wait = format.duration(metrics.retry_after_sec * 1000) if metrics and metrics.retry_after_sec else ""
     lines = [f"**{message_markdown(what)}**", message_markdown(cure), plain_markdown(source)]
-    if wait:
-        lines.append(f"The server asks to wait {wait} before the next try.")
     if message.content.strip():
         lines.append("What had come is kept above.")
     st.error("  \n".join(line for line in lines if line), icon=":material/error:")
@@ -238,9 +235,11 @@ def _without_effect(metrics: AnswerMetrics) -> str:
 
 
 def _figures_line(metrics: AnswerMetrics) -> str:
+    if metrics.ttft_ms is None and metrics.error_code:
+        return f"failed after {format.duration(metrics.duration_ms)}"
     parts = [
         f"TTFT {format.duration(metrics.ttft_ms)}",
-        format.speed(metrics.tokens_per_second),
+        f"{format.UNKNOWN} tok/s" if metrics.tokens_per_second is None else format.speed(metrics.tokens_per_second),
         format.tokens(metrics.completion_tokens, estimated=metrics.tokens_estimated),
         format.duration(metrics.duration_ms),
         metrics.finish_reason or "",

@@ -12,7 +12,7 @@ from tests.upstream import SCRIPTS, answer
 FAULTS = {
     "unauthorized": ("refused the API key for `?mock-model`? .HTTP 401", "Choose another model"),
     "no-model": ("has no model called `?mock-model", "Choose another model"),
-    "rate-limited": ("The server asks to wait 7", "Retry"),
+    "rate-limited": ("Try again in 7 seconds", "Retry"),
     "overflow": ("do not fit the context window of `?mock-model", "Shorten the message"),
     "bad-parameter": ("does not accept this value of `?temperature", "Retry"),
     "server-error": ("failed to answer with `?mock-model`? .HTTP 500", "Retry"),

@@ -14,6 +14,21 @@ WIDE = f"A word: {'x' * 300}\n\n```\n{'y' * 300}\n```\n\n| a | b |\n|---|---|\n|
 TOO_WIDE = """() => [document.documentElement,
                  ...document.querySelectorAll('.stMain, .stBottom, [class*=BlockContainer]')]
   .filter(box => box.scrollWidth > box.clientWidth + 1).map(box => `${box.className}: ${box.scrollWidth}`)"""
+CODE = "```python\n@cache\ndef f(x: int) -> str:  # why\n    return 'a' * 2\n```\n\nDone."
+# Texts of the elements that `selector` finds, darker or lighter than their ground by less than 4.5 to 1.
+TOO_DIM = """selector => {
+  const paint = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = colours => {
+    for (paint.fillStyle of colours) paint.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...paint.getImageData(0, 0, 1, 1).data].map(v => linear(v / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05 };
+  const up = e => e ? [...up(e.parentElement), getComputedStyle(e)] : [];
+  const isDim = e => {
+    const styles = up(e), grounds = styles.map(style => style.backgroundColor);
+    const [low, high] = [light(grounds), light([...grounds, styles.at(-1).color])].sort((a, b) => a - b);
+    return high / low < 4.5 || styles.some(style => style.opacity < 1) };
+  return [...document.querySelectorAll(selector)].filter(isDim).map(e => e.textContent) }"""
 PHONE = {"width": 380, "height": 800}
 
 
@@ -63,6 +78,27 @@ def test_an_answer_of_more_than_sixty_thousand_characters_lies_in_a_box_of_its_o
     chat.done()
     assert chat.answer.bounding_box()["height"] < 800
     assert chat.page.evaluate(TOO_WIDE) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_quiet_text_and_code_stand_out_from_their_ground(app, upstream, person, visitors, theme):
+    chat = Chat(visitors.visit(person, color_scheme=theme), app.url).open()
+    upstream.script(answer(CODE))
+    chat.ask("Show code", "Done.")
+    expect(chat.answer.locator(".token.keyword").first).to_be_visible()
+    expect(chat.history.get_by_text("Today")).to_be_visible()
+    assert (
+        chat.page.evaluate(TOO_DIM, ".token:not(:empty), [data-testid=stCaptionContainer] p, .st-key-chat_new kbd")
+        == []
+    )
+    assert chat.page.locator(".token").count() > 10
+
+
+def test_the_browsers_tab_names_the_page(app, page):
+    page.goto(f"{app.url}/account")
+    expect(page).to_have_title("Account · Chat Playground")
+    page.get_by_role("link", name="Playground").click()
+    expect(page).to_have_title("Chat Playground")
 
 
 def test_the_sign_in_form_fits_a_screen_of_380_pixels(app, visitors):

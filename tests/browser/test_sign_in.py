@@ -19,6 +19,15 @@ def test_sign_in_lands_on_the_deep_link_with_its_query(app, upstream, chat, pers
     assert Chat(page, app.url).id == chat.id
 
 
+def test_the_sign_in_form_serves_password_managers_and_is_ready_to_type(app, visitors):
+    page = visitors.visit()
+    page.goto(app.url)
+    username, password = page.get_by_role("textbox", name="Username"), page.get_by_role("textbox", name="Password")
+    expect(username).to_have_attribute("autocomplete", "username")
+    expect(password).to_have_attribute("autocomplete", "current-password")
+    expect(username).to_be_focused()
+
+
 def test_a_wrong_password_is_refused_and_then_locks_the_account(app, person, visitors):
     page = visitors.visit()
     page.goto(app.url)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,12 @@ def test_status_and_validate_see_the_running_app_and_down_stops_all(environment)
     assert "not running" in command(environment, "status").stdout
 
 
+def test_setup_link_leads_to_the_app_that_runs(environment):
+    with running(environment):
+        link = command(environment | {"PORT": "8501"}, "setup-link").stdout
+    assert link.startswith(f"http://127.0.0.1:{environment['PORT']}/auth/setup?token=")
+
+
 def test_backup_while_running_and_restore_when_stopped(environment, tmp_path):
     with running(environment):
         assert command(environment, "backup", tmp_path / "my b.dump").returncode == 0
@@ -122,6 +128,28 @@ def test_signal_stops_the_app_and_then_the_database(environment, name):
     with running(environment) as process:
         os.killpg(process.pid, getattr(signal, name))
         process.wait(timeout=30)
+    assert not server_runs(environment)
+
+
+# Takes the terminal, as the first program in it does, and as make does keeps a hang-up to itself.
+LIKE_MAKE = """import fcntl, signal, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, lambda *_: None)
+subprocess.call(sys.argv[1:])"""
+
+
+def test_closing_the_terminal_stops_the_app_under_a_make_without_a_shell(environment):
+    ours, theirs = os.openpty()
+    line = (sys.executable, "-c", LIKE_MAKE, sys.executable, "-m", "chatplay", "run")
+    make = subprocess.Popen(line, env=environment, cwd=ROOT, stdin=theirs, stdout=theirs, start_new_session=True)
+    os.close(theirs)
+    try:
+        wait_until_it_answers(make, environment)
+        os.close(ours)
+        make.wait(timeout=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(make.pid, signal.SIGKILL)
     assert not server_runs(environment)
 
 
@@ -153,7 +181,7 @@ def test_reset_password_prints_a_temporary_one_that_signs_in(environment):
         rig = Rig(store.engine)
         rig.administrator()
     done = command(environment, "reset-password", "ada")
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     temporary = re.search(r"^    ((?:\w{4}-){3}\w{4})$", done.stdout, re.MULTILINE)[1]
     with stored(environment) as store:
         services = SignIn(
@@ -203,3 +231,4 @@ def test_make_hands_over_names_as_they_were_typed():
     assert made("backup", f"FILE={awkward}").stdout == f"[backup][--][{awkward}]"
     assert made("reset-password", "USERNAME=ada").stdout == "[reset-password][--][ada]"
     assert "USERNAME=" in made("reset-password").stderr
+    assert "There is no file gone.dump" in made("restore", "FILE=gone.dump").stderr
