@@ -12,6 +12,7 @@ from chatplay.catalog import ModelInfo
 from chatplay.conversation import MessageRecord
 from chatplay.ui import callbacks, chat_actions, state
 from chatplay.ui.markdown import plain_markdown
+from chatplay.ui.scripts import focus_field_html
 
 _SHORTCUTS = (
     ("Send the message", "Enter"),
@@ -77,6 +78,7 @@ def _rename(about: tuple[UUID, str]) -> None:
                 "Rename", key="chat_dialog_yes", type="primary", on_click=chat_actions.rename, args=(about[0], key)
             )
             st.form_submit_button("Cancel", key="chat_dialog_cancel", on_click=chat_actions.close_dialog)
+    st.html(focus_field_html(key), unsafe_allow_javascript=True)
 
 
 @st.dialog("Continue with another model", on_dismiss="rerun")

@@ -36,6 +36,16 @@ def test_a_chat_is_renamed(two):
     expect(two.history.get_by_role("button", name="Baking bread")).to_have_count(0)
 
 
+def test_a_chat_is_renamed_by_typing_and_enter(two):
+    two.choose_in_history("Baking bread", "Rename")
+    expect(two.page.get_by_role("textbox", name="Title")).to_be_focused()
+    two.page.keyboard.press("ControlOrMeta+a")
+    two.page.keyboard.type("Rye")
+    two.page.keyboard.press("Enter")
+    expect(two.history.get_by_role("button", name="Rye")).to_be_visible()
+    expect(two.page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_delete_asks_first_and_removes_one_chat(two):
     two.choose_in_history("Building ships", "Delete")
     two.button("Cancel").click()

@@ -80,11 +80,22 @@ def test_an_answer_of_more_than_sixty_thousand_characters_lies_in_a_box_of_its_o
     assert chat.page.evaluate(TOO_WIDE) == []
 
 
+def test_a_right_to_left_prompt_begins_on_the_right(chat, upstream):
+    upstream.script(answer("Done."))
+    chat.ask("\u05e9\u05dc\u05d5\u05dd world", "Done.")
+    left_of_first_and_last = """text => [0, text.firstChild.length - 1].map(at => {
+      const range = document.createRange(); range.setStart(text.firstChild, at); range.setEnd(text.firstChild, at + 1);
+      return range.getBoundingClientRect().left })"""
+    first, last = chat.messages.first.locator(".stText > span").evaluate(left_of_first_and_last)
+    assert first > last
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_quiet_text_and_code_stand_out_from_their_ground(app, upstream, person, visitors, theme):
     chat = Chat(visitors.visit(person, color_scheme=theme), app.url).open()
     upstream.script(answer(CODE))
     chat.ask("Show code", "Done.")
+    chat.page.reload()
     expect(chat.answer.locator(".token.keyword").first).to_be_visible()
     expect(chat.history.get_by_text("Today")).to_be_visible()
     assert (
@@ -119,6 +130,7 @@ def test_one_can_sign_in_send_and_stop_by_keyboard_alone(app, person, upstream, 
     keys.type(PASSWORD)
     keys.press("Enter")
     chat = Chat(page, app.url).ready()
+    expect(chat.stop_button).to_be_hidden()
     _tab_to(page, chat.input)
     upstream.script(SCRIPTS["slow"], answer("Second."))
     keys.type("Hello")
