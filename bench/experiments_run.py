@@ -183,6 +183,8 @@ def measure_results(house: House, trials: int) -> None:
         "results as arrays": lambda: service.get_results(**mine),
         "case table, first page": lambda: service.list_cells(**mine, limit=25),
         "case table, where arms differ": lambda: service.list_cells(**mine, only="arms_differ", limit=25),
+        "next pair to vote on": lambda: service.next_pair(**mine),
+        "next answer to review": lambda: service.next_for_review(**mine),
         "CSV": lambda: sum(map(len, service.export(**mine, fmt="csv"))),
         "Parquet": lambda: sum(map(len, service.export(**mine, fmt="parquet"))),
     }

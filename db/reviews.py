@@ -128,20 +128,46 @@ def next_for_review(
 
 # ---- votes -------------------------------------------------------------------------------------
 
-_PAIRS = """
-FROM experiment_trials a JOIN experiment_trials b ON b.experiment_id = a.experiment_id AND b.judge IS NULL
-  AND b.case_no = a.case_no AND b.repeat = a.repeat AND b.arm > a.arm AND b.state = 'done'
-WHERE a.experiment_id = :experiment_id AND a.judge IS NULL AND a.state = 'done'
-AND a.answer_hash <> b.answer_hash
-AND NOT EXISTS (SELECT FROM experiment_votes v WHERE v.experiment_id = a.experiment_id AND v.user_id = :user_id
-  AND least(v.left_trial_id, v.right_trial_id) = least(a.id, b.id)
-  AND greatest(v.left_trial_id, v.right_trial_id) = greatest(a.id, b.id))
+_ANSWERED = "experiment_id = :experiment_id AND judge IS NULL AND state = 'done'"
+# This person's votes on answers that stand now, of the kind that is handed out.
+_CAST = """
+FROM experiment_votes v
+JOIN experiment_trials a ON a.id = v.left_trial_id AND a.generation_id = v.left_generation_id
+JOIN experiment_trials b ON b.id = v.right_trial_id AND b.generation_id = v.right_generation_id
+WHERE v.experiment_id = :experiment_id AND v.user_id = :user_id
+AND a.repeat = b.repeat AND a.answer_hash <> b.answer_hash
 """
-_MANY_PAIRS = 100_000  # counted up to here
+# Of n answers of which m are alike, (n^2 - sum m^2) / 2 pairs differ: counted without making them.
+_PAIRS_LEFT = f"""
+SELECT (SELECT coalesce(sum((n * n - alike) / 2), 0) FROM (
+  SELECT sum(m) AS n, sum(m * m) AS alike FROM (
+    SELECT case_no, repeat, count(*) AS m FROM experiment_trials WHERE {_ANSWERED}
+    GROUP BY case_no, repeat, answer_hash) same
+  GROUP BY case_no, repeat) block) - (SELECT count(*) {_CAST})
+"""
+# Blocks of one case and repeat in random but stable order, those with the fewest votes first; the pair inside it, too.
+# The blocks are sorted before pairs are made, so that only those of the first ones are.
 _NEXT_PAIR = f"""
-SELECT a.id AS left_id, b.id AS right_id {_PAIRS}
-AND (CAST(a.id AS text) || ':' || CAST(b.id AS text)) <> ALL(:skip)
-ORDER BY hashint8(a.id * 31 + b.id), a.id LIMIT 1
+WITH votes AS (SELECT a.case_no, a.repeat, count(*) AS votes {_CAST} GROUP BY 1, 2)
+SELECT pair.left_id, pair.right_id FROM (
+  SELECT case_no, repeat, coalesce(max(votes), 0) AS votes, hashint8(case_no * 100003 + repeat) AS place
+  FROM experiment_trials LEFT JOIN votes USING (case_no, repeat) WHERE {_ANSWERED}
+  GROUP BY case_no, repeat HAVING min(answer_hash) <> max(answer_hash)
+  ORDER BY votes, place, case_no, repeat OFFSET 0) block
+CROSS JOIN LATERAL (
+  SELECT a.id AS left_id, b.id AS right_id FROM experiment_trials a JOIN experiment_trials b
+    ON b.experiment_id = a.experiment_id AND b.case_no = a.case_no AND b.repeat = a.repeat AND b.arm > a.arm
+    AND b.judge IS NULL AND b.state = 'done' AND b.answer_hash <> a.answer_hash
+  WHERE a.experiment_id = :experiment_id AND a.judge IS NULL AND a.state = 'done'
+  AND a.case_no = block.case_no AND a.repeat = block.repeat
+  AND NOT EXISTS (SELECT FROM experiment_votes v WHERE v.experiment_id = a.experiment_id AND v.user_id = :user_id
+    AND least(v.left_trial_id, v.right_trial_id) = least(a.id, b.id)
+    AND greatest(v.left_trial_id, v.right_trial_id) = greatest(a.id, b.id)
+    AND v.left_generation_id IN (a.generation_id, b.generation_id)
+    AND v.right_generation_id IN (a.generation_id, b.generation_id))
+  AND (CAST(a.id AS text) || ':' || CAST(b.id AS text)) <> ALL(:skip)
+  ORDER BY hashint8(a.id * 31 + b.id), a.id LIMIT 1) pair
+ORDER BY votes, place, case_no, repeat LIMIT 1
 """
 
 
@@ -150,10 +176,10 @@ def next_pair(
 ) -> tuple[tuple[int, int] | None, int]:
     """Two differing answers of two arms to the same case and repeat, and how many such pairs there are."""
     values = {"experiment_id": experiment_id, "user_id": user_id}
-    left = conn.execute(text(f"SELECT count(*) FROM (SELECT 1 {_PAIRS} LIMIT {_MANY_PAIRS}) p"), values).scalar_one()
+    left = conn.execute(text(_PAIRS_LEFT), values).scalar_one()
     keys = [f"{min(pair)}:{max(pair)}" for pair in skip] + [f"{max(pair)}:{min(pair)}" for pair in skip]
     row = conn.execute(text(_NEXT_PAIR), values | {"skip": keys}).one_or_none()
-    return ((row.left_id, row.right_id) if row else None), left
+    return ((row.left_id, row.right_id) if row else None), int(left)
 
 
 def list_reviewable(conn: Connection, *, experiment_id: UUID, trial_ids: Collection[int]) -> dict[int, Reviewable]:

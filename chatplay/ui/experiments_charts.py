@@ -5,6 +5,7 @@ Intervals are always drawn, names stand at what they name, and a hollow dot is o
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ import streamlit as st
 
 from chatplay.ui import chart_style as style
 
-ROW_PX = 44
+ROW_PX = 60
 _INK = {"white": "#FFFFFF", "black": "#1E2327"}
 
 
@@ -35,7 +36,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Place:
-    """An arm in a plane; `text` stands at its dot, `on_frontier` fills it."""
+    """An arm in a plane; `text` stands at its name, `on_frontier` fills its dot."""
 
     name: str
     x: float
@@ -45,36 +46,38 @@ class Place:
 
 
 def intervals(marks: Sequence[Mark], *, title: str, reference: float, names: Sequence[str], fmt: str = "~s") -> Any:
-    """Dots with intervals below each other around a line at `reference`; the name and note of each stand above it."""
+    """Dots with intervals below each other around a line at `reference`; the name of each, and its note in a line of
+    its own, stand above it: beside each other they would not fit a phone.
+    """
     data = _frame(marks)
-    data["line"] = [f"{mark.name}: {mark.note}" if mark.note else mark.name for mark in marks]
     order = [mark.name for mark in marks]
     y = alt.Y("name:N", sort=order, title=None, axis=None, scale=alt.Scale(paddingOuter=0.3))
     base = alt.Chart(data).encode(y=y, tooltip=_tooltip(title))
     x = alt.X("value:Q", title=title, axis=alt.Axis(format=fmt, tickCount=5), scale=alt.Scale(zero=True))
     zero = alt.Chart(pd.DataFrame({"at": [reference]})).mark_rule(color=style.NEUTRAL, strokeDash=[3, 3])
     colour = style.colour("name", names, legend=False)
-    rules = base.mark_rule(strokeWidth=2, yOffset=9).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)
-    dots = base.mark_point(size=80, yOffset=9, opacity=1, strokeWidth=2).encode(x=x, color=colour, fill=_fill(names))
+    rules = base.mark_rule(strokeWidth=2, yOffset=18).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)
+    dots = base.mark_point(size=80, yOffset=18, opacity=1, strokeWidth=2).encode(x=x, color=colour, fill=_fill(names))
     # Clipped: a text that is wider than the plot would take the plot's room.
-    labels = base.mark_text(align="left", baseline="middle", yOffset=-9, fontSize=12, clip=True, color=_ink()).encode(
-        x=alt.value(0), text="line:N"
-    )
-    return zero.encode(x="at:Q") + rules + dots + labels
+    return zero.encode(x="at:Q") + rules + dots + _line(base, "name", -17) + _line(base, "note", 0)
+
+
+def _line(base: Any, field: str, offset_px: int) -> Any:
+    look: dict[str, Any] = {"align": "left", "baseline": "middle", "fontSize": 12, "clip": True, "color": _ink()}
+    return base.mark_text(yOffset=offset_px, **look).encode(x=alt.value(0), text=f"{field}:N")
 
 
 def shares(marks: Sequence[Mark], *, title: str) -> Any:
-    """Zero-based bars with intervals, their figures at the end."""
+    """Zero-based bars with intervals, what each is of and its figures in a line above it."""
     data = _frame(marks)
-    data["end"] = [max(mark.high or 0.0, mark.value or 0.0) for mark in marks]
-    y = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=140))
-    scale = alt.Scale(domain=[0, max(1.0, float(data["end"].max()))])
+    data["line"] = [f"{mark.name}: {mark.note}" for mark in marks]
+    y = alt.Y("name:N", sort=None, title=None, axis=None)
+    scale = alt.Scale(domain=[0, 1])
     base = alt.Chart(data).encode(y=y, tooltip=_tooltip(title))
     x = alt.X("value:Q", title=title, scale=scale, axis=alt.Axis(format=".0%", tickCount=5))
-    bars = base.mark_bar(color=style.PALETTE[0], height={"band": 0.5}).encode(x=x)
-    rules = base.mark_rule(color=style.NEUTRAL, strokeWidth=2).encode(x="low:Q", x2="high:Q")
-    labels = base.mark_text(align="left", dx=6, fontSize=12, color=_ink()).encode(x="end:Q", text="note:N")
-    return bars + rules + labels
+    bars = base.mark_bar(color=style.PALETTE[0], height={"band": 0.3}, yOffset=10).encode(x=x)
+    rules = base.mark_rule(color=style.NEUTRAL, strokeWidth=2, yOffset=10).encode(x="low:Q", x2="high:Q")
+    return bars + rules + _line(base, "line", -11)
 
 
 def effect(marks: Sequence[Mark], *, title: str, x_title: str, low: float, high: float, fmt: str = "~s") -> Any:
@@ -115,7 +118,9 @@ def heat(cells: Sequence[tuple[str, str, Mark]], *, x_title: str, y_title: str, 
 def frontier(
     places: Sequence[Place], *, x_title: str, y_title: str, names: Sequence[str], formats: tuple[str, str]
 ) -> Any:
-    """Arms between two figures; those that none beats are filled and carry their probability."""
+    """Arms between two figures; those that none beats are filled. Names and texts are in the legend: where arms do
+    nearly the same their dots lie close to each other.
+    """
     x_axis, y_axis = (alt.Axis(format=fmt, tickCount=5) for fmt in formats)
     data = pd.DataFrame(
         {"name": one.name, "x": one.x, "y": one.y, "text": one.text, "settled": one.on_frontier} for one in places
@@ -130,13 +135,19 @@ def frontier(
             alt.Tooltip("text:N", title="On the frontier"),
         ],
     )
-    colour = style.colour("name", names, legend=False)
-    dots = base.mark_point(size=110, strokeWidth=2, opacity=1).encode(color=colour, fill=_fill(names))
-    middle = (data["x"].min() + data["x"].max()) / 2
-    look: dict[str, Any] = {"fontSize": 12, "clip": True, "color": _ink()}
-    left = base.transform_filter(alt.datum.x <= middle).mark_text(align="left", dx=10, **look)
-    right = base.transform_filter(alt.datum.x > middle).mark_text(align="right", dx=-10, **look)
-    return dots + left.encode(text="text:N") + right.encode(text="text:N")
+    shown = [one.name for one in places]
+    fill = _fill(shown, names)
+    return base.mark_point(size=110, strokeWidth=2, opacity=1).encode(color=_told(places, names), fill=fill)
+
+
+def _told(places: Sequence[Place], among: Sequence[str]) -> alt.Color:
+    """Colours with what is said of each arm in the legend; no legend where colours would come twice."""
+    colour = style.colour("name", [one.name for one in places], among=among, legend=False)
+    if len(places) > len(style.PALETTE):
+        return colour
+    texts = json.dumps({one.name: f"{one.name}: {one.text}" if one.text else one.name for one in places})
+    # In one column, which fits a phone.
+    return colour.legend(orient="top", columns=1, title=None, labelLimit=600, labelExpr=f"({texts})[datum.label]")
 
 
 def _ink() -> str:
@@ -144,9 +155,9 @@ def _ink() -> str:
     return _INK["black"] if st.context.theme.type != "dark" else "#E6E9EB"
 
 
-def _fill(names: Sequence[str]) -> Any:
+def _fill(names: Sequence[str], among: Sequence[str] = ()) -> Any:
     """The colour of the name where chance is ruled out, else none: a hollow dot."""
-    looks = style.colours(names)
+    looks = style.colours([*among, *names])
     scale = alt.Scale(domain=list(looks), range=list(looks.values()))
     return alt.condition("datum.settled", alt.Fill("name:N", scale=scale, legend=None), alt.value("transparent"))
 

@@ -31,7 +31,7 @@ from chatplay.ui.markdown import plain_markdown
 if TYPE_CHECKING:
     from chatplay.experiments.stats.values import Comparison, FrontierArm, Metric
 
-_MOST_NAMED = 12  # more dots than these would hide each other's names
+_MOST_NAMED = len(style.PALETTE)  # more dots than these could not be told apart by colour
 
 
 def draw_arms(board: Board) -> None:
@@ -40,7 +40,7 @@ def draw_arms(board: Board) -> None:
         if "score" not in board.metrics:
             st.caption(NO_SCORE)
         found = [(board.labels[one.arm], one.caveats) for one in board.summaries() if one.trials]
-        draw_caveats([*words.caveats(found), *_say_unknown(board)])
+        draw_caveats(board, [*words.caveats(found), *_say_unknown(board)])
 
 
 def _say_unknown(board: Board) -> Iterator[str]:
@@ -80,7 +80,7 @@ def draw_baseline(board: Board, baseline: int, metric: Metric) -> None:
             key="experiments_chart_baseline",
             height=rows_px(len(marks)),
         )
-        draw_caveats(words.caveats((board.labels[one.arm], one.caveats) for one in compared))
+        draw_caveats(board, words.caveats((board.labels[one.arm], one.caveats) for one in compared))
         with st.expander("Numbers, and the words for every figure"):
             tables.draw_table("baseline", [_difference_row(board, one) for one in compared])
             tables.draw_table("verdicts", _verdict_rows(board, everything))
@@ -94,8 +94,8 @@ def _difference_mark(board: Board, one: Comparison) -> Mark:
         value=found.value,
         low=found.low,
         high=found.high,
-        note=one.verdict.text,
-        text=words.difference(one.metric, found),
+        note=words.brief(one.verdict.text),
+        text=f"{words.difference(one.metric, found)}, {one.verdict.text}",
         n=found.trials,
         is_settled=words.is_settled(one),
     )
@@ -144,29 +144,38 @@ def draw_frontier(board: Board) -> None:
         placed = [one for one in found.arms if one.on_frontier is not None]
         if len(placed) < 2 or len(found.objectives) < 2:
             draw_empty("It takes two arms with a score and a cost or a duration.")
-            draw_caveats(found.caveats)
+            draw_caveats(board, found.caveats)
             return
         together = ", ".join(words.TITLES[metric].lower() for metric in found.objectives)
         st.caption(f"Percentages: how sure it is that no other arm beats this one in {together} together.")
-        x, y = _choose_plane(list(found.objectives))
+        x, y = _choose_plane(_telling(placed, list(found.objectives)))
         places = [_place(board, one, x, y) for one in placed]
         chart = charts.frontier(
-            places if len(places) <= _MOST_NAMED else [_nameless(one) for one in places],
+            places,
             x_title=words.AXIS_TITLES[x],
             y_title=words.AXIS_TITLES[y],
             names=board.labels,
             formats=(AXIS_FORMATS.get(x, "~s"), AXIS_FORMATS.get(y, "~s")),
         )
-        style.draw(chart, key="experiments_chart_frontier")
-        draw_caveats(found.caveats)
+        told = len(places) if len(places) <= _MOST_NAMED else 0
+        style.draw(chart, key="experiments_chart_frontier", height=300 + 30 * told)
+        draw_caveats(board, found.caveats)
         with st.expander("Numbers", expanded=len(places) > _MOST_NAMED):
             rows = sorted((_frontier_row(board, one) for one in placed), key=_by_probability)
             tables.draw_table("frontier", rows)
             tables.draw_csv("frontier", pd.DataFrame([_frontier_columns(board, one) for one in found.arms]))
 
 
+def _telling(placed: Sequence[FrontierArm], metrics: list[Metric]) -> list[Metric]:
+    """Without figures in which all arms are the same, such as a cost of nothing, as long as two are left."""
+    differing = [metric for metric in metrics if len({getattr(one, _FIELDS[metric]) for one in placed}) > 1]
+    return differing if len(differing) > 1 else metrics
+
+
 def _choose_plane(metrics: list[Metric]) -> tuple[Metric, Metric]:
     planes = {f"{words.TITLES[y]} against {words.TITLES[x].lower()}": (x, y) for y, x in combinations(metrics, 2)}
+    if len(planes) == 1:
+        return next(iter(planes.values()))
     chosen = st.segmented_control(
         "Shown",
         list(planes),
@@ -182,13 +191,9 @@ _FIELDS = {"score": "quality", "cost_usd": "cost", "duration_ms": "latency"}
 
 
 def _place(board: Board, one: FrontierArm, x: Metric, y: Metric) -> Place:
-    sure = "" if one.probability is None else f", {100 * one.probability:.0f} %"
+    sure = "" if one.probability is None else f"{100 * one.probability:.0f} %"
     name = board.labels[one.arm]
-    return Place(name, getattr(one, _FIELDS[x]), getattr(one, _FIELDS[y]), f"{name}{sure}", bool(one.on_frontier))
-
-
-def _nameless(one: Place) -> Place:
-    return Place(one.name, one.x, one.y, one.text.rpartition(", ")[2] if one.on_frontier else "", one.on_frontier)
+    return Place(name, getattr(one, _FIELDS[x]), getattr(one, _FIELDS[y]), sure, bool(one.on_frontier))
 
 
 def _frontier_row(board: Board, one: FrontierArm) -> dict[str, Cell]:

@@ -6,7 +6,7 @@ Kept in this process for all who may read the experiment: asking whether they ma
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
@@ -37,13 +37,17 @@ _KEEP = "30m"
 
 @dataclass(frozen=True)
 class Board:
-    """The results as they stand, seen with the scores of `scored_by`, and the figures made from them."""
+    """The results as they stand, seen with the scores of `scored_by`, and the figures made from them.
+
+    `said` are the caveats that stand on the page already.
+    """
 
     experiment: Experiment
     token: str | None
     progress: Progress
     results: Results
     key: tuple[str, ...]
+    said: set[str] = field(default_factory=set)
 
     @property
     def labels(self) -> list[str]:

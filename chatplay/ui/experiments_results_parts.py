@@ -13,6 +13,7 @@ from chatplay.ui import experiments_charts as charts
 from chatplay.ui import experiments_results_table as tables
 from chatplay.ui import experiments_results_words as words
 from chatplay.ui import state
+from chatplay.ui.experiments_results_data import Board
 from chatplay.ui.markdown import plain_markdown
 
 if TYPE_CHECKING:
@@ -38,9 +39,12 @@ def draw_empty(why: str) -> None:
     st.caption(why)
 
 
-def draw_caveats(said: Iterable[str]) -> None:
-    for one in said:
-        st.caption(f":material/info: {plain_markdown(one)}")
+def draw_caveats(board: Board, found: Iterable[str]) -> None:
+    """Each one once on the page, where it comes up first."""
+    for one in found:
+        if one not in board.said:
+            board.said.add(one)
+            st.caption(f":material/info: {plain_markdown(one)}")
 
 
 def draw_numbers(name: str, rows: list[dict[str, Any]]) -> None:

@@ -35,7 +35,7 @@ def draw_votes(board: Board, judges: list[Judge]) -> None:
         marks = [_mark(board, one, found.groups) for one in found.strengths]
         chart = charts.intervals(marks, title="Chance to win a vote", reference=0.5, names=board.labels, fmt=".0%")
         style.draw(chart, key="experiments_chart_votes", height=rows_px(len(marks)))
-        draw_caveats(found.caveats)
+        draw_caveats(board, found.caveats)
         with st.expander("Numbers"):
             tables.draw_table("votes", [_row(board, one, found.groups) for one in found.strengths])
             frame = pd.DataFrame([vars(one) | {"arm": board.labels[one.arm]} for one in found.strengths])
@@ -93,7 +93,7 @@ def draw_judge(board: Board, judge: Judge) -> None:
     st.markdown(f"**{_name(judge)}**")
     facts, caveats = _pair_facts(board, judge) if judge.plan.pairs else _score_facts(board, judge)
     st.html(experiments_words.facts_html([*_progress_facts(judge), *facts]))
-    draw_caveats(caveats)
+    draw_caveats(board, caveats)
 
 
 def _name(judge: Judge) -> str:

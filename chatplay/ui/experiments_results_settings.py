@@ -57,7 +57,7 @@ def _draw_shares(board: Board, metric: Metric) -> None:
         title = f"Share of the variance of {unit(metric)}"
         chart = charts.shares([_with_text(mark) for mark in marks], title=title)
         style.draw(chart, key="experiments_chart_shares", height=rows_px(len(marks)))
-    draw_caveats(found.caveats)
+    draw_caveats(board, found.caveats)
     rows = [{"source": words.source(one), "share": one.share, "low": one.low, "high": one.high} for one in found.shares]
     draw_numbers("settings", rows)
 

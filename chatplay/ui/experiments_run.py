@@ -103,7 +103,7 @@ def _draw_figures(experiment: Experiment, progress: Progress) -> None:
         ("Cost so far", _of_cap(_cost(progress), caps.max_cost_usd and fmt.cost(caps.max_cost_usd)), unknown),
     ]
     hidden = set() if progress.cancelled else {"Cancelled"}
-    if progress.state in ("done", "cancelled"):
+    if progress.state != "running":
         hidden.add("Speed")
     shown = [one for one in figures if one[0] not in hidden]
     with st.container(horizontal=True, gap="medium", key="experiments_figures"):

@@ -128,6 +128,29 @@ def test_judge_before_the_first_answer_is_refused(house):
         house.call("run_judge", experiment_id, role="analyst", plan=JudgePlan(MODEL, "Good?"))
 
 
+def test_votes_go_round_the_cases_and_count_down(house):
+    experiment_id = house.run(axes="0, 0.5, 1", cases=4, repeats=1)
+    seen = []
+    while pair := house.call("next_pair", experiment_id):
+        seen.append((pair.case.number, pair.left))
+        ids = {"left_trial_id": pair.left_trial_id, "right_trial_id": pair.right_trial_id}
+        house.call("add_vote", experiment_id, winner="tie", **ids)
+    assert [left for _, left in seen] == list(range(11, -1, -1))
+    rounds = [{case for case, _ in seen[start : start + 4]} for start in (0, 4, 8)]
+    assert rounds == [{0, 1, 2, 3}] * 3
+
+
+def test_pair_of_a_cell_that_was_run_again_is_voted_on_anew(house):
+    experiment_id = house.run(cases=1, repeats=1)
+    pair = house.call("next_pair", experiment_id)
+    ids = {"left_trial_id": pair.left_trial_id, "right_trial_id": pair.right_trial_id}
+    house.call("add_vote", experiment_id, winner="left", **ids)
+    assert house.call("next_pair", experiment_id) is None
+    house.call("rerun_cell", experiment_id, arm=0, case=0)
+    house.finish(experiment_id)
+    assert house.call("next_pair", experiment_id).left == 0
+
+
 # ---- whose it is -------------------------------------------------------------------------------
 
 READS = [

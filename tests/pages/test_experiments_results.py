@@ -130,6 +130,11 @@ def test_one_case_says_what_is_lost(services, ada):
     assert "1 case only: intervals are rough" in said(app)
 
 
+def test_what_is_lost_is_said_once_on_the_page(services, ada):
+    app = opened(experiment=finish(services, ada.id, cases=5).id, tab="results")
+    assert said(app).count("5 cases only: intervals are rough") == 1
+
+
 def test_without_scores_the_other_figures_are_shown(services, ada):
     app = opened(experiment=finish(services, ada.id, rules=False).id, tab="results")
     assert "No answer has a score" in said(app)

@@ -1,0 +1,39 @@
+"""What the charts of results say in words: whole, and where there is room for it."""
+
+import pytest
+
+from chatplay.experiments.stats.verdicts import Evidence, judge
+from chatplay.ui import chart_style as style
+from chatplay.ui import experiments_charts as charts
+from chatplay.ui import experiments_results_words as words
+from chatplay.ui.experiments_charts import Place
+
+PHONE_CHARS = 50
+
+
+def frontier(arms):
+    names = [f"temperature {number}" for number in range(arms)]
+    places = [Place(name, 1.0, 2.0, f"{number} %", True) for number, name in enumerate(names)]
+    chart = charts.frontier(places, x_title="Cost", y_title="Score", names=names, formats=("~s", "~s"))
+    return chart.to_dict()["encoding"]["color"]["legend"]
+
+
+def test_arms_at_one_place_are_told_apart_by_the_legend_with_what_is_said_of_each():
+    legend = frontier(3)
+    assert legend["columns"] == 1
+    assert all(f'"temperature {one}: {one} %"' in legend["labelExpr"] for one in range(3))
+
+
+def test_more_arms_than_colours_have_no_legend_that_would_mix_them_up():
+    assert frontier(len(style.PALETTE) + 1) is None
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "chance"),
+    [(0.2, 0.3, 0.1), (0.2, 0.3, 1e-9), (0.001, 0.9, 0.1), (0.2, 0.3, None), (0.9, 0.01, 0)],
+)
+def test_every_verdict_has_a_short_form_that_fits_a_phone(difference, p, chance):
+    text = judge(Evidence("score", 12, difference, 0.19, p, p, chance, 2.0)).text
+    short = words.brief(text)
+    assert len(short) <= PHONE_CHARS
+    assert short.startswith(text[:10])
