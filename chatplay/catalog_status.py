@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -11,11 +12,14 @@ from chatplay.health import BreakerState, Problem, Standing
 from chatplay.providers.registry import EngineType, Source, Upstream
 
 Why = Literal["running", "nothing configured", "nothing for you", "all unhealthy", "database unreachable"]
+Lack = Literal["none loaded", "none allowed", "none open"]
 
 
 @dataclass(frozen=True)
 class UpstreamStatus:
-    """How one upstream is, for people: no address, no key. `wait_sec` is above 0 while its breaker is open."""
+    """How one upstream is, for people: no address, no key. `wait_sec` is above 0 while its breaker is open; `lack`
+    says why it has no `models` for somebody.
+    """
 
     name: str
     source: Source
@@ -28,6 +32,7 @@ class UpstreamStatus:
     healthy_at: datetime | None
     latency_ms: float | None
     problem: Problem | None
+    lack: Lack | None = None
 
     @property
     def runs(self) -> bool:
@@ -47,8 +52,34 @@ class CatalogStatus:
 
 def for_role(view: View, status: UpstreamStatus, upstream: Upstream, role: str) -> UpstreamStatus | None:
     """The status with the models open to `role`; None when nothing there ever is."""
-    models = tuple(info for info in view.models if info.upstream == upstream.name and role in info.roles)
-    return replace(status, models=models) if models or role in upstream.roles else None
+    offered = view.models_of.get(upstream.name, ())
+    models = tuple(info for info in offered if role in info.roles)
+    if not models and role not in upstream.roles:
+        return None
+    lack: Lack | None = None if models else "none open" if offered else _lack(view, upstream)
+    return replace(status, models=models, lack=lack)
+
+
+def _lack(view: View, upstream: Upstream) -> Lack:
+    health = view.health.get(upstream.name)
+    return "none allowed" if health is not None and health.models else "none loaded"
+
+
+def lack_of(status: UpstreamStatus) -> Problem | None:
+    """Why an upstream that is well has no model for somebody; None where it has some or is not known to be well."""
+    if status.standing != "healthy" or status.lack is None:
+        return None
+    return Problem(status.lack.replace(" ", "_"), *_LACKS[status.lack])
+
+
+_LACKS: Mapping[Lack, tuple[str, str]] = {
+    "none loaded": ("It is well and has no model loaded.", "Load one there, and it shows up here."),
+    "none allowed": (
+        "It is well, but lists none of its allowed models.",
+        "Correct the allowed models on the Models page, or load one of them there.",
+    ),
+    "none open": ("It is well, but none of its models is open to you.", "Let this role use one on the Models page."),
+}
 
 
 def reason_of(view: View, found: tuple[UpstreamStatus, ...]) -> Why:
@@ -93,4 +124,5 @@ def _reason(status: UpstreamStatus) -> str:
         return f"{status.name}: It has not been checked for a while."
     if status.standing == "not checked yet":
         return f"{status.name}: It is being asked for the first time."
-    return f"{status.name}: It has no model loaded."
+    lack = lack_of(status)
+    return f"{status.name}: {lack.message if lack else 'It has no model loaded.'}"

@@ -16,6 +16,7 @@ from chatplay.providers.openai import ListedModel, OpenAIProvider
 from chatplay.providers.registry import EngineType, ModelSettings, Upstream
 
 T = TypeVar("T")
+_USUAL_MAX_TOKENS = 512
 Refused = Mapping[tuple[str, str], frozenset[str]]  # (base URL, model) -> parameters it takes none of
 
 
@@ -24,7 +25,8 @@ class ModelInfo:
     """One model at one upstream. None where nobody said.
 
     `context_tokens` is the window it runs with, `max_context_tokens` the one it was made for. `refused_params`
-    have no effect: its server takes none of them.
+    have no effect: its server takes none of them. `request_defaults` are what chats and programs begin with; a
+    `max_tokens_default` that was configured is among them.
     """
 
     name: str
@@ -142,20 +144,25 @@ def model_info(view: View, upstream: Upstream, name: str) -> ModelInfo:
     own, engine = upstream.per_model.get(name, ModelSettings()), engine_of(view, upstream)
     listed = (_listed(view, upstream) or {}).get(name)
     window = _first(own.context_tokens, upstream.context_tokens, listed.context_tokens if listed else None)
+    ranges = {**upstream.ranges, **(own.ranges or {})}
+    defaults = _first(own.request_defaults, upstream.request_defaults)
+    limit = _first(own.max_tokens_default, upstream.max_tokens_default)
+    if limit is not None:
+        defaults = {"max_tokens": _within(limit, ranges), **(defaults or {})}
     return ModelInfo(
         name=name,
         upstream=upstream.name,
         provider=upstream.kind,
         engine_type=engine,
         context_tokens=openai_window(name) if window is None and engine == "openai" else window,
-        max_tokens_default=_first(own.max_tokens_default, upstream.max_tokens_default) or 512,
+        max_tokens_default=_within(_USUAL_MAX_TOKENS, ranges) if limit is None else _within(limit, ranges),
         supports_streaming=_first(own.supports_streaming, upstream.supports_streaming) is not False,
         supports_system_prompt=_first(own.supports_system_prompt, upstream.supports_system_prompt) is not False,
-        ranges={**upstream.ranges, **(own.ranges or {})},
+        ranges=ranges,
         roles=upstream.roles if own.roles is None else own.roles,
         price=_first(own.price, upstream.price),
         max_context_tokens=listed.max_context_tokens if listed else None,
-        request_defaults=_first(own.request_defaults, upstream.request_defaults),
+        request_defaults=defaults,
         refused_params=_refused(view, upstream, name),
     )
 
@@ -164,6 +171,11 @@ def _refused(view: View, upstream: Upstream, name: str) -> tuple[str, ...]:
     provider = view.providers.get(upstream.name)
     base_url = provider.base_url if isinstance(provider, OpenAIProvider) else ""
     return tuple(sorted(view.refused.get((base_url, name), ())))
+
+
+def _within(max_tokens: int, ranges: Mapping[str, Range]) -> int:
+    limits = ranges.get("max_tokens")
+    return max_tokens if limits is None else int(min(max(max_tokens, limits.low), limits.high))
 
 
 def _first(*values: T | None) -> T | None:

@@ -74,6 +74,7 @@ class HealthPoller:
         self._draw = draw
         self._seen = NOTHING_SEEN  # revisions of registry and health
         self._leads = asyncio.Event()
+        self._looking = asyncio.Lock()
         # Threads of its own: a database that hangs must not hold up the end of an answer.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="health")
         self._checking: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -106,6 +107,14 @@ class HealthPoller:
 
     async def watch_once(self) -> None:
         """Renew or take the lease, and apply what other processes have written."""
+        async with self._looking:  # an older look must not be applied after a newer one
+            await self._watch()
+
+    async def look_now(self) -> None:
+        """As `watch_once`, for those who have just written; whatever fails, the next look makes up for it."""
+        await self._guarded(self.watch_once())
+
+    async def _watch(self) -> None:
         try:
             news = await self._in_thread(self._book.read, self._seen)
         except StoreError as error:
@@ -248,9 +257,10 @@ class HealthPoller:
         return found
 
     def _check_new(self) -> None:
-        """An upstream that was just added or changed need not wait for the next round."""
+        """An upstream that was just added, changed or enabled need not wait for the next round."""
         for upstream in self._catalog.upstreams:
-            if upstream.kind == "openai" and self._catalog.health_of(upstream.name).checked_at is None:
+            status = self._catalog.find_status(upstream.name)
+            if upstream.kind == "openai" and status is not None and status.standing in ("not checked yet", "stale"):
                 self._start(self._check(upstream))
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from chatplay.auth.person import Person
 from chatplay.catalog import CatalogStatus, ModelCatalog
 from chatplay.errors import BadInput, ChatplayError, Conflict, NotAllowed, NotFound
-from chatplay.health import CheckResult, check
+from chatplay.health import CheckResult, Problem, check
 from chatplay.keybox import KeyBox
 from chatplay.offers import Offer, find_offers
 from chatplay.polling import HealthPoller
@@ -35,6 +36,7 @@ T = TypeVar("T")
 _KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_API_KEY")
 _MOST_KEY_CHARS = 4_000
 _TEST_SEC = 10.0
+_NOTICE_SEC = 2.0
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,12 @@ class UpstreamService:
         draft its key is used, if the address is the same. Raises BadInput naming the field.
         """
         _require_administrator(actor)
-        upstream = self._read(draft, row=self._find_row(upstream_id))
-        return self._run(_test(self._make(upstream), upstream), limit_sec=_TEST_SEC + 5)
+        row = self._find_row(upstream_id)
+        upstream = self._read(draft, row=row)
+        result = self._run(_test(self._make(upstream), upstream), limit_sec=_TEST_SEC + 5)
+        if result.problem is None or result.problem.code != "no_key":
+            return result
+        return replace(result, problem=_why_no_key(result.problem, draft, upstream, row))
 
     def refresh_now(self, *, actor: Person) -> CatalogStatus:
         """Has every upstream asked now, for all processes, and says how they are then."""
@@ -128,6 +134,7 @@ class UpstreamService:
             )
         if added is None:
             raise _name_taken(upstream.name)
+        self._notice()
         _log.info("%s added model server %s at %s", actor.username, upstream.name, _place(upstream))
         return added
 
@@ -147,6 +154,7 @@ class UpstreamService:
                 rows.forget_refused_params(conn, base_url=row.base_url)
                 forget_calibrations(conn, upstream=row.name)
             rows.change_upstream(conn, upstream_id=upstream_id, **values, updated_by=actor.username)
+        self._notice()
         _log.info("%s changed model server %s at %s", actor.username, upstream.name, _place(upstream))
 
     def set_enabled(self, *, actor: Person, upstream_id: int, enabled: bool) -> None:
@@ -155,6 +163,7 @@ class UpstreamService:
         with self._store.transaction() as conn:
             row = _got(rows.find_upstream(conn, upstream_id=upstream_id, for_update=True))
             rows.change_upstream(conn, upstream_id=upstream_id, enabled=enabled, updated_by=actor.username)
+        self._notice()
         _log.info("%s switched model server %s %s", actor.username, row.name, "on" if enabled else "off")
 
     def disable(self, *, actor: Person, upstream_id: int) -> None:
@@ -168,6 +177,7 @@ class UpstreamService:
             rows.forget_health(conn, name=row.name)
             forget_calibrations(conn, upstream=row.name)
             rows.remove_upstream(conn, upstream_id=upstream_id)
+        self._notice()
         _log.info("%s removed model server %s", actor.username, row.name)
 
     # ---- inside --------------------------------------------------------------------------------
@@ -204,6 +214,11 @@ class UpstreamService:
             )
         if rows.name_is_taken(conn, name=name, except_id=upstream_id):
             raise _name_taken(name)
+
+    def _notice(self) -> None:
+        """This process acts on the change now, so that whoever made it sees it; the others do within a second."""
+        with suppress(ChatplayError):
+            self._run(self._poller.look_now(), limit_sec=_NOTICE_SEC)
 
     def _find_row(self, upstream_id: int | None) -> UpstreamRow | None:
         if upstream_id is None:
@@ -266,6 +281,23 @@ def _checked_key(api_key: str | None) -> str | None:
     if not key.isascii() or not key.isprintable() or " " in key or len(key) > _MOST_KEY_CHARS:
         raise BadInput("The API key holds a character no key has.", param="api_key", cure="Copy the key again.")
     return key or None
+
+
+def _why_no_key(found: Problem, draft: UpstreamDraft, upstream: Upstream, row: UpstreamRow | None) -> Problem:
+    """Where the key should have come from, when it was given in a way that has none."""
+    if upstream.api_key_env is not None:
+        return replace(
+            found,
+            message=f"It asks for an API key, and the variable {upstream.api_key_env} is not set.",
+            cure="Set it in the environment or in .env and start the app again, or type the key here.",
+        )
+    if draft.api_key is None and row is not None and row.api_key_encrypted is not None:
+        return replace(
+            found,
+            message="It asks for an API key, and the stored one is for another address, so it is not sent here.",
+            cure="Type the key again.",
+        )
+    return found
 
 
 def _place(upstream: Upstream) -> str:

@@ -40,6 +40,9 @@ _SETTINGS = (
 )
 _FIELDS = ("name", "base_url", "api_key_env", "engine", "models", "default_model", "enabled", "model", *_SETTINGS)
 _MOST_TOKENS = 100_000_000
+_MOST_USD = 1_000_000
+_FARTHEST = 100.0  # from 0 that a range of fractions may reach; no server takes more
+_EXACT_INT = 2**53 - 1  # a browser's numbers
 Table = Mapping[str, Any]
 
 
@@ -57,7 +60,7 @@ def read_entry(table: Table, *, source: Source, policy: AddressPolicy) -> Upstre
         enabled=_flag(table, "enabled") is not False,
         engine_type=_engine(table),
         per_model=_per_model(table.get("model", {})),
-        max_tokens_default=own.max_tokens_default or 512,
+        max_tokens_default=own.max_tokens_default,
         ranges=own.ranges or {},
         roles=ROLES if own.roles is None else own.roles,
         price=own.price,
@@ -195,7 +198,7 @@ def _tokens(table: Table, name: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MOST_TOKENS:
-        raise _bad(name, "must be a whole number above 0")
+        raise _bad(name, f"must be a whole number from 1 to {_MOST_TOKENS:,}")
     return value
 
 
@@ -204,8 +207,8 @@ def _price(table: object) -> Price:
     if not isinstance(table, Mapping) or not {"input", "output"} <= set(table) <= set(allowed):
         raise _bad("price", "must be like { input = 0.15, cached = 0.075, output = 0.60 }, US dollars per million")
     for amount in table.values():
-        if not _is_number(amount) or not 0 <= amount <= 1e6:
-            raise _bad("price", "must be US dollars per million tokens, 0 or more")
+        if not _is_number(amount) or not 0 <= amount <= _MOST_USD:
+            raise _bad("price", f"must be US dollars per million tokens, from 0 to {_MOST_USD:,}")
     cached = table.get("cached")
     return Price(float(table["input"]), float(table["output"]), None if cached is None else float(cached))
 
@@ -227,9 +230,17 @@ def _range(name: str, limits: Any) -> Range:
     fits = _is_number(low) and _is_number(high) and low <= high
     if not fits or (spec.kind == "int" and (low != int(low) or high != int(high))):
         raise _bad("ranges", f"must give the lowest and highest `{name}`, such as [0, 2]")
-    if name == "max_tokens" and low < 1:
-        raise _bad("ranges", "must let `max_tokens` begin at 1 or higher")
+    widest = _widest(spec)
+    if not widest.low <= low <= high <= widest.high:
+        raise _bad("ranges", f"must keep `{name}` within {widest.low:,.0f} and {widest.high:,.0f}")
     return Range(low, high)
+
+
+def _widest(spec: parameters.Spec) -> Range:
+    """What a range may reach; with more, sliders and requests would hold numbers that mean nothing."""
+    if spec.name == "max_tokens":
+        return Range(1, _MOST_TOKENS)
+    return Range(-_EXACT_INT, _EXACT_INT) if spec.kind == "int" else Range(-_FARTHEST, _FARTHEST)
 
 
 def _defaults(values: object, ranges: Mapping[str, Range] | None) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Upstream:
     enabled: bool = True
     engine_type: EngineType | None = None
     per_model: Mapping[str, ModelSettings] = field(default_factory=dict)
-    max_tokens_default: int = 512
+    max_tokens_default: int | None = None
     ranges: Mapping[str, Range] = field(default_factory=dict)
     roles: tuple[str, ...] = ROLES
     price: Price | None = None

@@ -75,7 +75,8 @@ def _draw_entries(entries: list[Entry]) -> None:
             icon=":material/dns:",
         )
     search = models_board.searched()
-    shown = [entry for entry in entries if _fits(entry.upstream, search)]
+    by_model = models_board.list_with_model(search) if search else frozenset()
+    shown = [entry for entry in entries if entry.upstream.name in by_model or _fits(entry.upstream, search)]
     if len(shown) < len(entries):
         st.caption(f"{len(shown):,} of {len(entries):,} servers fit the search.")
     for entry in shown:
@@ -142,15 +143,26 @@ def _switch(page: state.ModelsState) -> ChatplayError | None:
     if page.dialog is None or page.dialog[0] != "switch":
         return None
     (_, upstream_id), page.dialog = page.dialog, None
-    service, actor = get_runtime().upstreams, gate.recheck()
     try:
-        entry = next(one for one in service.list_upstreams(actor=actor) if one.upstream.id == upstream_id)
-        service.set_enabled(actor=actor, upstream_id=upstream_id or 0, enabled=not entry.upstream.enabled)
-    except StopIteration:
-        return None
+        done = _switched(upstream_id)
     except ChatplayError as error:
         return error
+    if done:
+        st.toast(done, icon=":material/check:")
+        st.rerun()  # the cards above were drawn before
     return None
+
+
+def _switched(upstream_id: int | None) -> str:
+    """What was done, in words; "" when the server was removed meanwhile."""
+    service, actor = get_runtime().upstreams, gate.recheck()
+    entries = service.list_upstreams(actor=actor)
+    upstream = next((one.upstream for one in entries if one.upstream.id == upstream_id), None)
+    if upstream is None:
+        return ""
+    service.set_enabled(actor=actor, upstream_id=upstream_id or 0, enabled=not upstream.enabled)
+    what = "is disabled; its models are offered to nobody" if upstream.enabled else "is enabled and asked now"
+    return f"{message_markdown(f'`{upstream.name}`')} {what}."
 
 
 # ---- dialogs -----------------------------------------------------------------------------------
@@ -195,8 +207,11 @@ def _remove(entry: Entry) -> None:
             st.rerun()
 
 
-@st.dialog("Test connection", on_dismiss=close)
 def _test(entry: Entry) -> None:
+    st.dialog(f"Test {entry.upstream.name}", on_dismiss=close)(_draw_test)(entry)
+
+
+def _draw_test(entry: Entry) -> None:
     upstream = entry.upstream
     try:
         with st.spinner(f"Asking {upstream.name}, 10 seconds at most", show_time=True):
@@ -206,7 +221,7 @@ def _test(entry: Entry) -> None:
     except ChatplayError as error:
         st.error(message_markdown(str(error)))
     else:
-        models_form.draw_result(result)
+        models_form.draw_result(result, upstream.allowed_models)
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Test again", key="models_test_again")
         if st.button("Close", key="models_dialog_cancel", type="primary"):
@@ -237,8 +252,8 @@ def _draw_offers(page: state.ModelsState, person: Person) -> None:
                 open_form(None, offer=offer)
                 st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        if not page.offers:
-            st.caption("No other model server was found on the usual ports of this machine.", width="content")
+        found = "These were" if len(page.offers) > 1 else "This one was" if page.offers else "No other model server was"
+        st.caption(f"{found} found on the usual ports of this machine.", width="content")
         if st.button("Look again", key="models_look_again", type="tertiary"):
             page.offers = None
             st.rerun()

@@ -116,15 +116,17 @@ def draw_nothing_runs(status: CatalogStatus) -> None:
 
 def _draw_cards(status: CatalogStatus, days: Mapping[str, Day], person: Person) -> None:
     now, tz = get_runtime().catalog.now(), viewer_zone(person)
-    many = len(status.upstreams) > MANY
-    shown = arranged(status.upstreams, searched()) if many else status.upstreams
+    many, search = len(status.upstreams) > MANY, searched()
+    shown = arranged(status.upstreams, search) if many else status.upstreams
     if not shown:
         st.caption("No server and no model is called like that. A shorter search finds more.")
     width = _COLUMNS_OF_MANY if many else _COLUMNS
     for start in range(0, len(shown), width):
         for column, upstream in zip(st.columns(width), shown[start : start + width], strict=False):
             with column:
-                models_card.draw(upstream, days.get(upstream.name), person, now=now, tz=tz, small=many)
+                by_model = many and search not in upstream.name.lower()
+                day = days.get(upstream.name)
+                models_card.draw(upstream, day, person, now=now, tz=tz, small=many, searched=by_model)
 
 
 def arranged(upstreams: tuple[UpstreamStatus, ...], search: str) -> tuple[UpstreamStatus, ...]:
@@ -137,6 +139,12 @@ def arranged(upstreams: tuple[UpstreamStatus, ...], search: str) -> tuple[Upstre
         elif models:
             found.append(replace(one, models=models))
     return tuple(sorted(found, key=lambda one: one.standing == "healthy" and one.breaker != "open"))
+
+
+def list_with_model(search: str) -> frozenset[str]:
+    """The servers that have a model whose name fits the search."""
+    upstreams = get_runtime().catalog.status(state.person().role).upstreams
+    return frozenset(one.name for one in upstreams if any(search in model.name.lower() for model in one.models))
 
 
 def _days(service: UpstreamService, polled_at: datetime | None) -> Mapping[str, Day]:

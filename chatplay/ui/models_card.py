@@ -12,6 +12,7 @@ import streamlit as st
 
 from chatplay.auth.person import Person
 from chatplay.catalog import ModelInfo, UpstreamStatus
+from chatplay.catalog_status import lack_of
 from chatplay.prices import Price
 from chatplay.ui import format as fmt
 from chatplay.ui.markdown import message_markdown
@@ -41,9 +42,18 @@ _SPARK_CHECKS = 60
 
 
 def draw(
-    status: UpstreamStatus, day: Day | None, viewer: Person, *, now: datetime, tz: ZoneInfo, small: bool = False
+    status: UpstreamStatus,
+    day: Day | None,
+    viewer: Person,
+    *,
+    now: datetime,
+    tz: ZoneInfo,
+    small: bool = False,
+    searched: bool = False,
 ) -> None:
-    """One card; `day` is None where no checks are kept. A small one folds its models away."""
+    """One card; `day` is None where no checks are kept. A small one folds its models away, unless one of them was
+    searched for.
+    """
     with st.container(border=True, height="stretch", gap="xsmall"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{plain(status.name)}**", width="content")
@@ -53,7 +63,7 @@ def draw(
         _draw_trouble(status, viewer)
         if status.source != "built in":
             _draw_figures(status, day)
-        st.html(_models(status.models, shown=0 if small else _SHOWN_MODELS))
+        st.html(_models(status.models, shown=0 if small else _SHOWN_MODELS, unfolded=searched))
 
 
 def standing(status: UpstreamStatus) -> tuple[str, str, Color]:
@@ -85,7 +95,7 @@ def _moment(what: str, moment: datetime | None, *, now: datetime, tz: ZoneInfo) 
 
 
 def _draw_trouble(status: UpstreamStatus, viewer: Person) -> None:
-    problem = status.problem
+    problem = status.problem or (lack_of(status) if status.breaker != "open" else None)
     parts = []
     if problem is not None:
         parts.append(f"**{message_markdown(problem.message)}**")
@@ -98,8 +108,6 @@ def _draw_trouble(status: UpstreamStatus, viewer: Person) -> None:
         )
     elif status.standing == "stale":
         parts.append("Nobody has asked it for a while. It may be well; this page says so once it was asked.")
-    elif status.standing == "healthy" and not status.models:
-        parts.append("It is well and has no model loaded. Load one there, and it shows up here.")
     if parts:
         box = st.error if status.standing == "unhealthy" and status.breaker != "open" else st.warning
         box(" ".join(parts))
@@ -131,14 +139,15 @@ def _draw_figures(status: UpstreamStatus, day: Day | None) -> None:
 # ---- models ------------------------------------------------------------------------------------
 
 
-def _models(models: tuple[ModelInfo, ...], *, shown: int) -> str:
+def _models(models: tuple[ModelInfo, ...], *, shown: int, unfolded: bool) -> str:
     """A table that grows on demand: the browser opens the rest by itself."""
     if not models:
         return '<div class="models-facts">No models known.</div>'
     table, rest = _table(models[:shown]) if shown else "", models[shown:]
     if rest:
         what = f"{len(rest):,} more" if shown else f"{len(rest):,} {'model' if len(rest) == 1 else 'models'}"
-        table += f"<details><summary>{what}</summary>{_table(rest, with_head=not shown)}</details>"
+        more = f'<div class="models-rest">{_table(rest, with_head=not shown)}</div>'
+        table += f"<details{' open' if unfolded else ''}><summary>{what}</summary>{more}</details>"
     return f'<div class="models-list">{table}</div>'
 
 

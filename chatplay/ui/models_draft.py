@@ -26,14 +26,16 @@ Values = dict[str, Any]
 class Form:
     """One opening of the form. `values` go into the fields when it is next drawn; `entry` is None for a new server.
 
-    `table` is what the table of single models begins with, `edited` what it holds. Its widget takes another frame only
-    under another key, which `edition` makes.
+    `result` is what a test found, `allowed` the models that were allowed then. `table` is what the table of single
+    models begins with, `edited` what it holds. Its widget takes another frame only under another key, which
+    `edition` makes.
     """
 
     entry: Entry | None
     values: Values | None
     error: ChatplayError | None = None
     result: CheckResult | None = None
+    allowed: tuple[str, ...] = ()
     known_models: tuple[str, ...] = ()
     table: pd.DataFrame = field(default_factory=lambda: frame_of({}, ()))
     edited: pd.DataFrame | None = None
@@ -57,7 +59,6 @@ def key(name: str) -> str:
 def values_of(upstream: Upstream) -> Values:
     """What the fields show for `upstream`; its key is not among it."""
     price, defaults = upstream.price, upstream.request_defaults or {}
-    usual = upstream.max_tokens_default == USUAL_MAX_TOKENS
     values: Values = {
         "name": upstream.name,
         "base_url": upstream.base_url or "",
@@ -70,7 +71,7 @@ def values_of(upstream: Upstream) -> Values:
         "price_input": price.input_usd if price else None,
         "price_output": price.output_usd if price else None,
         "price_cached": price.cached_usd if price else None,
-        "max_tokens_default": None if usual else upstream.max_tokens_default,
+        "max_tokens_default": upstream.max_tokens_default,
         "context_tokens": upstream.context_tokens,
         "streaming": upstream.supports_streaming is not False,
         "system_prompt": upstream.supports_system_prompt is not False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from chatplay.errors import ChatplayError
 from chatplay.params import SPECS, Range
 from chatplay.providers.registry import ENGINES, ROLES
 from chatplay.ui import format as fmt
@@ -16,6 +17,20 @@ from chatplay.ui.models_draft import NUMERIC, USUAL_MAX_TOKENS, Form, key
 _IN_PRICES = ("price",)
 _IN_PARAMETERS = ("ranges", "request_defaults", "max_tokens_default")
 _IN_ABILITIES = ("context_tokens", "streaming", "system_prompt")
+_PLACES = {
+    "name": "Name",
+    "base_url": "Base URL",
+    "api_key": "API key",
+    "api_key_env": "the environment variable",
+    "engine": "Engine",
+    "models": "Allowed models",
+    "default_model": "Model to begin with",
+    "roles": "Who may use it",
+    "price": "Prices",
+    **dict.fromkeys(_IN_PARAMETERS, "Parameters"),
+    **dict.fromkeys(_IN_ABILITIES, "Context and abilities"),
+    "model": "Settings of single models",
+}
 
 
 def draw(form: Form) -> None:
@@ -34,13 +49,24 @@ def draw(form: Form) -> None:
 
 
 def _draw_error(form: Form, *params: str) -> None:
-    error = form.error
-    if error is None or form.error_at not in params:
+    if form.error is not None and form.error_at in params:
+        st.error(message_markdown(_words(form.error, form.error_at)))
+
+
+def _words(error: ChatplayError, field: str | None) -> str:
+    """Under its field the name of the field is not said again."""
+    message = error.message.removeprefix(f"`{field}`: ").replace(f"`{field}` ", "It ") if field else error.message
+    cure = "" if error.cure == f"Correct `{field}`." else error.cure
+    return f"{message} {cure}".strip()
+
+
+def draw_where_it_is_wrong(form: Form) -> None:
+    """Beside the buttons, from where the field may be out of sight."""
+    if form.error is None or not form.error_at:
         return
-    # Under its field the name of the field is not said again.
-    message = error.message.replace(f"`{form.error_at}` ", "It ") if form.error_at else error.message
-    cure = "" if error.cure == f"Correct `{form.error_at}`." else error.cure
-    st.error(message_markdown(f"{message} {cure}".strip()))
+    place = _PLACES.get(form.error_at)
+    said = f"Look above: **{place}** has to be corrected first." if place else _words(form.error, None)
+    st.error(said if place else message_markdown(said), icon=":material/arrow_upward:")
 
 
 def _draw_server(form: Form) -> None:
@@ -118,7 +144,7 @@ def _draw_prices(form: Form) -> None:
     columns = st.columns(3, gap="medium")
     labels = {"price_input": "Input", "price_cached": "Input from the cache", "price_output": "Output"}
     for column, (name, label) in zip(columns, labels.items(), strict=True):
-        column.number_input(label, key=key(name), value=None, min_value=0.0, step=0.01, format="%.4f")
+        column.number_input(label, key=key(name), value=None, step=0.01, format="%.4f")
     _draw_error(form, "price")
 
 
@@ -164,9 +190,9 @@ def _draw_parameters(form: Form) -> None:
         "Max tokens when a request names none",
         key=key("max_tokens_default"),
         value=None,
-        min_value=1,
         step=64,
         placeholder=str(USUAL_MAX_TOKENS),
+        help="New chats begin with it too, within the range above.",
     )
     _draw_error(form, "max_tokens_default")
 
@@ -176,7 +202,6 @@ def _draw_abilities(form: Form) -> None:
         "Context window, tokens",
         key=key("context_tokens"),
         value=None,
-        min_value=1,
         step=1024,
         placeholder="As the server says",
         help="Only where the server does not say, or says too much.",

@@ -5,7 +5,8 @@ Values are put into the fields once, when the form opens. The key is not among t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import streamlit as st
 
@@ -24,6 +25,8 @@ from chatplay.ui.models_card import ENGINE_NAMES
 from chatplay.ui.models_draft import Form, draft_of, key, values_of
 from chatplay.ui.models_table import frame_of, per_model_of
 from chatplay.upstreams import UpstreamDraft
+
+_NAMELESS = "new server"  # while it is only tested
 
 
 def begin(entry: Entry | None, *, offer: Offer | None = None) -> Form:
@@ -52,12 +55,15 @@ def draw(form: Form, close: Callable[[], None]) -> None:
     with st.form("models_form", border=False):
         models_fields.draw(form)
         if form.result is not None:
-            draw_result(form.result)
+            draw_result(form.result, form.allowed)
+        models_fields.draw_where_it_is_wrong(form)
         place = st.container()
-        with st.container(horizontal=True, horizontal_alignment="right"):
-            cancelled = st.form_submit_button("Cancel")
+        with st.container(horizontal=True, horizontal_alignment="distribute"):
+            # The Enter key presses the first button of a form: it must be the one that harms nothing.
             tested = st.form_submit_button("Test connection", icon=":material/network_check:")
-            saved = st.form_submit_button("Save", type="primary")
+            with st.container(horizontal=True, width="content"):
+                cancelled = st.form_submit_button("Cancel")
+                saved = st.form_submit_button("Save", type="primary")
     if tested:
         with place, st.spinner("Asking the server, 10 seconds at most", show_time=True):
             _attempt(form, lambda draft: _test(form, draft, actor))
@@ -84,7 +90,9 @@ def _attempt(form: Form, act: Callable[[UpstreamDraft], None]) -> bool:
 
 def _test(form: Form, draft: UpstreamDraft, actor: Person) -> None:
     upstream_id = form.entry.upstream.id if form.entry else None
-    form.result = get_runtime().upstreams.test_connection(actor=actor, draft=draft, upstream_id=upstream_id)
+    named = replace(draft, name=draft.name.strip() or _NAMELESS)
+    form.result = get_runtime().upstreams.test_connection(actor=actor, draft=named, upstream_id=upstream_id)
+    form.allowed = draft.allowed_models
     form.known_models = tuple(model.name for model in form.result.models or ()) or form.known_models
     form.table = frame_of(draft.per_model, form.known_models)
 
@@ -96,11 +104,21 @@ def _save(form: Form, draft: UpstreamDraft, actor: Person) -> None:
     else:
         service.edit(actor=actor, upstream_id=upstream_id, draft=draft)
     state.models().offers = None
-    st.toast(f"Saved. {message_markdown(f'`{draft.name}`')} is asked now.", icon=":material/check:")
+    name = message_markdown(f"`{draft.name.strip()}`")
+    said, lost = f"{name} {'is asked now' if draft.enabled else 'stays disabled'}.", _loses_key(form, draft)
+    if lost:
+        said += " Its stored key was for the other address and is forgotten."
+    st.toast(f"Saved. {said}", icon=":material/check:", duration="long" if lost else "short")
 
 
-def draw_result(result: CheckResult) -> None:
-    """What a test has found."""
+def _loses_key(form: Form, draft: UpstreamDraft) -> bool:
+    if form.entry is None or form.entry.key != "stored" or draft.api_key is not None or draft.api_key_env:
+        return False
+    return draft.base_url.strip().rstrip("/") != form.entry.upstream.address
+
+
+def draw_result(result: CheckResult, allowed: Collection[str] = ()) -> None:
+    """What a test has found, and which of the `allowed` models are not there."""
     if result.problem is not None:
         st.error(
             f"**{message_markdown(result.problem.message)}** {message_markdown(result.problem.cure)}",
@@ -108,6 +126,7 @@ def draw_result(result: CheckResult) -> None:
         )
         return
     names = [model.name for model in result.models or ()]
+    missing = [name for name in allowed if name not in names] if result.engine_type != "openai" else []
     engine = ENGINE_NAMES[result.engine_type or "unknown"]
     shown = ", ".join(f"`{name}`" for name in names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
     st.success(
@@ -115,3 +134,8 @@ def draw_result(result: CheckResult) -> None:
         f"{'model' if len(names) == 1 else 'models'}.** {message_markdown(shown)}",
         icon=":material/check_circle:",
     )
+    if not names:
+        st.warning("It has no model loaded. Load one there, and it shows up here.")
+    elif missing:
+        listed = message_markdown(", ".join(f"`{name}`" for name in missing[:5]))
+        st.warning(f"Among the allowed models, but not in its list and so not offered: {listed}")

@@ -125,6 +125,15 @@ def test_an_open_form_is_left_alone_while_the_page_brings_itself_up_to_date(app,
     expect(field).to_be_focused()
 
 
+def test_the_enter_key_tests_the_connection_and_loses_nothing(app, admin, lab):
+    form = add(admin, "entered", lab.base_url)
+    form.get_by_role("textbox", name="Base URL").press("Enter")
+    expect(form.get_by_text("vLLM, 1 model")).to_be_visible()
+    expect(form.get_by_role("textbox", name="Name", exact=True)).to_have_value("entered")
+    form.get_by_role("button", name="Save").click()
+    expect(card(admin, "entered")).to_contain_text("Healthy")
+
+
 def test_a_cell_typed_into_the_table_of_single_models_is_stored(app, admin, lab):
     add(admin, "celled", lab.base_url).get_by_role("button", name="Save").click()
     expect(card(admin, "celled")).to_contain_text("Healthy")

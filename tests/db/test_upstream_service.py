@@ -18,7 +18,7 @@ from chatplay.providers.registry import ModelSettings
 from chatplay.upstreams import UpstreamDraft
 from db.engine import libpq_url
 from tests import upstream as mock
-from tests.db.model_rig import ADMIN, ANALYST, models_of
+from tests.db.model_rig import ADMIN, ANALYST, models_of, until
 
 KEY = "sk-planted-5f2c9a7e1b"
 
@@ -53,6 +53,9 @@ class Rig:
         self.look()
         return next((one.api_key for one in self.watcher.catalog.upstreams if one.name == name), None)
 
+    def wait_until_healthy(self):
+        self.run(until(lambda: self.watcher.standing("lab") == "healthy"))
+
     def entry(self, name="lab"):
         return next(one for one in self.service.list_upstreams(actor=ADMIN) if one.upstream.name == name)
 
@@ -83,6 +86,18 @@ def test_added_server_is_asked_and_offered_without_a_restart(rig, server):
     status = rig.service.refresh_now(actor=ADMIN)
     assert [info.name for info in rig.watcher.catalog.list_running("analyst")] == ["mock-model"]
     assert (status.why, status.upstreams[0].source) == ("running", "administrator")
+
+
+def test_added_and_enabled_servers_are_asked_without_waiting_for_a_round(rig, server):
+    rig.look()
+    upstream_id = rig.service.add(actor=ADMIN, draft=draft(server.base_url))
+    rig.wait_until_healthy()
+    rig.service.disable(actor=ADMIN, upstream_id=upstream_id)
+    assert rig.watcher.standing("lab") == "gone"
+    with rig.watcher.store.transaction() as conn:
+        conn.execute(text("UPDATE upstream_health SET checked_at = checked_at - interval '1 hour'"))
+    rig.service.set_enabled(actor=ADMIN, upstream_id=upstream_id, enabled=True)
+    rig.wait_until_healthy()
 
 
 def test_everything_an_administrator_types_comes_back(rig):
@@ -185,9 +200,10 @@ def test_changed_address_forgets_the_key_and_the_same_address_keeps_it(rig):
 
 
 def test_address_changed_behind_our_back_gets_no_key(rig):
-    rig.service.add(actor=ADMIN, draft=draft(api_key=KEY))
+    upstream_id = rig.service.add(actor=ADMIN, draft=draft(api_key=KEY))
     with rig.watcher.store.transaction() as conn:
         conn.execute(text("UPDATE upstreams SET base_url = 'http://127.0.0.1:10/v1'"))
+    rig.service.set_enabled(actor=ADMIN, upstream_id=upstream_id, enabled=True)  # has it read again
     assert rig.key_in_use() is None
     assert rig.entry().key == "stored but unreadable"
 
@@ -209,6 +225,18 @@ def test_connection_test_uses_the_stored_key_at_its_own_address_only(rig, server
     with mock.Upstream() as attacker:
         rig.service.test_connection(actor=ADMIN, draft=draft(attacker.base_url), upstream_id=upstream_id)
         assert KEY not in str([request.headers for request in attacker.requests])
+
+
+def test_connection_test_says_why_the_key_that_was_meant_is_not_sent(rig, server):
+    server.routes["GET /v1/models"] = mock.refuse(401)
+    upstream_id = rig.service.add(actor=ADMIN, draft=draft(api_key=KEY))
+
+    def found(**more):
+        return rig.service.test_connection(actor=ADMIN, draft=draft(server.base_url, **more.pop("d", {})), **more)
+
+    assert "variable OTHER_API_KEY is not set" in found(d={"api_key_env": "OTHER_API_KEY"}).problem.message
+    assert "stored one is for another address" in found(upstream_id=upstream_id).problem.message
+    assert found().problem.cure == "Give it one."
 
 
 def test_connection_test_says_engine_models_or_what_is_wrong(rig, server):

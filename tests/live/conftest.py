@@ -54,9 +54,12 @@ def serving(model: Path) -> Iterator[LlamaServer]:
         impatient = threading.Timer(60, process.kill)
         impatient.start()
         try:
-            yield LlamaServer(_address(process))
+            address = _address(process)
         finally:
-            impatient.cancel()
+            impatient.cancel()  # it is for the start: tests may take their time
+        try:
+            yield LlamaServer(address)
+        finally:
             process.stdin.close()
             _end(process)
 

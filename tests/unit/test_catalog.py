@@ -6,6 +6,7 @@ import pytest
 
 from chatplay.catalog import ModelCatalog, build_catalog
 from chatplay.errors import BadInput, ConfigError, NotFound
+from chatplay.params import Range
 from chatplay.providers.echo import EchoProvider
 from chatplay.providers.openai import Limits
 from chatplay.providers.registry import Upstream, upstreams_from
@@ -139,6 +140,22 @@ def test_constraints_have_all_fields_nulls_kept(upstream):
         "supports_streaming": True,
         "supports_system_prompt": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, (512, None)),
+        ({"max_tokens_default": 2048}, (2048, {"max_tokens": 2048})),
+        ({"max_tokens_default": 2048, "ranges": {"max_tokens": Range(1, 256)}}, (256, {"max_tokens": 256})),
+        ({"max_tokens_default": 64, "request_defaults": {"max_tokens": 300}}, (64, {"max_tokens": 300})),
+        ({"ranges": {"max_tokens": Range(1, 256)}}, (256, None)),
+    ],
+)
+def test_configured_max_tokens_are_what_requests_begin_with_within_the_range(settings, expected):
+    upstreams = [Upstream("lab", "echo", allowed_models=("m",), **settings)]
+    info = ModelCatalog(upstreams, {"lab": EchoProvider()}).default(ROLE)
+    assert (info.max_tokens_default, info.request_defaults) == expected
 
 
 def test_provider_is_found_for_each_model():

@@ -51,7 +51,7 @@ def test_model_is_added_in_the_last_row():
     [
         ({"input": 1.0}, "Row 2 (`second`), column Output, $: is empty. A price needs input and output"),
         ({"output": 1.0}, "column Input, $: is empty."),
-        ({"context": 0}, "column Context, tokens: must be a whole number above 0"),
+        ({"context": 0}, "column Context, tokens: must be a whole number from 1 to 100,000,000"),
         ({"context": 1.5}, "column Context, tokens: must be a whole number"),
         ({"ranges": "temperature 0 to 2"}, "column Ranges: cannot be read. Write it like temperature = [0, 2]"),
         ({"ranges": "temperature = [2, 0]"}, "column Ranges: must give the lowest and highest `temperature`"),
