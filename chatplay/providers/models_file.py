@@ -62,7 +62,8 @@ def _upstreams(
 ) -> tuple[Upstream, ...]:
     found: list[Upstream] = []
     for number, table in enumerate(tables):
-        label = f"upstream `{table['name']}`" if isinstance(table.get("name"), str) else f"upstream {number + 1}"
+        name = table.get("name")
+        label = f"upstream `{name[:40]}`" if isinstance(name, str) else f"upstream {number + 1}"
         try:
             upstream = read_entry(table, source="models.toml", policy=policy)
             _check_name(upstream, found)
