@@ -90,7 +90,7 @@ def count_thread(
     rest: list[str] = []
     for entry in reversed(thread):
         metrics = _metrics(entry)
-        if entry.status == "complete" and metrics is not None and metrics.prompt_tokens is not None:
+        if entry.status == "complete" and metrics is not None and _is_believable(metrics, model):
             return _after(metrics, rest, params, model, counter, whole)
         if entry.content:
             rest.append(entry.content)
@@ -101,6 +101,14 @@ def count_thread(
         return Count(counted, "server", estimated=False)
     system = [params.system_prompt] if _has_system(params, model) else []
     return counter.count([*system, *rest], model)
+
+
+def _is_believable(metrics: AnswerMetrics, model: ModelInfo | None) -> bool:
+    """A usage beyond the window cannot be true: there was an answer. Believed, it would close the chat for good."""
+    if metrics.prompt_tokens is None:
+        return False
+    window = model.context_tokens if model else None
+    return window is None or metrics.prompt_tokens + (metrics.completion_tokens or 0) <= window
 
 
 def _after(

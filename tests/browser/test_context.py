@@ -11,7 +11,7 @@ from chatplay.estimate import estimate, shape_of
 from tests.browser.app_process import App
 from tests.browser.conftest import MODELS, environment_for
 from tests.live import samples
-from tests.upstream import DONE, Body, Upstream, delta, event, raw, usage_chunk
+from tests.upstream import DONE, SCRIPTS, Body, Upstream, answer, delta, event, raw, usage_chunk
 
 WINDOW, KEPT = 4_096, 512
 ODD = "für 12 Öfen  x += f(y);\n\n日本語。 да 👍 don't\tstop ... ==> {'a': [1, 2.50]}"
@@ -148,6 +148,13 @@ def test_number_after_an_answer_is_what_the_server_reported(chat, upstream):
     chat.ask("Hi", "Understood.")
     expect_tokens(chat, 1_234 + KEPT)
     expect(chat.page.locator(".chat-count")).to_have_text("Context: 1,746 / 4,096 tokens")
+
+
+def test_server_that_lies_about_its_usage_does_not_close_the_chat(chat, upstream):
+    upstream.script(SCRIPTS["usage-lies"], answer("Still here."))
+    chat.ask("Hi", "Hello there")
+    expect_level(chat, "free")
+    chat.ask("And now?", "Still here.")
 
 
 def test_oldest_turns_are_left_out_when_the_chat_says_so_and_the_thread_shows_it(chat, upstream):

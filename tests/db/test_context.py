@@ -114,6 +114,16 @@ def test_overflow_policy_is_the_chat_own(house):
     assert house.view(house.new_chat()).chat.overflow_policy == "hold_back"
 
 
+def test_usage_beyond_the_window_is_not_believed_and_the_chat_goes_on(house):
+    house.provider.script = answer(90_000, 7)
+    chat_id = house.ask("Hi").user_message.session_id
+    found = use(house, chat_id)
+    assert (found.used_tokens < 20, found.estimated) == (True, True)
+    house.provider.script = answer(12, 3)
+    house.ask("And now?", chat_id=chat_id)
+    assert use(house, chat_id).used_tokens == 15
+
+
 def test_answers_teach_the_estimate_and_its_error_is_told(house):
     chat_id = house.new_chat()
     before = use(house, chat_id, draft=LONG)

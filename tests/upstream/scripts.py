@@ -121,6 +121,7 @@ SCRIPTS: dict[str, Script] = {
     "answer": words(20, delay_sec=0.02),
     "slow": words(200, delay_sec=0.1),
     "usage-in-finish": answer("Hello", " there", usage_in="finish"),
+    "usage-lies": raw(event(delta(finish="stop")), event(usage_chunk(90_000, 70_000)), DONE),
     "usage-missing": answer("Hello", " there", usage_in=None),
     "split-utf8": answer("naïve ", "日本語 ", "👩‍👩‍👧 ", "ü", cut_every=1),
     "length": answer("Hello", " there", finish="length"),
