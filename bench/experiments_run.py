@@ -5,7 +5,7 @@
 
 one      10,000 trials through one worker against a mock upstream that answers at once
 two      the same upstream answering after 200 ms, 16 calls at once a worker: one worker, then two, in turns
-results  100,000 trials: progress, results as arrays, the case table, exports
+results  100,000 trials: progress, results as arrays, the case table, exports; and the statistics of 20 arms
 
 Workers are `python -m chatplay worker`, processes of their own, as is the upstream; the database is the embedded one.
 """
@@ -195,6 +195,39 @@ def measure_results(house: House, trials: int) -> None:
         print(f"    {name}: {(time.perf_counter() - began) * 1000:,.0f} ms")
 
 
+def measure_statistics() -> None:
+    """What the Results tab computes of 20 arms x 250 cases x 20 repeats; the bootstraps among it are named."""
+    import numpy as np
+
+    from chatplay.experiments.stats import compare_with_baseline, explain_variance, find_frontier, summarise_arms
+    from chatplay.experiments.stats.table import Axis, build_table
+
+    rng = np.random.default_rng(6)
+    arm, case, repeat = (one.ravel() for one in np.indices((20, _CASES, 20)))
+    names = ("ttft_ms", "tokens_per_second", "completion_tokens", "cost_usd", "duration_ms")
+    figures = {name: rng.lognormal(0, 0.5, len(arm)) for name in names}
+    passed, answer = (rng.random(len(arm)) < 0.5).astype(float), rng.integers(0, 5, len(arm))
+    place = {"arms": 20, "cases": _CASES, "arm": arm, "case": case, "repeat": repeat}
+    table = build_table(**place, score=passed, passed=passed, answer=answer, **figures)
+    axes = (
+        Axis("temperature", tuple("0123"), tuple(number // 5 for number in range(20))),
+        Axis("top_p", tuple("01234"), tuple(number % 5 for number in range(20))),
+    )
+    asked = {
+        "arms": lambda: summarise_arms(table),
+        "differences to a baseline": lambda: compare_with_baseline(table, baseline=0),
+        "variance shares, 1,000 bootstrap samples": lambda: explain_variance(
+            table, axes=axes, metric="score", rng=np.random.default_rng(1)
+        ),
+        "frontier, 2,000 bootstrap samples": lambda: find_frontier(table, rng=np.random.default_rng(1)),
+    }
+    for name, ask in asked.items():
+        began, cpu = time.perf_counter(), time.process_time()
+        ask()
+        spent = (time.perf_counter() - began) * 1000, (time.process_time() - cpu) * 1000
+        print(f"    20 arms, {name}: {spent[0]:,.0f} ms, {spent[1]:,.0f} ms CPU")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("one", "two", "results"))
@@ -212,6 +245,7 @@ def main() -> None:
             measure_two(house, args.trials or 2_000, args.rounds, args.wait_ms)
         if args.only in (None, "results"):
             measure_results(house, args.trials or 100_000)
+            measure_statistics()
 
 
 if __name__ == "__main__":

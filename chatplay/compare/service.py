@@ -22,7 +22,10 @@ from chatplay.compare.values import (
     Choice,
     ComparisonView,
     Pane,
+    PaneAnswer,
+    Window,
     answer_of,
+    asked,
     comparison_of,
     messages_of,
     pane_of,
@@ -61,6 +64,7 @@ class CompareService:
         self._hub = hub
         self._calls = calls
         self._catalog = catalog
+        self._counter = counter
         self._max_prompt_chars = max_prompt_chars
         self._runs = Runs(
             store=store, hub=hub, calls=calls, catalog=catalog, counter=counter, max_prompt_chars=max_prompt_chars
@@ -239,6 +243,14 @@ class CompareService:
         }
         yield from follow_together(sources, interval_sec=interval_sec, after=after or {})
         self._hub.settle(user_id=view.comparison.user_id, timeout_sec=_SETTLE_SEC)
+
+    def find_window(self, view: ComparisonView, answer: PaneAnswer) -> Window | None:
+        """What the answer's prompt takes of the model's window; None where the window is not known. Quick."""
+        info = self._catalog.find_info(answer.model_name, upstream=answer.upstream)
+        if info is None or info.context_tokens is None:
+            return None
+        used = self._counter.count([message.content for message in asked(answer, view.comparison.history)], info)
+        return Window(used.tokens, info.context_tokens)
 
     def vote(self, *, user_id: int, comparison_id: UUID, choice: Choice, pane_id: UUID | None = None) -> None:
         """The person's vote on the last run; voting again replaces it, and is no longer blind."""

@@ -72,6 +72,14 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Window:
+    """How much of a model's context window a prompt takes, in tokens."""
+
+    prompt_tokens: int
+    window_tokens: int
+
+
+@dataclass(frozen=True)
 class PaneAnswer:
     """The last thing a pane was asked and what came of it. `params` are the pane's of that moment;
     `prompt` and `system_prompt_sent` are as they were sent; `fingerprint` is of the request as it was to be sent.
@@ -214,6 +222,16 @@ def request_of(model: str, history: tuple[Message, ...], prompt: str, params: Pa
     return Request(model, prompt_messages((*history, Message("user", prompt)), params), params)
 
 
+def asked(answer: PaneAnswer, history: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The messages that the pane's model was sent."""
+    return _request(answer, history).messages
+
+
+def _request(answer: PaneAnswer, history: tuple[Message, ...]) -> Request:
+    params = replace(answer.params, system_prompt=answer.system_prompt_sent)
+    return request_of(answer.model_name, history, answer.prompt, params)
+
+
 def checked(answer: PaneAnswer, history: tuple[Message, ...], sent: Mapping[str, Any] | None) -> Check:
     """Compares what the page says was asked with what the upstream got; `sent` is that body without messages."""
     metrics = answer.metrics
@@ -221,8 +239,7 @@ def checked(answer: PaneAnswer, history: tuple[Message, ...], sent: Mapping[str,
         return Check("pending")
     if metrics is None or metrics.fingerprint is None:
         return Check("unknown")
-    params = replace(answer.params, system_prompt=answer.system_prompt_sent)
-    request = request_of(answer.model_name, history, answer.prompt, params)
+    request = _request(answer, history)
     is_mine = fingerprint_of(request) == answer.fingerprint and metrics.model == answer.model_name
     if is_mine and metrics.fingerprint == answer.fingerprint:
         return Check("same")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from html import escape
 
-from chatplay.compare.values import Check, ComparisonView, Pane, PaneAnswer
+from chatplay.compare.values import Check, ComparisonView, Pane, PaneAnswer, Window
 from chatplay.generation.values import AnswerMetrics, LiveMetrics
 from chatplay.params import SPECS, Params, get_spec
 from chatplay.ui import format
@@ -58,12 +58,18 @@ def changed_since(pane: Pane, answer: PaneAnswer) -> list[str]:
     return labels if same_model else ["Model", *labels]
 
 
-def live_line(live: LiveMetrics) -> str:
+def live_line(live: LiveMetrics, window: Window | None) -> str:
     """While the answer comes; tokens are an estimate until the server reports its count."""
     if live.ttft_ms is None:
-        return f"Waiting for the first token, {format.duration(live.elapsed_ms)}"
-    tokens = format.tokens(live.completion_tokens, estimated=True)
+        return f"Waiting for the first token, {format.duration(live.elapsed_ms)}{_context(0, window)}"
+    tokens = format.tokens(live.completion_tokens, estimated=True) + _context(live.completion_tokens, window)
     return f"TTFT {format.duration(live.ttft_ms)} · {format.speed(live.tokens_per_second)} · {tokens}"
+
+
+def _context(answer_tokens: int, window: Window | None) -> str:
+    if window is None:
+        return ""
+    return f" · {format.context(window.prompt_tokens + answer_tokens, window.window_tokens, estimated=True)}"
 
 
 def figures_line(metrics: AnswerMetrics) -> str:

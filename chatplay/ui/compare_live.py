@@ -15,7 +15,7 @@ from uuid import UUID
 import streamlit as st
 
 from chatplay.auth import gate
-from chatplay.compare.values import ComparisonView, PaneAnswer
+from chatplay.compare.values import ComparisonView, PaneAnswer, Window
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
@@ -108,11 +108,14 @@ class AnswerPlace:
 
 @dataclass(frozen=True)
 class LivePlace:
-    """What changes in one pane while its answer comes: its text and running figures; `finish` draws how it went."""
+    """What changes in one pane while its answer comes: its text and running figures; `finish` draws how it went.
+    `window` is what its prompt takes of the model's.
+    """
 
     answer: AnswerPlace
     figures: Place
     finish: Callable[[GenerationEnd], None]
+    window: Window | None
 
 
 def draw_answer(place: AnswerPlace, answer: PaneAnswer) -> None:
@@ -162,7 +165,7 @@ class _Screen:
         for pane_id, (place, feed) in self._panes.items():
             place.answer.draw_growing(feed, now_sec=now_sec, pause_sec=self._pause_sec)
             if with_figures and feed.end is None:
-                place.figures.caption(plain_markdown(live_line(feed.live)))
+                place.figures.caption(plain_markdown(live_line(feed.live, place.window)))
             if feed.end is not None:
                 self._ended_sec.setdefault(pane_id, now_sec)
         self._finish(now_sec)

@@ -56,7 +56,8 @@ def draw(view: ComparisonView, place: int, models: tuple[ModelInfo, ...]) -> Liv
                 _draw_outcome(view, pane, over)
             _draw_foot(foot, view, pane, over)
 
-    return LivePlace(answer_place, figures, finish)
+    window = get_runtime().compare.find_window(view, answer) if answer is not None and answer.is_coming else None
+    return LivePlace(answer_place, figures, finish, window)
 
 
 # ---- head --------------------------------------------------------------------------------------

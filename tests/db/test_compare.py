@@ -222,6 +222,17 @@ def test_stopped_answer_is_still_known_to_be_to_what_its_pane_says(desk):
     assert {answer.check.state for answer in view.answers.values()} == {"same"}
 
 
+def test_window_of_a_coming_answer_is_known_before_its_end(desk):
+    gate = Gate()
+    desk.provider.script = ["Hello", gate, STOP]
+    view = desk.run()
+    window = desk.compare.find_window(view, view.answers[view.panes[0].id])
+    gate.open()
+    desk.done()
+    assert window.window_tokens == 1000
+    assert 5 < window.prompt_tokens < 40
+
+
 def test_another_process_follows_all_panes_and_stops_them(desk):
     gate = Gate()
     desk.provider.script = ["Hello", gate, STOP]
