@@ -28,7 +28,7 @@ from chatplay.api.prometheus import CountRequests, MetricsDoor, RequestCounts
 from chatplay.api.terminal import end_with_the_terminal, hang_up_ends_like_terminate
 from chatplay.auth.client import came_by_tls
 from chatplay.auth.setup import base_url, make_link
-from chatplay.errors import ChatplayError, ConfigError, Conflict
+from chatplay.errors import ChatplayError, ConfigError, Conflict, StoreUnavailable
 from chatplay.logs import configure_logging
 from chatplay.presence import Presence
 
@@ -102,7 +102,8 @@ def _start(goodbye: contextlib.ExitStack) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         return
     except ChatplayError as error:
-        print(f"\n{error.message}\n{error.cure}\nThe next visitor makes it try again.\n", file=sys.stderr, flush=True)
+        cure = "`make validate` says why." if isinstance(error, StoreUnavailable) else error.cure
+        print(f"\n{error.message}\n{cure}\nThe next visitor makes it try again.\n", file=sys.stderr, flush=True)
         return
     for warning in services.settings.warnings():
         print(f"Note: {warning}", flush=True)

@@ -27,7 +27,7 @@ def draw(current: UUID | None) -> None:
             key="compare_new",
             width="stretch",
             type="primary",
-            shortcut="Mod+Shift+K",
+            shortcut="Alt+Shift+N",
             on_click=compare_actions.new,
         )
         search = st.text_input(

@@ -147,6 +147,10 @@ def test_one_can_sign_in_send_and_stop_by_keyboard_alone(app, person, upstream, 
     expect(chat.answer).to_contain_text("Second.")
 
 
+def test_the_chat_begins_with_a_heading_for_screen_readers(chat):
+    expect(chat.page.get_by_role("heading", level=1)).to_have_text("Playground")
+
+
 def test_a_new_chat_is_a_keystroke_away(chat, upstream):
     upstream.script(answer("Old."))
     chat.ask("Hi", "Old.")
