@@ -67,7 +67,7 @@ def draw_context(place: Place, view: ChatView, *, status: str = "", live_tokens:
 def _draw_ways_out() -> None:
     """Shown by the stylesheet while the message does not fit; the browser knows that before we do."""
     with st.container(key="chat_ways", horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown("This does not fit the model's context window. Shorten the message, lower Max tokens, or:")
+        st.markdown("This does not fit the model's context window. Shorten the message or lower Max tokens.")
         st.button("Begin a new chat", key="chat_ways_new", type="tertiary", on_click=chat_actions.new_chat)
         st.button(
             "Leave out the oldest turns",

@@ -64,10 +64,13 @@ METER = """
     const kept = reserve(meter), more = systemMore(meter), draft = text.trim() ? count(text, weights) : 0;
     const used = Number(data.used) + more + draft;
     const limit = Number(data.window), total = used + kept, share = limit ? total / limit : 0;
-    const least = data.policy === 'drop_oldest' ? Number(data.system) + more + draft + kept : total;
+    const alone = Number(data.system) + more + draft + kept;
+    const least = data.policy === 'drop_oldest' ? alone : total;
     held = limit > 0 && least > limit;
     const guess = data.estimated === '1' || draft > 0 || more !== 0;
-    const level = held ? 'full chat-held' : share > 1 ? 'nearly chat-dropping' : share >= 0.8 ? 'nearly' : 'free';
+    // Too long by itself, no turn that is left out or left behind makes room.
+    const level = held ? 'full chat-held' + (alone > limit ? ' chat-alone' : '')
+      : share > 1 ? 'nearly chat-dropping' : share >= 0.8 ? 'nearly' : 'free';
     set(meter, 'class', 'chat-context chat-' + level + (data.running ? ' chat-running' : ''));
     const label = 'Context: ' + (guess ? '~' : '') + number.format(total) + ' / ' +
       (limit ? number.format(limit) : 'n/a') + ' tokens';

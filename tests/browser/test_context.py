@@ -109,7 +109,9 @@ def test_message_over_the_window_is_held_back_in_the_browser_with_its_text(chat,
     text = words(WINDOW)
     chat.put(text)
     expect_level(chat, "held")
-    expect(held_ways(chat)).to_be_visible()
+    says = chat.page.get_by_text("Shorten the message or lower Max tokens.")
+    expect(says).to_be_visible()
+    expect(held_ways(chat)).to_be_hidden()  # no turn that is left out would make room
     if way == "Enter":
         chat.input.press("Enter")
     else:
@@ -119,7 +121,7 @@ def test_message_over_the_window_is_held_back_in_the_browser_with_its_text(chat,
     expect(chat.messages).to_have_count(0)
     assert not upstream.chats
     chat.put("shorter")
-    expect(held_ways(chat)).to_be_hidden()
+    expect(says).to_be_hidden()
     chat.ask("shorter", "w19")
 
 
@@ -163,6 +165,7 @@ def test_oldest_turns_are_left_out_when_the_chat_says_so_and_the_thread_shows_it
         chat.ask(f"{first} {words(880)}", f"Answer to the {first}.")
     chat.put(f"fourth {words(1_200)}")
     expect_level(chat, "held")
+    expect(held_ways(chat)).to_be_visible()
     held_ways(chat).click()
     expect_level(chat, "dropping")
     upstream.script(taking(3_000, "Shortened."))
