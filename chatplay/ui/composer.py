@@ -55,13 +55,13 @@ def _send() -> None:
         st.rerun(fragments)
 
 
-def draw_context(place: Place, view: ChatView, *, status: str = "", live_tokens: int = 0) -> None:
+def draw_context(place: Place, view: ChatView, *, status: str = "") -> None:
     """`Context: 1,234 / 32,768 tokens` and a thin bar: amber from 80 %, red when full.
 
-    `status` is read out politely by screen readers; while there is one, the stylesheet shows Stop. `live_tokens`:
-    of the answer so far.
+    `status` is read out politely by screen readers; while there is one, the stylesheet shows Stop and the browser
+    adds the tokens of the answer so far, which the performance line brings.
     """
-    place.html(meter.context_html(meter.current_use(view), status=status, live_tokens=live_tokens))
+    place.html(meter.context_html(meter.current_use(view), status=status))
 
 
 def _draw_ways_out() -> None:
@@ -108,9 +108,8 @@ def _draw_tools(view: ChatView | None) -> None:
 
 def _run_scripts() -> None:
     page = state.chat()
-    st.html(whole_characters_html(), unsafe_allow_javascript=True)
-    st.html(meter_html(), unsafe_allow_javascript=True)
-    st.html(sidebar_html(), unsafe_allow_javascript=True)
+    # One element: what a page costs grows with its elements.
+    st.html(whole_characters_html() + meter_html() + sidebar_html(), unsafe_allow_javascript=True)
     if page.copy is not None:
         st.html(copy_html(page.copy), unsafe_allow_javascript=True)
         st.toast("Copied.", icon=":material/check:")

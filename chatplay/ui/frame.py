@@ -11,6 +11,7 @@ import streamlit as st
 from chatplay.auth import gate
 from chatplay.auth.person import Person
 from chatplay.ui import budget_note, state
+from chatplay.ui.scripts import ahead_html
 
 _log = logging.getLogger(__name__)
 _NAME = "Chat Playground"
@@ -44,6 +45,7 @@ def draw() -> None:
     st.html(_STYLE)
     person = gate.require_person()
     state.set_person(person)
+    st.html(ahead_html(), unsafe_allow_javascript=True)
     page = st.navigation(pages_for(person))
     if page.title not in _NAMELESS:
         st.set_page_config(page_title=f"{page.title} · {_NAME}")

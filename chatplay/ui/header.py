@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import streamlit as st
 
 from chatplay.catalog import CatalogStatus, ModelInfo
@@ -29,15 +31,17 @@ def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None)
             with column:
                 params_panel.draw(spec, ranges)
         performance = st.empty()
-    with params_panel.draw_advanced(ranges, model):
-        _draw_overflow(view)
+    params_panel.draw_advanced(ranges, model, more=lambda: _draw_overflow(view))
     _draw_lock(view)
     return performance
 
 
-def draw_performance(place: Place, tokens_per_second: float | None, ttft_ms: float | None) -> None:
-    """The line `Performance: 32.5 tok/s | TTFT: 145ms`."""
-    place.text(format.performance(tokens_per_second, ttft_ms))
+def draw_performance(
+    place: Place, tokens_per_second: float | None, ttft_ms: float | None, *, live_tokens: int = 0
+) -> None:
+    """The line `Performance: 32.5 tok/s | TTFT: 145ms`. `live_tokens`: of the answer so far, for the context line."""
+    line = escape(format.performance(tokens_per_second, ttft_ms))
+    place.html(f'<div class="chat-performance" data-live="{live_tokens}">{line}</div>')
 
 
 @st.fragment(key=turn_actions.SELECTOR)

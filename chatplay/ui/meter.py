@@ -1,6 +1,7 @@
 """The context line: `Context: 1,234 / 32,768 tokens` over a thin bar, amber from 80 %, red when it does not fit.
 
-What is drawn here is the line without what is being typed; `meter_script` adds that in the browser.
+What is drawn here is the line without what is being typed and without what has come of an answer that is still
+coming; `meter_script` adds both in the browser.
 """
 
 from __future__ import annotations
@@ -29,31 +30,29 @@ def current_use(view: ChatView) -> ContextUse:
     return get_runtime().chats.context_use(_on_show(view), draft="", params=_params(view), role=state.person().role)
 
 
-def context_html(use: ContextUse, *, status: str = "", live_tokens: int = 0) -> str:
-    """The line. `status` is read out politely, once, and means that an answer comes, `live_tokens` long so far."""
+def context_html(use: ContextUse, *, status: str = "") -> str:
+    """The line. `status` is read out politely, and means that an answer comes."""
     weights = tuple(round(weight, 4) for weight in use.weights)
-    used = use.used_tokens + live_tokens
-    kept = max(use.reserved_tokens - live_tokens, 0)
+    used, kept = use.used_tokens, use.reserved_tokens
     share = (used + kept) / use.window_tokens if use.window_tokens else 0.0
     data = {
         "used": used,
         "limit": use.reserved_tokens,
-        "live": live_tokens,
         "window": use.window_tokens or 0,
         "system": use.system_tokens,
         "system-guess": estimate_message(use.system_prompt, weights) if use.system_tokens else 0,
         "weights": json.dumps(weights),
         "policy": use.policy,
-        "estimated": int(use.estimated or live_tokens > 0),
+        "estimated": int(use.estimated),
         "running": "1" if status else "",
         "how": _WAYS.get(use.method, ""),
         "guess": how_estimated(use),
     }
     attributes = " ".join(f'data-{name}="{escape(str(value))}"' for name, value in data.items())
-    label = format.context(used + kept, use.window_tokens, estimated=use.estimated or live_tokens > 0)
+    label = format.context(used + kept, use.window_tokens, estimated=use.estimated)
     return (
         f'<div class="chat-context chat-{_level(use, share)}{" chat-running" if status else ""}" {attributes}>'
-        f'<span class="chat-unseen" role="status">{"" if live_tokens else escape(status)}</span>'
+        f'<span class="chat-unseen" role="status">{escape(status)}</span>'
         f'<span class="chat-count" title="{escape(how_estimated(use))}">{label}</span>'
         f'<div class="chat-bar" role="meter" aria-label="Context used" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{min(share, 1) * 100:.0f}">{_bar(used, kept, use.window_tokens)}</div></div>'

@@ -40,9 +40,14 @@ METER = """
 
   let held = false, weightsOf = '', weights = [], known = '', systemText = null, systemTokens = 0;
 
+  // Tokens of the answer that is coming.
+  const live = meter => {
+    const line = meter.dataset.running && find('.chat-performance');
+    return line ? Number(line.dataset.live) : 0;
+  };
   const reserve = meter => {
     const field = find(LIMIT + ' input');
-    return Math.max((Number(field ? field.value : meter.dataset.limit) || 0) - Number(meter.dataset.live), 0);
+    return Math.max((Number(field ? field.value : meter.dataset.limit) || 0) - live(meter), 0);
   };
   // How much more the system prompt takes than when the line was drawn.
   const systemMore = meter => {
@@ -54,6 +59,7 @@ METER = """
     }
     return systemTokens - Number(meter.dataset.systemGuess);
   };
+  const state = (meter, text) => text.length + '/' + reserve(meter) + '/' + live(meter);
   const set = (node, name, value) => { if (node.getAttribute(name) !== value) node.setAttribute(name, value); };
 
   const update = () => {
@@ -62,12 +68,12 @@ METER = """
     const data = meter.dataset, input = find(INPUT), text = input ? input.value : '';
     if (data.weights !== weightsOf) { weightsOf = data.weights; weights = JSON.parse(weightsOf); systemText = null; }
     const kept = reserve(meter), more = systemMore(meter), draft = text.trim() ? count(text, weights) : 0;
-    const used = Number(data.used) + more + draft;
+    const come = live(meter), used = Number(data.used) + come + more + draft;
     const limit = Number(data.window), total = used + kept, share = limit ? total / limit : 0;
     const alone = Number(data.system) + more + draft + kept;
     const least = data.policy === 'drop_oldest' ? alone : total;
     held = limit > 0 && least > limit;
-    const guess = data.estimated === '1' || draft > 0 || more !== 0;
+    const guess = data.estimated === '1' || draft > 0 || more !== 0 || come > 0;
     // Too long by itself, no turn that is left out or left behind makes room.
     const level = held ? 'full chat-held' + (alone > limit ? ' chat-alone' : '')
       : share > 1 ? 'nearly chat-dropping' : share >= 0.8 ? 'nearly' : 'free';
@@ -85,7 +91,7 @@ METER = """
     set(bar.children[1], 'style', 'width:' + (limit ? kept / limit / scale * 100 : 0).toFixed(1) + '%');
     const button = find('[data-testid=stChatInputSubmitButton]');
     if (button) held ? set(button, 'aria-disabled', 'true') : button.removeAttribute('aria-disabled');
-    known = text.length + '/' + kept;
+    known = state(meter, text);
   };
 
   let waiting = false;
@@ -119,7 +125,7 @@ METER = """
   setInterval(() => {
     attach();
     const meter = place && find('.chat-context'), input = meter && find(INPUT);
-    if (input && meter.dataset.weights && input.value.length + '/' + reserve(meter) !== known) soon();
+    if (input && meter.dataset.weights && state(meter, input.value) !== known) soon();
   }, 250);
   attach();
 })()

@@ -5,6 +5,7 @@ Changing one runs nothing: the values travel with the next message, so a running
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -58,19 +59,25 @@ def current(chat: ChatRecord, ranges: Ranges) -> Params:
     return parameters.parse(values, overrides=ranges, base=chat.params)
 
 
-def draw_advanced(ranges: Ranges, model: ModelInfo | None) -> st.delta_generator.DeltaGenerator:
-    """The rest, closed until wanted; returns its frame."""
-    frame = st.expander("Advanced", icon=":material/tune:", key="chat_advanced")
+def draw_advanced(ranges: Ranges, model: ModelInfo | None, *, more: Callable[[], None]) -> None:
+    """The rest, closed until wanted, and `more` below it.
+
+    Its fields are drawn once it is open: the browser walks all elements of a page at each piece of an answer, and
+    these are a third of them. Their values outlive being put away.
+    """
+    frame = st.expander("Advanced", icon=":material/tune:", key="chat_advanced", on_change="rerun")
+    if not frame.open:
+        return
     with frame:
         numbers = [spec for spec in SPECS if spec.tier == "advanced" and spec.kind in ("float", "int")]
         for pair in zip(numbers[::2], numbers[1::2], strict=False):
             for column, spec in zip(st.columns(2, gap="medium"), pair, strict=True):
                 with column:
-                    draw(spec, ranges)
+                    draw(spec, ranges, persist_state="page")
         for spec in SPECS:
             if spec.tier == "advanced" and spec.kind in ("list", "text"):
-                draw(spec, ranges, disabled=_refused(spec, model))
-    return frame
+                draw(spec, ranges, disabled=_refused(spec, model), persist_state="page")
+        more()
 
 
 def _refused(spec: Spec, model: ModelInfo | None) -> bool:

@@ -8,7 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+from functools import cache
+from pathlib import Path
 from uuid import uuid4
+
+import streamlit as st
 
 from chatplay.ui.meter_script import METER
 
@@ -56,7 +60,15 @@ _SIGN_IN = (
     "if(p){u.autocomplete='username';p.autocomplete='current-password';"
     "if(document.activeElement===document.body)u.focus()}if(p||++n>60)clearInterval(t)},50)})()"
 )
-SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, _SIDEBAR, _KEEP, _FOCUS_FIELD, _SIGN_IN)
+# The browser reads the code highlighter at the first code block: half a second in the middle of an answer.
+_AHEAD = (
+    "(()=>{const e=document.getElementById('chatplay-ahead');"
+    "if(window.chatplayAhead||!e?.dataset.text)return;window.chatplayAhead=1;"
+    "const load=()=>import(e.dataset.text).catch(()=>{});"
+    "setTimeout(()=>window.requestIdleCallback?requestIdleCallback(load):load(),300)})()"
+)
+_HIGHLIGHTER = "StreamlitSyntaxHighlighter.*.js"
+SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, _SIDEBAR, _KEEP, _FOCUS_FIELD, _SIGN_IN, _AHEAD)
 
 
 def script_hashes() -> list[str]:
@@ -105,7 +117,23 @@ def keep_html() -> str:
     return f"<script>{_KEEP}</script>"
 
 
+def ahead_html() -> str:
+    """Likewise: once the page is at rest, reads what the first code block of an answer needs."""
+    return _data("chatplay-ahead", highlighter_path() or "") + f"<script>{_AHEAD}</script>"
+
+
+@cache
+def highlighter_path() -> str | None:
+    """The address of Streamlit's code highlighter; None where it is not a file of its own."""
+    folder = Path(st.__file__).parent / "static" / "static" / "js"
+    found = next(folder.glob(_HIGHLIGHTER), None)
+    return f"/static/js/{found.name}" if found else None
+
+
 def _with_data(name: str, script: str, text: str) -> str:
     # The fresh number makes the page see a new element each time, so that the script runs again.
-    data = f'data-run="{uuid4().hex}" data-text="{html.escape(text)}"'
-    return f'<span id="{name}" hidden {data}></span><script>{script}</script>'
+    return _data(name, text, f'data-run="{uuid4().hex}"') + f"<script>{script}</script>"
+
+
+def _data(name: str, text: str, more: str = "") -> str:
+    return f'<span id="{name}" hidden {more} data-text="{html.escape(text)}"></span>'

@@ -63,9 +63,9 @@ class Places:
             return True
         return False
 
-    def draw_running(self, live_tokens: int = 0) -> None:
+    def draw_running(self) -> None:
         """The foot says that an answer is coming, and offers to stop it."""
-        composer.draw_context(self.context, self.view, status="The answer is coming", live_tokens=live_tokens)
+        composer.draw_context(self.context, self.view, status="The answer is coming")
 
 
 def _answers(view: ChatView) -> tuple[MessageRecord, ...]:
@@ -209,8 +209,12 @@ class _Figures:
             self._marker.empty()
             self._waiting, self._drawn_sec = False, now
         elif now - self._drawn_sec >= _FIGURES_SEC:
-            header.draw_performance(self._places.performance, live.tokens_per_second, live.ttft_ms)
-            self._places.draw_running(live.completion_tokens)
+            header.draw_performance(
+                self._places.performance,
+                live.tokens_per_second,
+                live.ttft_ms,
+                live_tokens=live.completion_tokens,
+            )
             self._drawn_sec = now
 
 

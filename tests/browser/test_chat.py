@@ -55,6 +55,23 @@ def test_settings_moved_in_the_panel_reach_the_model(chat, upstream):
     assert [message["content"] for message in body["messages"]] == ["Be brief.", "Hi"]
 
 
+def test_settings_put_away_under_advanced_reach_the_model_too(chat, upstream):
+    page = chat.page
+    page.get_by_text("Advanced").click()
+    page.get_by_role("spinbutton", name="Seed").fill("42")
+    page.get_by_role("spinbutton", name="Seed").press("Tab")
+    page.get_by_text("Advanced").click()
+    expect(page.get_by_role("spinbutton", name="Seed")).to_have_count(0)
+    chat.ask("Hi", "w19")
+    assert upstream.wait_for_request().body["seed"] == 42
+
+
+def test_what_draws_code_is_loaded_before_an_answer_needs_it(chat):
+    with chat.page.expect_response(re.compile("SyntaxHighlighter")) as response:
+        chat.page.reload()
+    assert response.value.ok
+
+
 def test_settings_of_a_chat_are_there_again_after_a_reload(chat, upstream):
     chat.page.get_by_role("slider", name="Temperature").press("Home")
     chat.ask("Hi", "w19")

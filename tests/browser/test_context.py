@@ -6,10 +6,12 @@ import re
 
 import pytest
 from playwright.sync_api import expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from chatplay.estimate import estimate, shape_of
 from tests.browser.app_process import App
 from tests.browser.conftest import MODELS, environment_for
+from tests.browser.scripts import held
 from tests.live import samples
 from tests.upstream import DONE, SCRIPTS, Body, Upstream, answer, delta, event, raw, usage_chunk
 
@@ -82,15 +84,29 @@ def held_ways(chat):
 def test_number_follows_typing_as_the_server_would_count_and_no_script_runs(chat, text):
     expect_tokens(chat, KEPT)
     chat.page.evaluate(
-        """() => { window.sent = 0; const send = WebSocket.prototype.send;
-        WebSocket.prototype.send = function(data) { window.sent++; return send.call(this, data) } }"""
+        """() => { window.sent = []; const send = WebSocket.prototype.send;
+        WebSocket.prototype.send = function(data) { window.sent.push([...data]); return send.call(this, data) } }"""
     )
     chat.put(text)
     expect_tokens(chat, KEPT + tokens_of(chat, text))
     chat.input.press("End")
     chat.input.press_sequentially(" ab")
     expect_tokens(chat, KEPT + tokens_of(chat, text + " ab"))
-    assert chat.page.evaluate("window.sent") == 0
+    sent = [BackMsg.FromString(bytes(frame)) for frame in chat.page.evaluate("window.sent")]
+    assert all(message.rerun_script.is_auto_rerun for message in sent)  # the page's timers go on
+
+
+def test_line_grows_with_the_answer_while_it_comes(chat, upstream, gate):
+    upstream.script(held(gate, "The river runs. " * 40))
+    chat.send("Tell me")
+    expect(chat.performance).to_have_attribute("data-live", re.compile("^[1-9]"))
+    kept = chat.page.locator(".chat-count")
+    expect(kept).not_to_have_attribute("title", re.compile(f" {KEPT} kept for the answer"))
+    used, left = (int(n.replace(",", "")) for n in re.findall(r"([\d,]+) (?:for|kept)", kept.get_attribute("title")))
+    assert used > KEPT - left > 0
+    expect_tokens(chat, used + left)
+    gate.set()
+    expect(chat.performance).to_have_attribute("data-live", "0")
 
 
 def test_line_turns_amber_at_80_percent_and_tells_how_it_was_counted(chat):

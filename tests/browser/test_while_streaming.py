@@ -41,6 +41,14 @@ def test_the_chat_can_be_renamed_before_its_answer_ends(streaming, gate):
     _ends_well(streaming, gate)
 
 
+def test_advanced_settings_open_before_the_answer_ends(streaming, gate):
+    streaming.page.get_by_text("Advanced").click()
+    expect(streaming.page.get_by_role("spinbutton", name="Seed")).to_be_visible()
+    expect(streaming.answer).to_contain_text("The beginning,")
+    expect(streaming.stop_button).to_be_visible()
+    _ends_well(streaming, gate)
+
+
 def test_a_dialog_opened_in_mid_answer_stays_open_and_does_not_loop(streaming, gate):
     page = streaming.page
     page.evaluate(

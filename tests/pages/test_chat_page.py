@@ -82,7 +82,7 @@ def answered(services, user_id, *texts):
 def test_first_visit_says_what_to_do_and_shows_every_control(services, ada):
     app = opened()
     assert "Ask the model something" in said(app)
-    assert "Performance: n/a | TTFT: n/a" in said(app)
+    assert "Performance: n/a | TTFT: n/a" in html(app)
     assert "Context: 512 / 8,192 tokens" in html(app)
     assert app.selectbox[0].label == "Model Selector"
     assert [item.label for item in app.slider[:2]] == ["Temperature", "Max tokens"]
@@ -102,7 +102,7 @@ def test_answer_carries_its_figures(services, ada):
     view = answered(services, ada, "Hello")
     app = opened(chat=view.chat.id)
     assert "Between tokens, p50 / p95" in html(app)
-    assert "Performance: n/a" not in said(app)
+    assert "Performance: n/a" not in html(app)
     assert app.selectbox[0].disabled
 
 
@@ -113,6 +113,41 @@ def test_settings_travel_with_the_message(services, ada):
     view = settled(services, ada)
     assert view.chat.params.temperature == 0.2
     assert view.messages[-1].metrics.params.temperature == 0.2
+
+
+def advanced(app, *, is_open):
+    app.session_state["chat_advanced"] = is_open
+    return ran(app)
+
+
+def field(app, label):
+    return next(
+        (one for kind in (app.slider, app.number_input, app.text_area) for one in kind if one.label == label), None
+    )
+
+
+def test_advanced_settings_are_drawn_when_open_and_count_when_closed_again(services, ada):
+    app = opened()
+    assert field(app, "Top-p") is None
+    app = advanced(app, is_open=True)
+    field(app, "Top-p").set_value(0.4)
+    field(app, "Seed").set_value(7)
+    field(app, "System prompt").set_value("Be brief.")
+    app = send(advanced(ran(app), is_open=False), "Hello")
+    sent = settled(services, ada).messages[-1].metrics.params
+    assert (sent.top_p, sent.seed, sent.system_prompt) == (0.4, 7, "Be brief.")
+    app = advanced(app, is_open=True)
+    assert (field(app, "Top-p").value, field(app, "Seed").value) == (0.4, 7)
+
+
+def test_advanced_settings_of_one_chat_do_not_follow_into_an_older_one(services, ada):
+    old = answered(services, ada, "Hello")
+    app = advanced(press(opened(), "\\+ New Chat"), is_open=True)
+    field(app, "Top-p").set_value(0.4)
+    app = advanced(ran(app), is_open=False)
+    app.query_params["chat"] = str(old.chat.id)
+    app = advanced(ran(app), is_open=True)
+    assert (field(app, "Top-p").value, field(app, "Seed").value) == (1.0, 1)
 
 
 @pytest.mark.parametrize("text", ["x" * 200_001, "a\0b"])
