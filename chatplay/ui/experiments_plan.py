@@ -72,12 +72,12 @@ def _edit() -> None:
         st.error(message_markdown(str(error)))
         st.button("Try again", key=draft.key("again"))
         return
-    experiments_plan_overtaken.draw(draft)
     with st.container(key="experiments_board"):
         left, right = st.columns([3, 2], gap="large")
     with left.container(key="experiments_editor"):
         _draw_editor(draft, models)
     with right:
+        experiments_plan_overtaken.draw(draft)  # where it stays in sight however far one has scrolled
         _draw_outlook(draft)
 
 

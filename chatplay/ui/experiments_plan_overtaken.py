@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from chatplay.runtime import get_runtime
@@ -19,10 +21,10 @@ def draw(draft: Draft) -> None:
             "saved while both stand.",
             icon=":material/tab:",
         )
-        with st.container(horizontal=True, gap="small"):
-            st.button("Save mine as a copy", key=draft.key("copy"), on_click=_copy, args=(draft,), type="primary")
-            st.button("Replace the other with mine", key=draft.key("replace"), on_click=_replace, args=(draft,))
-            st.button("Show the other", key=draft.key("drop"), on_click=_drop)
+        wide: dict[str, Any] = {"width": "stretch"}
+        st.button("Save mine as a copy", key=draft.key("copy"), on_click=_copy, args=(draft,), type="primary", **wide)
+        st.button("Replace the other with mine", key=draft.key("replace"), on_click=_replace, args=(draft,), **wide)
+        st.button("Show the other", key=draft.key("drop"), on_click=_drop, **wide)
 
 
 def _copy(draft: Draft) -> None:
