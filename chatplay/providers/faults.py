@@ -44,15 +44,14 @@ from chatplay.waits import wait_text
 
 @dataclass(frozen=True)
 class Caller:
-    """Who was asked for what. `place` is host and port only; `secrets` are never to be shown."""
+    """Who was asked for what: by name, addresses are for administrators. `secrets` are never to be shown."""
 
     provider: str
     model: str
-    place: str
     secrets: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.provider} ({self.place})"
+        return self.provider
 
 
 def from_sdk(error: Exception, caller: Caller) -> ProviderError:

@@ -73,7 +73,7 @@ class OpenAIProvider:
         self._key = (api_key or "").strip()
         self._secrets = _secrets(self._key, self._login)
         keep_out_of_logs(*secrets_among(self._secrets))
-        self._place = _place(self._base_url)
+        _require_address(self._base_url)
         self._client = self._make_client()
         # The SDK imports this part on first use, which takes too long inside the event loop.
         self._create = self._client.chat.completions.with_streaming_response.create
@@ -197,7 +197,7 @@ class OpenAIProvider:
             self._on_learned(self._base_url, model, param)
 
     def _caller(self, model: str) -> Caller:
-        return Caller(self._name, model, self._place, self._secrets)
+        return Caller(self._name, model, self._secrets)
 
     def _check_key(self, caller: Caller) -> None:
         if not self._key and self._base_url.startswith("https://api.openai.com"):
@@ -235,19 +235,18 @@ def _with_sent(chunk: Chunk, known: End, opening: End | None) -> Chunk:
     return replace(chunk, end=end)
 
 
-def _place(base_url: str) -> str:
-    """Host and port of a base URL: what may be shown of it. Raises ConfigError when it is no http address."""
+def _require_address(base_url: str) -> None:
+    """Raises ConfigError when it is no http address."""
     try:
         parts = urlsplit(base_url)
-        port = parts.port
+        _ = parts.port
     except ValueError:
-        parts, port = urlsplit(""), None
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or not is_understood(base_url):
         raise ConfigError(
             "The base URL of a model server is not an http or https address.",
             cure="Set it like http://127.0.0.1:8080/v1.",
         )
-    return f"{parts.hostname}:{port}" if port else parts.hostname
 
 
 def without_login(base_url: str) -> tuple[str, tuple[str, str] | None]:

@@ -115,7 +115,8 @@ def _slug(upstream: Upstream) -> str:
 
 def _described(entry: Entry) -> str:
     upstream = entry.upstream
-    models = f"{len(upstream.allowed_models):,} allowed models" if upstream.allowed_models else "all its models"
+    count = len(upstream.allowed_models)
+    models = f"{count:,} allowed {'model' if count == 1 else 'models'}" if count else "all its models"
     who = "everybody" if set(upstream.roles) == set(ROLES) else " and ".join(f"{role}s" for role in upstream.roles)
     facts = [
         ENGINE_NAMES[upstream.engine_type] if upstream.engine_type else "",

@@ -62,7 +62,7 @@ def draw(
         st.html(_facts(status, now=now, tz=tz))
         _draw_trouble(status, viewer)
         if status.source != "built in":
-            _draw_figures(status, day)
+            _draw_figures(status, day, wide=not small)
         st.html(_models(status.models, shown=0 if small else _SHOWN_MODELS, unfolded=searched))
 
 
@@ -113,11 +113,11 @@ def _draw_trouble(status: UpstreamStatus, viewer: Person) -> None:
         box(" ".join(parts))
 
 
-def _draw_figures(status: UpstreamStatus, day: Day | None) -> None:
+def _draw_figures(status: UpstreamStatus, day: Day | None, *, wide: bool) -> None:
     recent = [check.latency_ms for check in day.recent if check.latency_ms is not None] if day else []
     uptime = st.container()
     if status.latency_ms is not None or recent:
-        latency, uptime = st.columns([3, 2], gap="medium")
+        latency, uptime = st.columns([3, 2] if wide else [1, 1], gap="medium" if wide else "small")
         latency.metric(
             "Latency of a check, last hour",
             fmt.duration(status.latency_ms),
@@ -129,9 +129,10 @@ def _draw_figures(status: UpstreamStatus, day: Day | None) -> None:
     uptime.metric(
         "Uptime, last day",
         fmt.rate(well, day.checks if day else None),
-        delta=f"{well:,} of {day.checks:,} checks" if day else None,
+        delta=f"{well:,} of {day.checks:,}" if day else None,
         delta_color="off",
         delta_arrow="off",
+        help="Of all checks, those that found it well." if wide else None,
         height="stretch",
     )
 

@@ -36,7 +36,7 @@ def test_any_json_is_read_or_refused(body):
 
 @given(JSON, st.sampled_from([None, 400, 404, 422, 429, 500]))
 def test_any_refusal_becomes_a_provider_error(body, status):
-    error = from_answer(read_refusal(body, status), Caller("lab", "m", "host"))
+    error = from_answer(read_refusal(body, status), Caller("lab", "m"))
     assert isinstance(error, errors.ProviderError)
     assert is_storable(str(error))
 

@@ -80,6 +80,6 @@ def _request():
     ],
 )
 def test_any_foreign_error_is_translated(error):
-    found = from_sdk(error, Caller("lab", "m", "host"))
+    found = from_sdk(error, Caller("lab", "m"))
     assert isinstance(found, ProviderError)
     assert found.cure

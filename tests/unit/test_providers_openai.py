@@ -322,6 +322,7 @@ def test_refused_connection_says_that_nothing_listens():
     _, _, error = ask(None, base_url=f"http://127.0.0.1:{unused_port()}/v1")
     assert type(error) is errors.ProviderUnreachable
     assert "nothing listens" in error.message
+    assert "127.0.0.1" not in str(error)  # addresses are for administrators
 
 
 def test_unknown_host_says_so():
