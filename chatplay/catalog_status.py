@@ -109,20 +109,39 @@ def words_of(why: Why, found: tuple[UpstreamStatus, ...]) -> tuple[str, str]:
         )
     if why == "nothing for you":
         return "No model is open to you.", "Ask an administrator to let your role use one."
-    return "No model is running: " + " ".join(_reason(status) for status in found), _WAIT
+    return "No model is running. " + " ".join(_reasons(found)), _WAIT
 
 
 _WAIT = "A model that was just started shows up within 15 to 30 seconds; the Models page says what to do."
 
 
+_MOST_NAMES, _MOST_REASONS = 3, 3
+
+
+def _reasons(found: tuple[UpstreamStatus, ...]) -> list[str]:
+    """One sentence for all servers that share a reason, the commonest first, and no wall of them."""
+    by_reason: dict[str, list[str]] = {}
+    for status in found:
+        by_reason.setdefault(_reason(status), []).append(status.name)
+    ordered = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    said = [f"{_listed(names)}: {reason}" for reason, names in ordered[:_MOST_REASONS]]
+    left = sum(len(names) for _, names in ordered[_MOST_REASONS:])
+    return [*said, f"{left:,} more have other reasons."] if left else said
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+
+
 def _reason(status: UpstreamStatus) -> str:
     if status.problem is not None:
-        return f"{status.name}: {status.problem.message}"
+        return status.problem.message
     if status.breaker == "open":
-        return f"{status.name}: It failed several times in a row and is left alone for {status.wait_sec:.0f} seconds."
+        return f"It failed several times in a row and is left alone for {status.wait_sec:.0f} seconds."
     if status.standing == "stale":
-        return f"{status.name}: It has not been checked for a while."
+        return "It has not been checked for a while."
     if status.standing == "not checked yet":
-        return f"{status.name}: It is being asked for the first time."
+        return "It is being asked for the first time."
     lack = lack_of(status)
-    return f"{status.name}: {lack.message if lack else 'It has no model loaded.'}"
+    return lack.message if lack else "It has no model loaded."

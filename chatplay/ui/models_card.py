@@ -119,7 +119,7 @@ def _draw_figures(status: UpstreamStatus, day: Day | None, *, wide: bool) -> Non
     if status.latency_ms is not None or recent:
         latency, uptime = st.columns([3, 2] if wide else [1, 1], gap="medium" if wide else "small")
         latency.metric(
-            "Latency of a check, last hour",
+            "Latency of a check, last hour" if wide else "Latency, last hour",
             fmt.duration(status.latency_ms),
             chart_data=recent[-_SPARK_CHECKS:] if len(recent) > 1 else None,
             chart_type="line",

@@ -150,6 +150,17 @@ def test_status_never_mixes_up_why_nothing_runs():
     assert catalog(time).status(ROLE).why == "running"
 
 
+def test_servers_that_share_a_reason_are_told_in_one_sentence():
+    servers = [Upstream(f"gpu-{number}", "openai", base_url="http://127.0.0.1:9/v1") for number in range(6)]
+    models = catalog(Time(), upstreams=servers)
+    models.set_health({one.name: Health().after_check(AWAY, START) for one in servers[:5]})
+    models.set_health({"gpu-5": Health().after_check(replace(WELL, models=()), START)})
+    assert models.status(ROLE).message == (
+        "No model is running. gpu-0, gpu-1, gpu-2 and 2 more: It cannot be reached. "
+        "gpu-5: It is well and has no model loaded."
+    )
+
+
 def test_default_without_a_running_model_says_why():
     away = catalog(Time(), upstreams=(LAB,))
     away.set_health({"lab": Health().after_check(AWAY, START)})
