@@ -70,7 +70,9 @@ def standing(status: UpstreamStatus) -> tuple[str, str, Color]:
     """Label, icon and colour of how a server is."""
     if status.breaker == "open":
         return f"Left alone, {wait(status)}", ":material/pause_circle:", "orange"
-    return _STANDINGS[status.standing]
+    label, icon, color = _STANDINGS[status.standing]
+    again = status.standing == "not checked yet" and status.checked_at is not None  # just enabled, or a fresh start
+    return "Being asked again" if again else label, icon, color
 
 
 def wait(status: UpstreamStatus) -> str:
