@@ -49,7 +49,7 @@ def questions(usage: Usage, filter: UsageFilter) -> dict[str, Callable[[], Any]]
         "ttft by prompt": lambda: usage.ttft_by_prompt_tokens(filter),
         "tok/s by context": lambda: usage.speed_by_context(filter),
         "outcomes": lambda: usage.outcomes_over_time(filter, ZONE),
-        "by model": lambda: usage.usage_table(filter, "model", ZONE),
+        "by model": lambda: usage.usage_table(filter, "model", ZONE, percentiles=False),
         "by person": lambda: usage.usage_table(filter, "person", ZONE, percentiles=False),
         "settings map": lambda: usage.settings_map(filter, "temperature", "top_p", "ttft_ms"),
         "hour of week": lambda: usage.hour_of_week(filter, ZONE),
@@ -83,7 +83,7 @@ def cpu_ms(store: OneConnection) -> float:
 
 def measure(store: OneConnection, filter: UsageFilter, views: int) -> tuple[list[float], dict[str, float], int, float]:
     """Milliseconds of each view, the median of each question, rows fetched and CPU milliseconds used in one view."""
-    asked = questions(Usage(store=store), filter)
+    asked = questions(Usage(store=store, now=lambda: datetime.now(UTC)), filter)
     whole, parts = [], {name: [] for name in asked}
     before = 0.0
     for view in range(views + 1):
@@ -133,7 +133,7 @@ def with_pandas(store: OneConnection, filter: UsageFilter) -> tuple[float, int]:
 
 def largest_error(store: OneConnection, filter: UsageFilter) -> float:
     """The largest relative error of p50 and p95 of ttft and tok/s, by model and bucket and of everything."""
-    usage, worst = Usage(store=store), 0.0
+    usage, worst = Usage(store=store, now=lambda: datetime.now(UTC)), 0.0
     for metric in ("ttft_ms", "tokens_per_second"):
         for point in usage.percentiles_over_time(filter, metric, ZONE):  # type: ignore[arg-type]
             start, end = max(point.start, filter.start), min(point.end, filter.end)
@@ -160,9 +160,7 @@ def _exact(store: OneConnection, metric: str, filter: UsageFilter, model: tuple[
 
 
 def report(store: OneConnection, days: int, wanted: argparse.Namespace) -> None:
-    with store.reading() as conn:
-        newest = conn.execute(text("SELECT max(created_at) FROM usage")).scalar_one()
-    end = newest.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    end = datetime.now(UTC)
     filter = UsageFilter(wanted.person, end - timedelta(days=days), end)
     whole, parts, rows, used = measure(store, filter, wanted.views)
     p50, p95 = np.quantile(whole, [0.5, 0.95])

@@ -174,7 +174,7 @@ def build(
                 limits=ForecastLimits(settings.experiment_calls, settings.experiment_upstream_calls),
             )
         ),
-        usage=Usage(store=store),
+        usage=Usage(store=store, now=utc_now),
         prices=PriceTable(store=store),
         budgets=Budgets(store=store),
         rollup=RollupWorker(store=store),

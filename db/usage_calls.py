@@ -118,7 +118,6 @@ def list_points(
 
 def _count_range(conn: Connection, filter: UsageFilter) -> int:
     """The ended calls of the person, organisation or everybody in the range, whatever their model and source."""
-    bare = UsageFilter(filter.user_id, filter.start, filter.end, organisation_id=filter.organisation_id)
-    source = rollup_source(bare)
+    source = rollup_source(filter.bare)
     sql = f"WITH {source.sql} SELECT coalesce(sum(calls), 0) FROM r"
     return int(conn.execute(text(sql), source.params).scalar_one())

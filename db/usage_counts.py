@@ -13,8 +13,8 @@ from db.usage_records import By, Choices, HourCell, ModelKey, OutcomePoint, Usag
 from db.usage_source import (
     HOUR,
     ORGANISATION,
+    PERIOD,
     PERSON,
-    WEEK,
     Source,
     call_source,
     rollup_source,
@@ -134,8 +134,12 @@ def _table_source(filter: UsageFilter, by: By) -> Source:
     if filter.needs_rows or (scope is not None and one not in (None, scope)):
         return call_source(filter, scope=scope)
     scope = scope if one is None else None  # of one person or organisation: the filter says whose already
-    coarsest = HOUR if by == "day" else WEEK
+    coarsest = HOUR if by == "day" else PERIOD
     return rollup_source(filter, by_model=by == "model", by_source=by == "source", coarsest=coarsest, scope=scope)
+
+
+# Of `local`, seconds on the wall clock since a Thursday: the hour of the week from Monday on.
+_WEEK_HOUR = "(CAST(floor(local / 3600) AS bigint) + 72) % 168"
 
 
 def list_week_hours(conn: Connection, filter: UsageFilter, *, tz: str) -> list[HourCell]:
@@ -143,25 +147,24 @@ def list_week_hours(conn: Connection, filter: UsageFilter, *, tz: str) -> list[H
     source = get_source(filter, coarsest=HOUR)
     sql = f"""
     WITH {source.sql},
-    hours AS (SELECT at AT TIME ZONE :tz AS local FROM generate_series(
+    hours AS (SELECT date_part('epoch', at AT TIME ZONE :tz) AS local FROM generate_series(
         date_trunc('hour', CAST(:from AS timestamptz), 'UTC'), CAST(:to AS timestamptz) - interval '1 us',
         interval '1 hour') AS at),
-    held AS (SELECT extract(isodow FROM local) AS weekday, extract(hour FROM local) AS hour,
-                    min(extract(minute FROM local)) AS minute, count(*) AS hours FROM hours GROUP BY 1, 2),
-    loads AS (SELECT extract(isodow FROM local) AS weekday, extract(hour FROM local) AS hour,
-                     sum(calls) AS calls, sum(failed) AS failed
-              FROM (SELECT date_trunc('hour', at, 'UTC') AT TIME ZONE :tz AS local, calls,
-                           failed + interrupted AS failed FROM r) AS local GROUP BY 1, 2)
-    SELECT CAST(weekday AS int) - 1, CAST(hour AS int), CAST(minute AS int), CAST(coalesce(calls, 0) AS bigint),
+    held AS (SELECT {_WEEK_HOUR} AS week_hour, CAST(min(local) AS bigint) / 60 % 60 AS minute, count(*) AS hours
+             FROM hours GROUP BY 1),
+    loads AS (SELECT {_WEEK_HOUR} AS week_hour, sum(calls) AS calls, sum(failed) AS failed
+              FROM (SELECT date_part('epoch', date_trunc('hour', at, 'UTC') AT TIME ZONE :tz) AS local, calls,
+                           failed + interrupted AS failed FROM r) AS local GROUP BY 1)
+    SELECT week_hour / 24, week_hour % 24, CAST(minute AS int), CAST(coalesce(calls, 0) AS bigint),
            CAST(coalesce(failed, 0) AS bigint), hours
-    FROM held LEFT JOIN loads USING (weekday, hour) ORDER BY 1, 2"""
+    FROM held LEFT JOIN loads USING (week_hour) ORDER BY week_hour"""
     bounds = {"tz": tz, "from": filter.start, "to": filter.end}
     return [HourCell(*row) for row in conn.execute(text(sql), {**source.params, **bounds})]
 
 
 def get_choices(conn: Connection, filter: UsageFilter) -> Choices:
     """What occurs in the range for the person, the organisation or everybody; experiments are the recent ones."""
-    bare = UsageFilter(filter.user_id, filter.start, filter.end, organisation_id=filter.organisation_id)
+    bare = filter.bare
     used = "SELECT {0} FROM r GROUP BY {0} ORDER BY sum(calls) DESC, {0}"
     by_model, by_source = rollup_source(bare, by_model=True), rollup_source(bare, by_source=True)
     models = conn.execute(text(f"WITH {by_model.sql} {used.format('upstream, model')}"), by_model.params)

@@ -13,7 +13,7 @@ from typing import Literal
 from sqlalchemy import Connection, text
 
 from db.usage_records import Bin, Distribution, Metric, ModelKey, PercentilePoint, SizeBin, UsageFilter
-from db.usage_source import Source, call_source, rollup_source, series_level, step
+from db.usage_source import PERIOD, Source, call_source, rollup_source, series_level, step
 
 BySize = Literal["ttft_by_size", "speed_by_size"]
 _SMALLEST_SIZE = 32
@@ -49,7 +49,7 @@ def merged_sql(figure: str, *, groups: str = "", source: str = "r") -> str:
     {figure}_held AS (
         SELECT {columns}{figure} AS histogram, count(*) OVER ({by}) = 1 AS alone, CAST({spot} AS int) AS spot
         FROM {source} WHERE {figure} IS NOT NULL),
-    {_added_sql(figure, "spot", f"{figure}_held", "NOT alone")},
+    {_added_sql(figure, "(CAST(spot AS bigint) << 12) + (entry & 4095)", f"{figure}_held", "NOT alone")},
     {figure}_merged AS MATERIALIZED (
         SELECT {columns}added.histogram FROM {figure}_added AS added
         JOIN (SELECT DISTINCT {columns}spot FROM {figure}_held) AS spots USING (spot)
@@ -59,17 +59,18 @@ def merged_sql(figure: str, *, groups: str = "", source: str = "r") -> str:
 def sized_sql(figure: BySize) -> str:
     """Expressions that end in `{figure}_added`: one `histogram` for each bin of tokens, `spot`, of all rows of `r`."""
     held = f"{figure}_held AS (SELECT {figure} AS histogram FROM r WHERE {figure} IS NOT NULL)"
-    return f"{held}, {_added_sql(figure, 'CAST((entry & 1048575) >> 12 AS int)', f'{figure}_held', 'true')}"
+    return f"{held}, {_added_sql(figure, 'entry & 1048575', f'{figure}_held', 'true')}"
 
 
-def _added_sql(figure: str, spot: str, source: str, condition: str) -> str:
+def _added_sql(figure: str, cell: str, source: str, condition: str) -> str:
+    """`cell` is `spot << 12 | key` in one number: sorting by two takes twice as long."""
     return f"""{figure}_added AS (
-        SELECT spot, array_agg((upto << 20) + key ORDER BY key) AS histogram
-        FROM (SELECT spot, key, CAST(sum(n) OVER (PARTITION BY spot ORDER BY key) AS bigint) AS upto
-              FROM (SELECT {spot} AS spot, CAST(entry & 4095 AS int) AS key,
-                           sum(CAST((entry >> 20) - (before >> 20) AS double precision)) AS n
+        SELECT spot, array_agg((upto << 20) + (cell & 4095) ORDER BY cell) AS histogram
+        FROM (SELECT CAST(cell >> 12 AS int) AS spot, cell, CAST(sum(n) OVER (
+                         PARTITION BY cell >> 12 ORDER BY cell ROWS UNBOUNDED PRECEDING) AS bigint) AS upto
+              FROM (SELECT {cell} AS cell, sum(CAST((entry >> 20) - (before >> 20) AS double precision)) AS n
                     FROM {source}, unnest(histogram, array_prepend(0, histogram)) AS entries(entry, before)
-                    WHERE entry IS NOT NULL AND {condition} GROUP BY 1, 2) AS cells) AS ranked
+                    WHERE entry IS NOT NULL AND {condition} GROUP BY 1) AS cells) AS ranked
         GROUP BY spot)"""
 
 
@@ -81,7 +82,7 @@ _BUCKETS = "t AS (SELECT *, date_trunc(:width, at, 'UTC') AS start FROM r)"
 
 def find_percentiles(conn: Connection, filter: UsageFilter, *, metric: Metric) -> Percentiles | None:
     """Of the whole range; None when no call has the figure."""
-    source = get_source(filter, coarsest=2)
+    source = get_source(filter, coarsest=PERIOD)
     sql = f"WITH {source.sql}, {merged_sql(metric)} SELECT NULL, {_PERCENTILES} FROM {metric}_merged"
     row = conn.execute(text(sql), source.params).one_or_none()
     return Percentiles(*row) if row else None
@@ -111,7 +112,7 @@ def list_percentile_points(conn: Connection, filter: UsageFilter, *, metric: Met
 
 def list_distributions(conn: Connection, filter: UsageFilter, *, metric: Metric) -> list[Distribution]:
     """By model, most values first: one row a model, its bins as arrays."""
-    source = get_source(filter, by_model=True, coarsest=2)
+    source = get_source(filter, by_model=True, coarsest=PERIOD)
     bins = (
         "SELECT array_agg(usage_edge(CAST(entry & 1048575 AS double precision)) ORDER BY entry), "
         "array_agg(usage_edge(CAST((entry & 1048575) + 1 AS double precision)) ORDER BY entry), "
@@ -133,7 +134,7 @@ def list_distributions(conn: Connection, filter: UsageFilter, *, metric: Metric)
 
 def list_size_bins(conn: Connection, filter: UsageFilter, *, figure: BySize) -> list[SizeBin]:
     """The figure by the number of tokens, smallest first."""
-    source = get_source(filter, coarsest=2)
+    source = get_source(filter, coarsest=PERIOD)
     sql = f"WITH {source.sql}, {sized_sql(figure)} SELECT spot, {_PERCENTILES} FROM {figure}_added ORDER BY 1"
     return [SizeBin(*_size_range(row[0]), *row[1:]) for row in conn.execute(text(sql), source.params)]
 

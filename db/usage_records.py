@@ -99,6 +99,14 @@ class UsageFilter:
     error_classes: tuple[str, ...] = ()
     figures: tuple[FigureFilter, ...] = ()
     week_hour: WeekHour | None = None
+    is_open: bool = False  # nothing begins after `end` (it is now or later), as `Usage` finds out
+
+    @property
+    def bare(self) -> UsageFilter:
+        """The same range of the same person, organisation or everybody, without any other filter."""
+        return UsageFilter(
+            self.user_id, self.start, self.end, organisation_id=self.organisation_id, is_open=self.is_open
+        )
 
     @property
     def needs_rows(self) -> bool:

@@ -1,7 +1,7 @@
 """Counts ended calls into the roll-ups, each exactly once: a batch and the removal of its queue rows are one commit.
 
-Every call goes into the rows of its hour, day and week, for everybody, its organisation and its person, over all
-models, by model, and by model and source. What a roll-up row holds is told in `db/schema/rollups.py`.
+Every call goes into the rows of its hour, day, week and period, for everybody, its organisation and its person, over
+all models, by model, and by model and source. What a roll-up row holds is told in `db/schema/rollups.py`.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ def start_anew(conn: Connection) -> None:
         conn.execute(text(statement))
 
 
+def make_periods(conn: Connection) -> None:
+    """Makes the rows of all periods of those of the weeks, where there are none of periods yet."""
+    conn.execute(text(_PERIODS))
+
+
 def count_pending(conn: Connection) -> int:
     """How many ended calls wait to be counted."""
     return int(conn.execute(text("SELECT count(*) FROM usage_pending")).scalar_one())
@@ -54,13 +59,16 @@ def _columns(names: tuple[str, ...], form: str = "{}") -> str:
 
 
 def _sets(*more: str) -> str:
-    """GROUPING SETS of every time, subject and shape, each with `more` columns; people have no rows by model alone."""
+    """GROUPING SETS of every time, subject and shape, each with `more` columns.
+
+    People have no rows by model alone, periods none by source.
+    """
     wanted = [
         ", ".join(filter(None, (time, subject, shape, *more)))
-        for time in ("hour", "day", "week")
+        for time in ("hour", "day", "week", "period")
         for subject in ("", "user_id", "organisation_id")
         for shape in ("", "by_model", "by_source")
-        if (subject, shape) != ("user_id", "by_model")
+        if (subject, shape) != ("user_id", "by_model") and (time, shape) != ("period", "by_source")
     ]
     return "GROUPING SETS (" + ", ".join(f"({columns})" for columns in wanted) + ")"
 
@@ -70,11 +78,12 @@ _KEY = _columns(DIMENSIONS)
 # `slot` is level, scope, shape and the number of the model (and source) packed into one.
 _PLACE = "slot, scope_id, at"
 _SELECT_PLACE = """
-(CAST(CASE WHEN GROUPING(week) = 0 THEN 2 WHEN GROUPING(day) = 0 THEN 1 ELSE 0 END AS bigint) << 36)
+(CAST(CASE WHEN GROUPING(period) = 0 THEN 3 WHEN GROUPING(week) = 0 THEN 2 WHEN GROUPING(day) = 0 THEN 1 ELSE 0 END
+      AS bigint) << 36)
 + (CAST(CASE WHEN GROUPING(user_id) = 0 THEN 2 WHEN GROUPING(organisation_id) = 0 THEN 1 ELSE 0 END AS bigint) << 34)
 + (CAST(CASE WHEN GROUPING(by_source) = 0 THEN 2 WHEN GROUPING(by_model) = 0 THEN 1 ELSE 0 END AS bigint) << 32)
 + coalesce(by_source, by_model, 0) AS slot,
-coalesce(user_id, organisation_id, 0) AS scope_id, coalesce(hour, day, week) AS at
+coalesce(user_id, organisation_id, 0) AS scope_id, coalesce(hour, day, week, period) AS at
 """
 _UNPACKED = """
 (slot >> 36) AS level, (slot >> 34) & 3 AS scope, (slot >> 32) & 3 AS shape, slot & 4294967295 AS names
@@ -121,25 +130,27 @@ _QUEUE_ALL = (
 )
 _TAKE = "SELECT generation_id FROM usage_pending ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED"
 
+_TIMES = """date_trunc('hour', {0}, 'UTC'), date_trunc('day', {0}, 'UTC'), date_trunc('week', {0}, 'UTC'),
+       date_bin('28 days', {0}, '1970-01-05 00:00:00Z')"""
+
 _BATCH = f"""
 CREATE TEMPORARY TABLE IF NOT EXISTS usage_batch ON COMMIT DELETE ROWS AS
 SELECT u.created_at AS begun_at, u.created_at AS hour, u.created_at AS day, u.created_at AS week,
-       {CALL_COLUMNS}, {SETTINGS_COLUMNS}
+       u.created_at AS period, {CALL_COLUMNS}, {SETTINGS_COLUMNS}
 FROM usage u LIMIT 0
 """
 _FILL = f"""
 INSERT INTO usage_batch
-SELECT u.created_at, date_trunc('hour', u.created_at, 'UTC'), date_trunc('day', u.created_at, 'UTC'),
-       date_trunc('week', u.created_at, 'UTC'), {CALL_COLUMNS}, {SETTINGS_COLUMNS}
+SELECT u.created_at, {_TIMES.format("u.created_at")}, {CALL_COLUMNS}, {SETTINGS_COLUMNS}
 FROM usage u WHERE u.generation_id = ANY(:ids)
 """
 
 _CHAT = "session_id, begun_at, user_id, organisation_id, upstream, model, source"
 _ZEROES = tuple(name for name in SUMS if name not in ("chats", "chat_answers"))
 _CHAT_ROW = f"""
-INSERT INTO usage_batch (hour, day, week, user_id, organisation_id, upstream, model, source,
+INSERT INTO usage_batch (hour, day, week, period, user_id, organisation_id, upstream, model, source,
                          chats, chat_answers, {_columns(_ZEROES)})
-SELECT date_trunc('hour', begun_at, 'UTC'), date_trunc('day', begun_at, 'UTC'), date_trunc('week', begun_at, 'UTC'),
+SELECT {_TIMES.format("begun_at")},
        user_id, organisation_id, upstream, model, source, {{chats}}, {{answers}}, {_columns(_ZEROES, "0")}
 """
 # Rows without a call, but with a chat or an answer of a chat, where that chat began.
@@ -212,4 +223,13 @@ sums AS (
 SELECT {_KEY}, settings, calls, failed, {_columns(_FIGURE_COLUMNS)} FROM sums JOIN names USING (shape, names)
 ON CONFLICT ({_KEY}, settings) DO UPDATE SET
     {_columns(("calls", "failed", *_FIGURE_COLUMNS), "{0} = r.{0} + excluded.{0}")}
+"""
+
+_PERIOD_KEY = _columns(tuple(name for name in DIMENSIONS if name not in ("level", "at")))
+_PERIODS = f"""
+INSERT INTO usage_rollups (level, at, {_PERIOD_KEY}, {_columns(SUMS)}, finish_reasons, error_classes,
+                           {_columns(HISTOGRAMS)})
+SELECT 3, date_bin('28 days', at, '1970-01-05 00:00:00Z') AS period, {_PERIOD_KEY}, {_columns(SUMS, "sum({})")},
+       usage_added(finish_reasons), usage_added(error_classes), {_columns(HISTOGRAMS, "usage_merged({})")}
+FROM usage_rollups WHERE level = 2 AND shape < 2 GROUP BY period, {_PERIOD_KEY}
 """

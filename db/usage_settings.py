@@ -37,7 +37,7 @@ def _source(filter: UsageFilter) -> Source:
         return _calls(filter)
     if filter.user_id is None:
         return rollup_source(filter, coarsest=WEEK, finest=DAY, table="usage_settings")
-    weeks = (ceil_to(WEEK, filter.start), floor_to(WEEK, filter.end))
+    weeks = (ceil_to(WEEK, filter.start), (ceil_to if filter.is_open else floor_to)(WEEK, filter.end))
     return _calls(filter) if filter.models or weeks[0] >= weeks[1] else _weeks_and_calls(filter, *weeks)
 
 

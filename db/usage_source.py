@@ -14,15 +14,20 @@ from db.schema.rollups import HISTOGRAMS, SUMS
 from db.usage_records import FigureFilter, ModelKey, ParamFilter, UsageFilter
 from db.usage_rollup import CALL_COLUMNS
 
-HOUR, DAY, WEEK = 0, 1, 2
+HOUR, DAY, WEEK, PERIOD = 0, 1, 2, 3
 EVERYBODY, ORGANISATION, PERSON = 0, 1, 2
-_STEP = {HOUR: timedelta(hours=1), DAY: timedelta(days=1), WEEK: timedelta(weeks=1)}
+ALL_MODELS, BY_MODEL, BY_SOURCE = 0, 1, 2
+_STEP = {HOUR: timedelta(hours=1), DAY: timedelta(days=1), WEEK: timedelta(weeks=1), PERIOD: timedelta(weeks=4)}
+_FIRST_PERIOD = datetime(1970, 1, 5, tzinfo=UTC)
 _HOURS_UP_TO, _DAYS_UP_TO = timedelta(days=3), timedelta(days=60)
+
+
+_WIDTHS = ("hour", "day", "week")
 
 
 @dataclass(frozen=True)
 class Span:
-    """Whole hours, days or weeks [begins, ends)."""
+    """Whole hours, days, weeks or periods [begins, ends)."""
 
     level: int
     begins: datetime
@@ -39,12 +44,16 @@ class Source:
 
 
 def floor_to(level: int, at: datetime) -> datetime:
-    """The beginning of the UTC hour, day or week that `at` is in."""
+    """The beginning of the UTC hour, day, week or period that `at` is in."""
     at = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     if level == HOUR:
         return at
     day = at.replace(hour=0)
-    return day if level == DAY else day - timedelta(days=day.weekday())
+    if level == DAY:
+        return day
+    if level == WEEK:
+        return day - timedelta(days=day.weekday())
+    return _FIRST_PERIOD + (day - _FIRST_PERIOD) // _STEP[PERIOD] * _STEP[PERIOD]
 
 
 def ceil_to(level: int, at: datetime) -> datetime:
@@ -80,7 +89,7 @@ def list_spans(start: datetime, end: datetime, *, coarsest: int, finest: int = H
 def rollup_source(
     filter: UsageFilter,
     *,
-    coarsest: int = WEEK,
+    coarsest: int = PERIOD,
     finest: int = HOUR,
     by_model: bool = False,
     by_source: bool = False,
@@ -88,10 +97,13 @@ def rollup_source(
     scope: int | None = None,
 ) -> Source:
     """Roll-up rows of the filter. `scope`: of all persons or organisations instead, told apart by `scope_id`."""
-    spans = list_spans(filter.start, filter.end, coarsest=coarsest, finest=finest)
     subject, subject_id = _subject(filter)
     by_model = by_model or bool(filter.models)
-    shape = 2 if by_source or filter.sources or (by_model and (scope or subject) == PERSON) else int(by_model)
+    shape = BY_SOURCE if by_source or filter.sources or (by_model and (scope or subject) == PERSON) else int(by_model)
+    coarsest = min(coarsest, WEEK) if shape == BY_SOURCE else coarsest
+    # Nothing begins after the end of an open range: what reaches beyond it holds no more than the range does.
+    end = ceil_to(coarsest, filter.end) if filter.is_open else filter.end
+    spans = list_spans(filter.start, end, coarsest=coarsest, finest=finest)
     params: dict[str, Any] = {
         "levels": [span.level for span in spans],
         "begins": [span.begins for span in spans],
@@ -112,10 +124,10 @@ def rollup_source(
         f"JOIN {table} u ON u.level = span.level AND u.at >= span.begins AND u.at < span.ends "
         f"WHERE {' AND '.join(conditions)})"
     )
-    return Source(sql, params, ("hour", "day", "week")[coarsest])
+    return Source(sql, params, _WIDTHS[min(coarsest, WEEK)])
 
 
-def call_source(filter: UsageFilter, *, coarsest: int = WEEK, scope: int | None = None) -> Source:
+def call_source(filter: UsageFilter, *, coarsest: int = PERIOD, scope: int | None = None) -> Source:
     """The same from the rows of the ended calls: each is a roll-up row of its own. Chats count by the range."""
     conditions, params = call_conditions(filter)
     subject = {PERSON: "coalesce(u.user_id, 0)", ORGANISATION: "coalesce(u.organisation_id, 0)"}.get(scope or 0, "0")
@@ -135,7 +147,7 @@ def call_source(filter: UsageFilter, *, coarsest: int = WEEK, scope: int | None 
               AS finish_reasons,
           CASE WHEN c.error_class IS NULL THEN '{{}}' ELSE jsonb_build_object(c.error_class, 1) END AS error_classes,
           {histograms} FROM c)"""
-    return Source(sql, params, ("hour", "day", "week")[coarsest])
+    return Source(sql, params, _WIDTHS[min(coarsest, WEEK)])
 
 
 def call_conditions(filter: UsageFilter) -> tuple[list[str], dict[str, Any]]:

@@ -7,14 +7,16 @@ Percentiles are off by at most 1 % either way. `tz` is an IANA name; BadInput wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chatplay.auth.person import Person
 from chatplay.errors import BadInput, NotFound
-from chatplay.store import Store
+from chatplay.store import Connection, Store
 from chatplay.usage import exporting, flight, paging
 from chatplay.usage.price_table import find_price
 from chatplay.usage.tiles import make_tiles
@@ -42,10 +44,11 @@ from db import usage_calls, usage_counts, usage_figures, usage_settings
 
 
 class Usage:
-    """See the module. One per process; safe from any thread. Raises StoreErrors."""
+    """See the module. One per process; safe from any thread. Raises StoreErrors. `now` is aware."""
 
-    def __init__(self, *, store: Store) -> None:
+    def __init__(self, *, store: Store, now: Callable[[], datetime]) -> None:
         self._store = store
+        self._now = now
 
     @staticmethod
     def restrict(filter: UsageFilter, person: Person) -> UsageFilter:
@@ -54,13 +57,13 @@ class Usage:
 
     def list_choices(self, filter: UsageFilter) -> Choices:
         """Models, sources and experiments of the range, for the filter's person or organisation (no other field)."""
-        with self._store.reading() as conn:
+        with self._asking(filter) as (conn, filter):
             return usage_counts.get_choices(conn, filter)
 
     def tiles(self, filter: UsageFilter, tz: str) -> Tiles:
         """The figures on top, each with its trend in at most 73 buckets, those without a call included."""
         _check_zone(tz)
-        with self._store.reading() as conn:
+        with self._asking(filter) as (conn, filter):
             return make_tiles(
                 filter,
                 counts=usage_counts.list_counts(conn, filter),
@@ -75,24 +78,24 @@ class Usage:
         first and the last hold only what is in the range.
         """
         _check_zone(tz)
-        with self._store.reading() as conn:
+        with self._asking(filter) as (conn, filter):
             return tuple(usage_figures.list_percentile_points(conn, filter, metric=metric))
 
     def distribution(self, filter: UsageFilter, metric: Metric) -> tuple[Distribution, ...]:
         """All values by model, most calls first."""
-        with self._store.reading() as conn:
+        with self._asking(filter) as (conn, filter):
             return tuple(usage_figures.list_distributions(conn, filter, metric=metric))
 
     def ttft_by_prompt_tokens(self, filter: UsageFilter) -> Binned:
         """ttft_ms against prompt tokens, in bins that double: [0, 32), [32, 64), ..."""
-        with self._store.reading() as conn:
+        with self._asking(filter) as (conn, filter):
             bins = usage_figures.list_size_bins(conn, filter, figure="ttft_by_size")
             n = sum(one.n for one in bins)
             return Binned(tuple(bins), tuple(usage_calls.list_points(conn, filter, tokens="prompt", n=n)), n)
 
     def speed_by_context(self, filter: UsageFilter) -> Binned:
         """Decode tokens per second against prompt and completion tokens together, in bins that double."""
-        with self._store.reading() as conn:
+        with self._asking(filter) as (conn, filter):
             bins = usage_figures.list_size_bins(conn, filter, figure="speed_by_size")
             n = sum(one.n for one in bins)
             return Binned(tuple(bins), tuple(usage_calls.list_points(conn, filter, tokens="context", n=n)), n)
@@ -100,7 +103,7 @@ class Usage:
     def outcomes_over_time(self, filter: UsageFilter, tz: str) -> tuple[OutcomePoint, ...]:
         """Finish reasons and error classes by bucket (as percentiles_over_time), each with its n of the bucket's."""
         _check_zone(tz)
-        with self._store.reading() as conn:
+        with self._asking(filter) as (conn, filter):
             return tuple(usage_counts.list_outcomes(conn, filter))
 
     def usage_table(self, filter: UsageFilter, by: By, tz: str, *, percentiles: bool = True) -> tuple[UsageRow, ...]:
@@ -111,7 +114,7 @@ class Usage:
         beginning. Days have no percentiles; by person they are the slow part, `percentiles=False` leaves them out.
         """
         _check_zone(tz)
-        with self._store.reading() as conn:
+        with self._asking(filter) as (conn, filter):
             return tuple(usage_counts.list_usage(conn, filter, by=by, tz=tz, percentiles=percentiles))
 
     def settings_map(self, filter: UsageFilter, x: Axis, y: Axis, metric: CellMetric) -> tuple[SettingsCell, ...]:
@@ -121,13 +124,13 @@ class Usage:
         """
         if x == y:
             raise BadInput("The two settings are the same.", param="y", cure="Choose two that differ.")
-        with self._store.reading() as conn:
+        with self._asking(filter) as (conn, filter):
             return tuple(usage_settings.list_settings_cells(conn, filter, x=x, y=y, metric=metric))
 
     def hour_of_week(self, filter: UsageFilter, tz: str) -> tuple[HourCell, ...]:
         """The load of each hour of the viewer's week that the range holds; hours without a call are there with 0."""
         _check_zone(tz)
-        with self._store.reading() as conn:
+        with self._asking(filter) as (conn, filter):
             return tuple(usage_counts.list_week_hours(conn, filter, tz=tz))
 
     def list_calls(
@@ -157,6 +160,12 @@ class Usage:
         CSV is UTF-8 with a header; texts that a spreadsheet would run as a formula begin with an apostrophe.
         """
         return exporting.export(self._store, filter, format)
+
+    @contextmanager
+    def _asking(self, filter: UsageFilter) -> Iterator[tuple[Connection, UsageFilter]]:
+        """A connection, and the filter, which says so when its end has not come yet."""
+        with self._store.reading() as conn:
+            yield conn, replace(filter, is_open=filter.end >= self._now())
 
 
 def _check_zone(tz: str) -> None:

@@ -1,6 +1,7 @@
 """Roll-ups of the usage rows, what still has to go into them, dated prices and budgets.
 
-A roll-up row is what one scope did in one hour, day or week (UTC, weeks from Monday). Figures are histograms:
+A roll-up row is what one scope did in one hour, day, week or period (UTC, weeks from Monday; a period is four weeks,
+the first from 5 January 1970). Figures are histograms:
 arrays of `upto << 20 | key`, ascending; `usage_key` and `usage_value` (in the migration) say which values a key
 stands for. In the two `_by_size` the key is `size << 12 | key`, size being the bin of tokens.
 """
@@ -83,7 +84,7 @@ def _zero(name: str, kind: type[TypeEngine[Any]]) -> Column[Any]:
 
 def _dimensions() -> tuple[Column[object], ...]:
     return (
-        Column("level", SmallInteger, nullable=False),  # 0 hour, 1 day, 2 week
+        Column("level", SmallInteger, nullable=False),  # 0 hour, 1 day, 2 week, 3 period (not of shape 2)
         Column("scope", SmallInteger, nullable=False),  # 0 everybody, 1 organisation, 2 person
         Column("shape", SmallInteger, nullable=False),  # 0 all models, 1 by model, 2 by model and source
         Column("scope_id", BigInteger, nullable=False),

@@ -1,6 +1,7 @@
 """The roll-up against brute force, in the middle of a crash, beside another process, over clock changes."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -14,7 +15,9 @@ from sqlalchemy.exc import OperationalError
 from chatplay.store import Store
 from chatplay.usage.values import ModelKey
 from db import chats, generations, usage_rollup
+from db.engine import migrate
 from db.generations import UsageFigures
+from db.usage_source import rollup_source
 from tests.db.chat_rig import eventually, rig
 from tests.db.usage_rig import FAILED, NOON, day, make_rig
 
@@ -185,9 +188,10 @@ def test_deleted_chat_keeps_its_usage(playground):
 # ---- against brute force -------------------------------------------------------------------------
 
 ms = st.one_of(st.none(), st.floats(0.5, 90_000, allow_nan=False))
+DAYS = 75  # more than two periods of four weeks
 call = st.fixed_dictionaries(
     {
-        "hours": st.integers(0, 20 * 24),
+        "hours": st.integers(0, DAYS * 24),
         "user": st.sampled_from(PEOPLE),
         "model": st.sampled_from(MODELS),
         "source": st.sampled_from(("chat", "rest")),
@@ -218,8 +222,8 @@ def exact(calls, name, share):
     return (len(values), float(np.quantile(values, share))) if values else (0, None)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(call, max_size=40), st.integers(1, 50), st.integers(0, 20 * 24), st.integers(1, 20 * 24), st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(call, max_size=40), st.integers(1, 50), st.integers(0, DAYS * 24), st.integers(1, DAYS * 24), st.data())
 def test_roll_up_says_what_the_calls_say(house, calls, batch, first, length, data):
     write(house, calls, batch)
     who = data.draw(st.sampled_from((None, *PEOPLE)))
@@ -240,6 +244,8 @@ def test_roll_up_says_what_the_calls_say(house, calls, batch, first, length, dat
         and (not models or one["model"] in models)
         and (not sources or one["source"] in sources)
     ]
+    nothing_after = all(one["hours"] < first + length for one in calls)
+    house.now = filter.end if nothing_after else filter.end + HOUR
     tiles = house.usage.tiles(filter, "UTC")
     costs = [one["cost_usd"] for one in inside if one["cost_usd"] is not None]
     assert tiles.calls.value == len(inside)
@@ -254,6 +260,41 @@ def test_roll_up_says_what_the_calls_say(house, calls, batch, first, length, dat
     classes = [one["error_class"] for one in inside if one["error_class"]]
     outcomes = house.usage.outcomes_over_time(filter, "UTC")
     assert sum(point.n for point in outcomes if point.kind == "error_class") == len(classes)
+
+
+def as_before_periods(engine):
+    with engine.begin() as conn:
+        conn.execute(text("DELETE FROM usage_rollups WHERE level = 3"))
+        conn.execute(text("DROP AGGREGATE usage_added(jsonb); DROP AGGREGATE usage_merged(bigint[])"))
+        conn.execute(text("UPDATE alembic_version SET version_num = '0008'"))
+    migrate(engine)
+
+
+def as_after_bulk_loading(engine):
+    with engine.begin() as conn:
+        conn.execute(text("DELETE FROM usage_rollups WHERE level = 3"))
+        usage_rollup.make_periods(conn)
+
+
+@pytest.mark.parametrize("make", [as_before_periods, as_after_bulk_loading])
+def test_periods_made_of_weeks_are_those_that_are_counted(house, engine, make):
+    for back in range(0, 90, 4):
+        who = (house.ana, house.ben)[back % 3 == 0]
+        house.add(NOON - timedelta(days=back), user=who, ttft_ms=back * 7.0 + 1, cost_usd=0.25)
+    house.count()
+    counted = rows_of(house)
+    make(engine)
+    assert sum(row.startswith("(3, ") for row in counted) > 20
+    assert rows_of(house) == counted
+
+
+def test_open_range_is_covered_by_few_rows(house):
+    start = NOON - timedelta(days=180)
+    house.now = NOON
+    for end, is_open in ((NOON, True), (NOON - HOUR, False)):
+        spans = rollup_source(replace(house.everyone(start, end), is_open=is_open)).params
+        assert (spans["ends"][-1] > NOON) == is_open
+        assert (len(spans["levels"]) <= 4) == is_open
 
 
 def more_of(filter):

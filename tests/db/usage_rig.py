@@ -58,7 +58,8 @@ class UsageRig:
     ben: int
 
     def __post_init__(self) -> None:
-        self.usage = Usage(store=self.store)
+        self.now = datetime(2040, 1, 1, tzinfo=UTC)  # every range is over
+        self.usage = Usage(store=self.store, now=lambda: self.now)
         self.prices = PriceTable(store=self.store)
         self.budgets = Budgets(store=self.store)
         self.worker = RollupWorker(store=self.store, batch=100)
