@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -263,6 +264,7 @@ class _Figures:
         }
 
 
+@cache
 def _params(temperature: float, top_p: float, max_tokens: int) -> str:
     return json.dumps({"temperature": temperature, "max_tokens": max_tokens, "top_p": top_p, "seed": None})
 

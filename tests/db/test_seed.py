@@ -1,5 +1,6 @@
 """Made-up usage: the same from the same seed, believable, and gone without a trace when asked."""
 
+import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ from sqlalchemy import text
 from chatplay.auth.passwords import bcrypt_hasher
 from chatplay.cli import stored
 from chatplay.store import Store
-from db import accounts, seed
+from db import accounts, seed, usage_rollup
 from db.seed import Plan
 from tests.db.usage_rig import day, make_rig
 
@@ -101,3 +102,35 @@ def test_demo_fills_thirty_days_and_can_be_taken_out(engine, database_url, capsy
     assert "600 made-up calls are gone" in capsys.readouterr().out
     with house.store.reading() as conn:
         assert len(accounts.list_users(conn)) == 2
+
+
+ROLLED = ("usage_rollups", "usage_settings", "usage_chats", "usage_pending")
+
+
+def test_an_empty_database_is_counted_as_the_roll_up_counts(engine):
+    plan = Plan(messages=3_000, days=12, people=4, until=UNTIL, gaps=False)
+    made = seed.seed_empty(engine, plan, progress=quiet)
+    fast = {name: rows_of(engine, name) for name in ROLLED}
+    with engine.begin() as conn:
+        usage_rollup.start_anew(conn)
+    seed.count_all(engine)
+    assert made == 3_000
+    assert fast == {name: rows_of(engine, name) for name in ROLLED}
+
+
+def test_seeding_leaves_every_index_behind(engine):
+    indexes = "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+    before = ask(engine, indexes)
+    seed.seed_empty(engine, PLAN, progress=quiet)
+    assert ask(engine, indexes) == before
+    assert not seed.is_empty(engine)
+
+
+def rows_of(engine, table):
+    """Rows by their texts; sums of money and of figures to six digits, since their order of adding differs."""
+    rows = ask(engine, f"SELECT to_jsonb(t) FROM {table} t")
+    return sorted(json.dumps(rounded(row[0]), sort_keys=True) for row in rows)
+
+
+def rounded(row):
+    return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in row.items()}
