@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from chatplay.api.errors import documented
+from chatplay.api.ranges import read_range
 from chatplay.api.services import Rt, Threads
 from chatplay.api.who import Administrator
 from chatplay.catalog import CatalogStatus, UpstreamStatus
-from chatplay.errors import BadInput
-from chatplay.usage.values import By, UsageFilter
+from chatplay.usage.values import By
 
 router = APIRouter(prefix="/admin", tags=["Administration"])
-_DAYS = 30
-_LONGEST = timedelta(days=3_660)
 
 
 class UsageLine(BaseModel):
@@ -107,7 +105,7 @@ async def report_usage(
     tz: Annotated[str, Query(max_length=64, description="The time zone of days, as in `Europe/Berlin`.")] = "UTC",
 ) -> UsageReport:
     """Calls, tokens, cost and latency of everybody, most calls first."""
-    wanted = _range(start, end)
+    wanted = read_range(start, end)
     rows = await threads.run(rt.usage.usage_table, rt.usage.restrict(wanted, caller.person), by, tz)
     data = [UsageLine(**asdict(row) | {"cost_usd": _tidy(row.cost_usd)}) for row in rows]
     return UsageReport(by=by, start=wanted.start, end=wanted.end, data=data)
@@ -117,21 +115,3 @@ async def report_usage(
 async def refresh_health(caller: Administrator, rt: Rt, threads: Threads) -> HealthReport:
     """Has every model server asked now, for all processes, and says how they are then."""
     return HealthReport.of(await threads.run(rt.upstreams.refresh_now, actor=caller.person))
-
-
-def _range(start: datetime | None, end: datetime | None) -> UsageFilter:
-    """Everybody's calls in the range. A time without a zone is UTC."""
-    try:
-        until = _aware(end) if end else datetime.now(UTC)
-        since = _aware(start) if start else until - timedelta(days=_DAYS)
-    except OverflowError:
-        raise BadInput("This time is out of reach.", param="end", cure="Choose another one.") from None
-    if not since < until <= since + _LONGEST:
-        raise BadInput(
-            "The range has no length, or too much.", param="start", cure=f"Choose 1 to {_LONGEST.days:,} days."
-        )
-    return UsageFilter(user_id=None, start=since, end=until)
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

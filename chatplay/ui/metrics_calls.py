@@ -12,6 +12,7 @@ import streamlit as st
 from chatplay.errors import BadInput
 from chatplay.ui import format as fmt
 from chatplay.ui import state
+from chatplay.usage.filter_text import write_filter
 from chatplay.usage.service import Usage
 from chatplay.usage.values import CallRow, ExportFormat, Order, UsageFilter
 
@@ -43,8 +44,7 @@ def draw(usage: Usage, everything: UsageFilter, *, tz: ZoneInfo, shows_people: b
                 on_change=_first_page,
                 width=220,
             )
-            for kind in get_args(ExportFormat):
-                _draw_export(usage, page.drill or everything, kind)
+            draw_exports(page.drill or everything)
         try:
             found = usage.list_calls(
                 page.drill or everything, order=order, after=page.after[-1] if page.after else None, limit=_PAGE
@@ -118,17 +118,15 @@ def _open(generation_id: str) -> None:
         st.query_params["call"] = generation_id
 
 
-def _draw_export(usage: Usage, filter_: UsageFilter, kind: ExportFormat) -> None:
-    st.download_button(
-        {"csv": "CSV", "parquet": "Parquet"}[kind],
-        lambda: b"".join(usage.export(filter_, kind)),
-        file_name=f"calls.{kind}",
-        mime={"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}[kind],
-        icon=":material/download:",
-        on_click="ignore",
-        key=state.metrics_key(f"export_{kind}"),
-        help="Every call of the range, not only this page. Figures only, no prompt text.",
-    )
+def draw_exports(filter_: UsageFilter) -> None:
+    """Links to the route that streams the file: a download button would hold all of it in memory."""
+    for kind in get_args(ExportFormat):
+        st.link_button(
+            {"csv": "Calls as CSV", "parquet": "Calls as Parquet"}[kind],
+            f"/v1/usage/calls?format={kind}&filter={write_filter(filter_)}",
+            icon=":material/download:",
+            help="Every call of the range, one row each: figures only, no prompt text.",
+        )
 
 
 def _first_page() -> None:

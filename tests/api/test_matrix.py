@@ -43,6 +43,7 @@ ROUTES = {
     "POST /v1/chat/sessions/{session_id}/generate": Entry("chat", owned=True, body={"content": "Hi"}),
     "GET /v1/chat/generations/{generation_id}/events": Entry("read", owned=True),
     "POST /v1/chat/generations/{generation_id}/stop": Entry("chat", 202, owned=True),
+    "GET /v1/usage/calls": Entry("read"),
     "GET /admin/usage": Entry("admin"),
     "POST /admin/upstreams/refresh-health": Entry("admin"),
     "GET /v1/docs": Entry(None),

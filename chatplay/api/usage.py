@@ -1,0 +1,51 @@
+"""`/v1/usage`: one's own calls, everybody's for administrators, as a file that is written while it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import StreamingResponse
+
+from chatplay.api.ranges import read_range
+from chatplay.api.services import Rt, Services, Threads
+from chatplay.api.who import Reader
+from chatplay.usage.filter_text import read_filter
+from chatplay.usage.values import ExportFormat
+
+router = APIRouter(prefix="/v1/usage", tags=["Usage"])
+_KINDS: dict[ExportFormat, str] = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+
+
+@router.get("/calls", response_class=StreamingResponse)
+async def download_calls(
+    caller: Reader,
+    rt: Rt,
+    threads: Threads,
+    format: ExportFormat = "csv",
+    start: Annotated[datetime | None, Query(description="From then on; 30 days before `end` without it.")] = None,
+    end: Annotated[datetime | None, Query(description="Up to then; now without it.")] = None,
+    everybody: Annotated[bool, Query(description="Not only one's own calls; for administrators.")] = False,
+    filter: Annotated[
+        str | None, Query(max_length=8_000, description="What a page shows, instead of all these.")
+    ] = None,
+) -> StreamingResponse:
+    """Every call of the range, oldest first: figures only, no prompt and no answer."""
+    wanted = read_range(start, end) if filter is None else read_filter(filter)
+    if filter is None and not everybody:
+        wanted = replace(wanted, user_id=caller.user_id)
+    pieces = rt.usage.export(rt.usage.restrict(wanted, caller.person), format)
+    first = await threads.run(next, pieces, None)  # what cannot be read is told before anything is sent
+    name = f"calls-{wanted.start:%Y%m%d}-{wanted.end:%Y%m%d}.{format}"
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return StreamingResponse(_rest(first, pieces, threads), media_type=_KINDS[format], headers=headers)
+
+
+async def _rest(first: bytes | None, pieces: Iterator[bytes], threads: Services) -> AsyncIterator[bytes]:
+    piece = first
+    while piece is not None:
+        yield piece
+        piece = await threads.run(next, pieces, None)

@@ -1,0 +1,71 @@
+"""Calls as a file: one's own whatever the address says, sent piece by piece, as a page shows them."""
+
+import csv
+import io
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pyarrow.parquet as pq
+import pytest
+
+from chatplay.usage.filter_text import write_filter
+from chatplay.usage.values import UsageFilter
+
+
+@pytest.fixture
+def house(own_house):
+    for guest in (own_house.ana, own_house.ada):
+        guest.ask(guest.new_session(), "A secret prompt")
+    return own_house
+
+
+def everything(**more):
+    now = datetime.now(UTC)
+    return replace(UsageFilter(None, now - timedelta(days=1), now + timedelta(days=1)), **more)
+
+
+def rows(guest, **query):
+    with guest.client() as client:
+        answer = client.get("/v1/usage/calls", params=query)
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(io.StringIO(answer.text)))
+
+
+def users(found):
+    return {int(row["user_id"]) for row in found}
+
+
+def test_calls_are_ones_own_without_asking_for_more(house):
+    assert users(rows(house.ada)) == {house.ada.person.id}
+    assert users(rows(house.ada, everybody=True)) >= {house.ada.person.id, house.ana.person.id}
+
+
+def test_analyst_gets_only_their_own_calls_whatever_they_ask_for(house):
+    theirs = write_filter(everything(user_id=house.ada.person.id))
+    for query in ({"everybody": True}, {"filter": write_filter(everything())}, {"filter": theirs}):
+        assert users(rows(house.ana, **query)) == {house.ana.person.id}
+
+
+def test_filter_of_a_page_narrows_the_file(house):
+    assert rows(house.ada, filter=write_filter(everything(statuses=("failed",)))) == []
+    assert len(rows(house.ada, filter=write_filter(everything(user_id=house.ana.person.id)))) == 1
+
+
+def test_file_is_sent_in_pieces_under_a_name(house):
+    with house.ana.client() as client, client.stream("GET", "/v1/usage/calls") as answer:
+        assert "content-length" not in answer.headers
+        assert answer.headers["content-disposition"].startswith('attachment; filename="calls-20')
+        assert "secret prompt" not in "".join(answer.iter_text())
+
+
+def test_parquet_is_whole(house):
+    with house.ana.client() as client:
+        answer = client.get("/v1/usage/calls", params={"format": "parquet"})
+    assert pq.read_table(io.BytesIO(answer.content)).num_rows == len(rows(house.ana))
+
+
+@pytest.mark.parametrize("filter", ["", "guess", "bnVsbA==", "e30=", "é"])
+def test_filter_that_is_none_is_refused(house, filter):
+    with house.ana.client() as client:
+        answer = client.get("/v1/usage/calls", params={"filter": filter})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "filter")
