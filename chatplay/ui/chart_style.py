@@ -20,6 +20,18 @@ DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])  # the second round of colours i
 HEIGHT_PX = 320
 SMALL_HEIGHT_PX = 120
 TARGET_COLOUR = "#9A5B00"
+_LEGEND_ROW_PX = 18
+# Days and hours as the tables write them: the browser's own would say 06 PM.
+TIME_FORMAT = {
+    "year": "%Y",
+    "quarter": "%b %Y",
+    "month": "%d %b",
+    "week": "%d %b",
+    "date": "%d %b",
+    "hours": "%H:%M",
+    "minutes": "%H:%M",
+    "seconds": "%H:%M:%S",
+}
 HEAT: Final = "blues"  # one hue, light to dark: readable in grey, too
 
 
@@ -67,8 +79,30 @@ def colour(
 
 def top_legend(names: Iterable[str]) -> alt.Legend:
     """Above the plot, in so few columns that it fits a narrow screen."""
+    return alt.Legend(
+        orient="top",
+        title=None,
+        columns=_legend_columns(list(names)),
+        labelLimit=150,
+        symbolSize=64,
+        symbolOpacity=1,
+        rowPadding=2,
+    )
+
+
+def legend_height(names: Iterable[str]) -> int:
+    """What a chart needs on top of its height, so that a legend of many rows leaves the plot as high as without."""
+    known = list(names)
+    return _LEGEND_ROW_PX * max(-(-len(known) // _legend_columns(known)) - 1, 0)
+
+
+def _legend_columns(names: Sequence[str]) -> int:
     longest = max(map(len, names), default=0)
-    return alt.Legend(orient="top", title=None, columns=4 if longest < 9 else 3 if longest < 13 else 2, labelLimit=150)
+    return 4 if longest < 9 else 3 if longest < 13 else 2
+
+
+def time_axis() -> alt.Axis:
+    return alt.Axis(format=TIME_FORMAT)
 
 
 def dash(field: str, names: Sequence[str], *, among: Iterable[str] = ()) -> alt.StrokeDash:

@@ -19,18 +19,14 @@ from chatplay.usage.values import (
     Binned,
     Distribution,
     Gap,
-    HourCell,
     ModelKey,
     OutcomePoint,
     PercentilePoint,
-    SettingsCell,
     Tile,
     UsageRow,
 )
 
 PICK, BRUSH = "pick", "brush"  # names of selections: one point or cell; a range of time
-WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_NOT_SENT = "not sent"
 _PERCENTILE_DASHES = alt.StrokeDash(
     "percentile:N", scale=alt.Scale(domain=["p50", "p95"], range=[[1, 0], [4, 3]]), legend=None
 )
@@ -76,7 +72,7 @@ def percentiles(
     legend = alt.selection_point(name="legend", fields=["model"], bind="legend")
     pick = alt.selection_point(name=PICK, fields=["time", "model"], on="click", clear="dblclick")
     base = alt.Chart(data).encode(
-        x=alt.X("time:T", title=None),
+        x=alt.X("time:T", title=None, axis=style.time_axis()),
         y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=True)),
         color=style.colour("model", names, among=labels.values()),
         strokeDash=_PERCENTILE_DASHES,
@@ -95,34 +91,40 @@ def percentiles(
 
 
 def distribution(rows: Sequence[Distribution], *, title: str, known: Sequence[ModelKey] = ()) -> Any:
-    """The share of calls at or below each value, by model, on a logarithmic axis (said in its title)."""
+    """The share of calls at or below each value, by model, on a logarithmic axis (said in its title). PICK a step."""
     labels = model_labels([*known, *(row.model for row in rows)])
     names = [labels[key] for key in sorted({row.model for row in rows})]
     data = pd.DataFrame(
-        {"value": step.high, "share": step.upto, "model": f"{labels[row.model]}", "n": row.n}
+        {"value": value, "low": low, "share": share, "model": labels[row.model], "n": row.n}
         for row in rows
-        for step in row.bins
-        if step.high > 0
+        for low, value, share in _steps_up(row)
     )
     legend = alt.selection_point(name="legend", fields=["model"], bind="legend")
-    return (
-        alt.Chart(data)
-        .mark_line(interpolate="step-after", strokeWidth=2)
-        .encode(
-            x=alt.X("value:Q", title=f"{title} (log scale)", scale=alt.Scale(type="log", nice=False), axis=_LOG_AXIS),
-            y=alt.Y("share:Q", title="Share of calls at or below", axis=alt.Axis(format=".0%")),
-            color=style.colour("model", names, among=labels.values()),
-            strokeDash=style.dash("model", names, among=labels.values()),
-            opacity=alt.condition(legend, alt.value(1.0), alt.value(0.12)),
-            tooltip=[
-                alt.Tooltip("model:N", title="Model"),
-                alt.Tooltip("share:Q", title="Share", format=".1%"),
-                alt.Tooltip("value:Q", title=f"At most, {title}", format=",.4~g"),
-                alt.Tooltip("n:Q", title="Calls", format=","),
-            ],
-        )
-        .add_params(legend)
+    base = alt.Chart(data).encode(
+        x=alt.X("value:Q", title=f"{title} (log scale)", scale=alt.Scale(type="log", nice=False), axis=_LOG_AXIS),
+        y=alt.Y("share:Q", title="Share of calls at or below", axis=alt.Axis(format=".0%")),
+        color=style.colour("model", names, among=labels.values()),
+        tooltip=[
+            alt.Tooltip("model:N", title="Model"),
+            alt.Tooltip("share:Q", title="Share", format=".1%"),
+            alt.Tooltip("value:Q", title=f"At most, {title}", format=",.4~g"),
+            alt.Tooltip("n:Q", title="Calls", format=","),
+        ],
     )
+    lines = base.mark_line(interpolate="step-after", strokeWidth=2).encode(
+        strokeDash=style.dash("model", names, among=labels.values()),
+        opacity=alt.condition(legend, alt.value(1.0), alt.value(0.12)),
+    )
+    # Not seen, but hovered and clicked: a line has no places of its own.
+    pick = alt.selection_point(name=PICK, fields=["model", "low", "value"], on="click", clear="dblclick")
+    return lines.add_params(legend) + base.mark_point(size=60, filled=True, opacity=0).add_params(pick)
+
+
+def _steps_up(row: Distribution) -> list[tuple[float, float, float]]:
+    """Low and high edge and share of each step. The line begins at 0 %, else a single call would draw nothing."""
+    steps = [(step.low, step.high, step.upto) for step in row.bins if step.high > 0]
+    first = steps[0][0] or steps[0][1] / 2
+    return [(0.0, first, 0.0), *steps]
 
 
 def against_tokens(binned: Binned, *, x_title: str, y_title: str, known: Sequence[ModelKey] = ()) -> Any:
@@ -205,9 +207,9 @@ def outcomes(rows: Sequence[OutcomePoint], *, tz: ZoneInfo) -> Any:
         alt.Chart(data)
         .mark_rect()
         .encode(
-            x=alt.X("time:T", title=None),
+            x=alt.X("time:T", title=None, axis=style.time_axis()),
             x2="until:T",
-            y=alt.Y("low:Q", title="Calls"),
+            y=alt.Y("low:Q", title="Calls", axis=alt.Axis(tickMinStep=1, format="~s")),
             y2="high:Q",
             color=alt.Color(
                 "name:N",
@@ -226,10 +228,12 @@ def outcomes(rows: Sequence[OutcomePoint], *, tz: ZoneInfo) -> Any:
 
 
 def amounts(rows: Sequence[UsageRow], *, measure: Literal["tokens", "cost"]) -> Any:
-    """Tokens (prompt and completion stacked) or cost, a bar for each row, longest first."""
+    """Tokens (prompt and completion stacked) or cost, a bar for each row, longest first. PICK a bar."""
     kinds = {"tokens": ("Prompt tokens", "Completion tokens"), "cost": ("Cost",)}[measure]
+    labels = [row.label for row in rows]
+    names = {row.key: row.label if labels.count(row.label) == 1 else f"{row.label} ({row.key})" for row in rows}
     data = pd.DataFrame(
-        {"name": row.label, "kind": kind, "value": value, "calls": row.calls}
+        {"name": names[row.key], "key": row.key, "kind": kind, "value": value, "calls": row.calls}
         for row in rows
         for kind, value in zip(kinds, _amounts_of(row, measure), strict=True)
         if value is not None
@@ -240,7 +244,7 @@ def amounts(rows: Sequence[UsageRow], *, measure: Literal["tokens", "cost"]) -> 
         .mark_bar()
         .encode(
             x=alt.X("value:Q", title=_AMOUNT_TITLES[measure], axis=alt.Axis(format=_AMOUNT_AXES[measure])),
-            y=alt.Y("name:N", title=None, sort=[row.label for row in rows], axis=alt.Axis(labelLimit=160)),
+            y=alt.Y("name:N", title=None, sort=list(names.values()), axis=alt.Axis(labelLimit=160)),
             color=alt.Color(
                 "kind:N",
                 title=None,
@@ -254,61 +258,8 @@ def amounts(rows: Sequence[UsageRow], *, measure: Literal["tokens", "cost"]) -> 
                 alt.Tooltip("calls:Q", title="Calls", format=","),
             ],
         )
+        .add_params(alt.selection_point(name=PICK, fields=["key"], on="click", clear="dblclick"))
     )
-
-
-def settings_map(cells: Sequence[SettingsCell], *, x_title: str, y_title: str, title: str) -> Any:
-    """A cell for each pair of settings: its colour the mean, in it the number of calls. PICK a cell."""
-    xs, ys = _steps(cell.x for cell in cells), _steps(cell.y for cell in cells)
-    known = sorted(cell.value for cell in cells if cell.value is not None)
-    middle = (known[0] + known[-1]) / 2 if known else 0.0
-    data = pd.DataFrame(
-        {
-            "x": _setting(cell.x),
-            "y": _setting(cell.y),
-            "value": cell.value,
-            "n": cell.n,
-            "ink": _ink(cell.value, middle),
-        }
-        for cell in cells
-    )
-    base = alt.Chart(data).encode(
-        x=alt.X("x:N", title=x_title, sort=xs, axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("y:N", title=y_title, sort=list(reversed(ys))),
-        tooltip=[
-            alt.Tooltip("x:N", title=x_title),
-            alt.Tooltip("y:N", title=y_title),
-            alt.Tooltip("value:Q", title=title, format=",.4~g"),
-            alt.Tooltip("n:Q", title="Calls", format=","),
-        ],
-    )
-    return _heat(base, value="value", text="n", title=title)
-
-
-def hours(cells: Sequence[HourCell]) -> Any:
-    """Calls an hour, by hour of the week, in the viewer's zone. PICK a cell."""
-    data = pd.DataFrame(
-        {
-            "day": WEEKDAYS[cell.weekday],
-            "hour": f"{cell.hour:02d}",
-            "rate": cell.calls / cell.hours if cell.hours else None,
-            "calls": cell.calls,
-            "hours": cell.hours,
-        }
-        for cell in cells
-    )
-    base = alt.Chart(data).encode(
-        x=alt.X("hour:N", title="Hour of the day", sort=[f"{hour:02d}" for hour in range(24)]),
-        y=alt.Y("day:N", title=None, sort=list(WEEKDAYS)),
-        tooltip=[
-            alt.Tooltip("day:N", title="Day"),
-            alt.Tooltip("hour:N", title="Hour"),
-            alt.Tooltip("rate:Q", title="Calls an hour", format=",.3~g"),
-            alt.Tooltip("calls:Q", title="Calls", format=","),
-            alt.Tooltip("hours:Q", title="Such hours in the range", format=","),
-        ],
-    )
-    return _heat(base, value="rate", text=None, title="Calls an hour", fields=["day", "hour"])
 
 
 def timeline(gaps: Sequence[Gap], *, ttft_ms: float | None) -> Any:
@@ -355,44 +306,6 @@ def _with_target(chart: Any, target: float | None) -> Any:
         return chart
     rule = alt.Chart(pd.DataFrame({"target": [target]})).mark_rule(color=style.TARGET_COLOUR, strokeDash=[2, 3])
     return chart + rule.encode(y="target:Q", tooltip=alt.Tooltip("target:Q", title="Target", format=",.4~g"))
-
-
-def _heat(base: alt.Chart, *, value: str, text: str | None, title: str, fields: Sequence[str] = ("x", "y")) -> Any:
-    scale = alt.Color(
-        f"{value}:Q",
-        title=title,
-        scale=alt.Scale(scheme=style.HEAT),
-        legend=alt.Legend(orient="right", format="~s"),
-    )
-    cells = base.mark_rect().encode(color=alt.condition(f"isValid(datum.{value})", scale, alt.value(style.NEUTRAL)))
-    cells = cells.add_params(alt.selection_point(name=PICK, fields=list(fields), on="click", clear="dblclick"))
-    if text is None:
-        return cells
-    # Not a colour channel without a scale: Streamlit's theme stumbles over that in layered charts.
-    white = alt.when("datum.ink == 'white'").then(alt.value("#FFFFFF"))
-    ink = white.when("datum.ink == 'black'").then(alt.value("#1E2327")).otherwise(alt.value(style.NEUTRAL))
-    return cells + base.mark_text(fontSize=11).encode(text=alt.Text(f"{text}:Q", format="~s"), color=ink)
-
-
-def _ink(value: float | None, middle: float) -> str:
-    """What can be read on a cell's colour: white on the dark half, black on the light one."""
-    if value is None:
-        return "neutral"
-    return "white" if value > middle else "black"
-
-
-def _setting(value: float | None) -> str:
-    return _NOT_SENT if value is None else f"{value:g}"
-
-
-def setting_of(label: str) -> float | None:
-    """The inverse of how `settings_map` writes a setting on its axes."""
-    return None if label == _NOT_SENT else float(label)
-
-
-def _steps(values: Iterable[float | None]) -> list[str]:
-    known = sorted({value for value in values if value is not None})
-    return [f"{value:g}" for value in known] + [_NOT_SENT]
 
 
 def _by_total(rows: Sequence[OutcomePoint]) -> list[str]:

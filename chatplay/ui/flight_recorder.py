@@ -15,6 +15,7 @@ from chatplay.ui import chart_style as style
 from chatplay.ui import charts
 from chatplay.ui import format as fmt
 from chatplay.ui.markdown import message_markdown
+from chatplay.usage.definitions import DEFINITIONS
 from chatplay.usage.service import Usage
 from chatplay.usage.values import FlightRecord
 
@@ -77,15 +78,15 @@ _SOURCES = {
 def _draw_figures(record: FlightRecord) -> None:
     call = record.call
     with st.container(horizontal=True, gap="medium"):
-        for label, value in (
-            ("TTFT", fmt.duration(call.ttft_ms)),
-            ("Decode", fmt.speed(call.tokens_per_second)),
-            ("Duration", fmt.duration(call.duration_ms)),
-            ("Prompt", fmt.tokens(call.prompt_tokens, estimated=call.tokens_estimated)),
-            ("Answer", fmt.tokens(call.completion_tokens, estimated=call.tokens_estimated)),
-            ("Cost", fmt.cost(call.cost_usd)),
+        for label, name, value in (
+            ("TTFT", "ttft_ms", fmt.duration(call.ttft_ms)),
+            ("Decode", "tokens_per_second", fmt.speed(call.tokens_per_second)),
+            ("Duration", "duration_ms", fmt.duration(call.duration_ms)),
+            ("Prompt", "prompt_tokens", fmt.tokens(call.prompt_tokens, estimated=call.tokens_estimated)),
+            ("Answer", "completion_tokens", fmt.tokens(call.completion_tokens, estimated=call.tokens_estimated)),
+            ("Cost", "cost_usd", fmt.cost(call.cost_usd)),
         ):
-            st.metric(label, value, width="content")
+            st.metric(label, value, width="content", help=DEFINITIONS[name])
     parts = (("queue", call.queue_ms), ("connect", call.connect_ms), ("prefill", record.prefill_ms))
     known = ", ".join(f"{name} {fmt.duration(value)}" for name, value in parts)
     st.caption(f"Before the first token: {known}. Queueing in this app is not part of TTFT.")
@@ -101,12 +102,13 @@ def _draw_timeline(record: FlightRecord) -> None:
         return
     stalls = ""
     if record.stall_ms is not None:
-        stalls = f", {record.stalls:,} of them stalls (longer than {fmt.duration(record.stall_ms)})"
+        word = "a stall" if record.stalls == 1 else "stalls"
+        stalls = f", {record.stalls:,} of them {word} (longer than {fmt.duration(record.stall_ms)})"
     st.markdown(
         f"**Token timeline** {len(record.timeline):,} gaps{stalls}. Gap p50 {fmt.duration(call.itl_p50_ms)}, "
         f"p95 {fmt.duration(call.itl_p95_ms)}, longest {fmt.duration(call.itl_max_ms)}."
     )
-    style.draw(charts.timeline(record.timeline, ttft_ms=call.ttft_ms), key="flight_timeline", height=180)
+    style.draw(charts.timeline(record.timeline, ttft_ms=call.ttft_ms), key="flight_timeline", height=240)
 
 
 def _request(record: FlightRecord) -> str:

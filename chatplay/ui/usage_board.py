@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,9 +12,11 @@ import streamlit as st
 from chatplay.ui import chart_style as style
 from chatplay.ui import charts, state
 from chatplay.ui import format as fmt
-from chatplay.ui.metrics_cards import usage_frame
+from chatplay.ui.metrics_calls import draw_exports
+from chatplay.ui.metrics_parts import usage_frame
+from chatplay.usage.definitions import DEFINITIONS
 from chatplay.usage.service import Usage
-from chatplay.usage.values import By, ExportFormat, UsageFilter, UsageRow
+from chatplay.usage.values import By, UsageFilter, UsageRow
 
 RANGES = {
     "1h": timedelta(hours=1),
@@ -80,24 +81,26 @@ def _draw_sums(rows: Sequence[UsageRow]) -> None:
     costs = [row.cost_usd for row in rows if row.cost_usd is not None]
     unknown = sum(row.cost_unknown for row in rows)
     with st.container(horizontal=True, gap="small"):
-        _figure("People", fmt.count(len(rows)), "")
-        _figure("Calls", fmt.count(calls), f"{fmt.rate_with_counts(failed, calls)} failed")
-        _figure("Prompt tokens", fmt.count(sum(row.prompt_tokens for row in rows)), _without(rows))
-        _figure("Completion tokens", fmt.count(sum(row.completion_tokens for row in rows)), _without(rows))
+        _figure("People", "people", fmt.count(len(rows)), "with a call in this range")
+        _figure("Calls", "calls", fmt.count(calls), f"{fmt.rate_with_counts(failed, calls)} failed")
+        prompt, completion = sum(row.prompt_tokens for row in rows), sum(row.completion_tokens for row in rows)
+        _figure("Prompt tokens", "prompt_tokens", fmt.count(prompt), _without(rows))
+        _figure("Completion tokens", "completion_tokens", fmt.count(completion), _without(rows))
         _figure(
             "Cost",
+            "cost_usd",
             fmt.cost(sum(costs)) if costs else fmt.UNKNOWN,
-            f"{unknown:,} calls without a known cost" if unknown else "",
+            f"{unknown:,} calls without a known cost" if unknown else "of all calls",
         )
 
 
 def _without(rows: Sequence[UsageRow]) -> str:
     unknown = sum(row.tokens_unknown for row in rows)
-    return f"{unknown:,} calls without a count" if unknown else ""
+    return f"{unknown:,} calls without a count" if unknown else "of all calls"
 
 
-def _figure(label: str, value: str, beside: str) -> None:
-    st.metric(label, value, delta=None, delta_description=beside or None, border=True, width="stretch")
+def _figure(label: str, name: str, value: str, beside: str) -> None:
+    st.metric(label, value, delta_description=beside, help=DEFINITIONS[name], border=True, width="stretch")
 
 
 def _draw_tops(usage: Usage, asked: UsageFilter, people: Sequence[UsageRow], tz: ZoneInfo) -> None:
@@ -134,7 +137,7 @@ def _draw_table(usage: Usage, asked: UsageFilter, tz: ZoneInfo) -> None:
                 label_visibility="collapsed",
             )
             with st.container(horizontal=True, width="content"):
-                _draw_exports(usage, asked)
+                draw_exports(asked)
         rows = usage.usage_table(asked, by, tz.key)
         st.dataframe(
             usage_frame(rows).rename(columns={"Of": _BY[by]}),
@@ -154,22 +157,3 @@ _COLUMNS: dict[str, Any] = {
     name: st.column_config.NumberColumn(format="localized")
     for name in ("Calls", "Failed", "Fallbacks", "Prompt tokens", "Completion tokens", "Chats")
 }
-
-
-def _whole_export(usage: Usage, asked: UsageFilter, kind: ExportFormat) -> bytes:
-    return b"".join(usage.export(asked, kind))
-
-
-def _draw_exports(usage: Usage, asked: UsageFilter) -> None:
-    kinds: tuple[tuple[ExportFormat, str], ...] = (("csv", "text/csv"), ("parquet", "application/vnd.apache.parquet"))
-    for kind, mime in kinds:
-        st.download_button(
-            {"csv": "Calls as CSV", "parquet": "Calls as Parquet"}[kind],
-            partial(_whole_export, usage, asked, kind),
-            file_name=f"usage-{asked.start:%Y%m%d}-{asked.end:%Y%m%d}.{kind}",
-            mime=mime,
-            icon=":material/download:",
-            on_click="ignore",
-            key=state.usage_key(kind),
-            help="Every call of the range, one row each: figures only, no prompt text.",
-        )

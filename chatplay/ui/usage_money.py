@@ -18,6 +18,7 @@ from chatplay.ui import state
 from chatplay.ui.markdown import message_markdown
 from chatplay.usage.values import BudgetScope, BudgetState, PriceEntry
 
+_RIGHT = st.column_config.TextColumn(alignment="right")
 _ALL_MODELS = ""
 _PRICE_FIELDS = (
     ("Input", "Cached input", "Output"),
@@ -43,25 +44,28 @@ def draw_prices(runtime: Runtime, tz: ZoneInfo) -> None:
         {
             "Server": [entry.upstream for entry in entries],
             "Model": [entry.model or "all others" for entry in entries],
-            "Input": [entry.price.input_usd for entry in entries],
-            "Cached input": [entry.price.cached_usd for entry in entries],
-            "Output": [entry.price.output_usd for entry in entries],
+            "Input": [fmt.cost(entry.price.input_usd) for entry in entries],
+            "Cached input": [_cached(entry.price) for entry in entries],
+            "Output": [fmt.cost(entry.price.output_usd) for entry in entries],
             "From": [fmt.exact(entry.valid_from, tz=tz) for entry in entries],
             "In force": [entry.in_force for entry in entries],
             "Set by": [entry.set_by or fmt.UNKNOWN for entry in entries],
         }
     )
-    dollars = st.column_config.NumberColumn(format="$%.4g")
     event = st.dataframe(
         table,
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
         key=state.usage_key("prices"),
-        column_config={"Input": dollars, "Cached input": dollars, "Output": dollars},
+        column_config=dict.fromkeys(("Input", "Cached input", "Output"), _RIGHT),
     )
     if event.selection.rows and event.selection.rows[0] < len(entries):
         _draw_price_actions(runtime, entries[event.selection.rows[0]])
+
+
+def _cached(price: Price) -> str:
+    return "as input" if price.cached_usd is None else fmt.cost(price.cached_usd)
 
 
 def _draw_price_actions(runtime: Runtime, entry: PriceEntry) -> None:
@@ -150,7 +154,11 @@ def draw_budgets(runtime: Runtime, tz: ZoneInfo) -> None:
             }
         ),
         hide_index=True,
-        column_config={"Used": st.column_config.ProgressColumn(format="percent")},
+        column_config={
+            "Budget": _RIGHT,
+            "Spent": _RIGHT,
+            "Used": st.column_config.ProgressColumn(format="percent"),
+        },
     )
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 DEFINITIONS: Mapping[str, str] = MappingProxyType(
     {
         "calls": "Model calls that began in the range and have ended, whoever made them: page, route or experiment.",
+        "people": "Everybody with a call that began in the range and has ended; those deleted since count too.",
         "prompt_tokens": "Tokens of all prompts, as reported by the server; counted by us and marked ~ where it "
         "reports none. Calls that failed before anything was exchanged have none.",
         "completion_tokens": "Tokens of all answers, as reported by the server; counted by us and marked ~ where it "

@@ -1,12 +1,15 @@
 """Charts hold the numbers they were given, as the viewer's clock and the field's words have them."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from chatplay.ui import charts
+from chatplay.ui import charts, charts_cells
 from chatplay.usage.values import (
+    Bin,
     Binned,
+    Distribution,
     Gap,
     HourCell,
     ModelKey,
@@ -62,6 +65,31 @@ def test_unknown_cost_is_no_bar():
     assert [bar["value"] for bar in rows_of(charts.amounts([row], measure="tokens"))] == [10, 20]
 
 
+def test_two_people_of_one_name_have_a_bar_each():
+    rows = [UsageRow(key, "Ana", 1, 0, 0, 10, 20, 0, 0, 0, None, 1, None, None, None, 1) for key in ("3", "4")]
+    bars = {(bar["name"], bar["key"]) for bar in rows_of(charts.amounts(rows, measure="tokens"))}
+    assert bars == {("Ana (3)", "3"), ("Ana (4)", "4")}
+
+
+def test_distribution_of_a_single_call_is_a_line_from_nothing_to_all():
+    one = Distribution(TINY, 200.0, 200.0, 1, (Bin(198.0, 202.0, 1, 1.0),))
+    rows = rows_of(charts.distribution([one], title="TTFT"))
+    assert [(row["value"], row["share"]) for row in rows] == [(198.0, 0.0), (202.0, 1.0)]
+
+
+def test_every_chart_of_calls_can_be_picked_in():
+    row = UsageRow("k", "tiny", 3, 0, 0, 10, 20, 0, 0, 0, None, 3, None, None, None, 1)
+    one = Distribution(TINY, 200.0, 200.0, 1, (Bin(198.0, 202.0, 1, 1.0),))
+    for chart in (charts.amounts([row], measure="tokens"), charts.distribution([one], title="TTFT")):
+        assert charts.PICK in {param["name"] for param in chart.to_dict()["params"]}
+
+
+def test_hours_are_written_as_the_tables_write_them():
+    point = PercentilePoint(START, START + HOUR, TINY, 100.0, 250.0, 7)
+    spec = json.dumps(charts.percentiles([point], title="TTFT", tz=BERLIN).to_dict())
+    assert '"hours": "%H:%M"' in spec
+
+
 def test_costs_below_a_dollar_are_not_written_as_millions():
     row = UsageRow("k", "tiny", 3, 0, 0, 10, 20, 0, 0, 0, 0.1, 0, None, None, None, 1)
     axis = charts.amounts([row], measure="cost").to_dict()["encoding"]["x"]["axis"]
@@ -70,14 +98,14 @@ def test_costs_below_a_dollar_are_not_written_as_millions():
 
 def test_setting_that_was_not_sent_has_a_place_of_its_own():
     cells = [SettingsCell(0.5, 1.0, 10.0, 4, 4), SettingsCell(None, 1.0, None, 0, 2)]
-    drawn = rows_of(charts.settings_map(cells, x_title="Temperature", y_title="Top-p", title="TTFT"))
+    drawn = rows_of(charts_cells.settings_map(cells, x_title="Temperature", y_title="Top-p", title="TTFT"))
     assert {(row["x"], row["value"], row["n"]) for row in drawn} == {("0.5", 10.0, 4), ("not sent", None, 0)}
-    assert [charts.setting_of(row["x"]) for row in drawn] == [0.5, None]
+    assert [charts_cells.setting_of(row["x"]) for row in drawn] == [0.5, None]
 
 
 def test_load_is_calls_an_hour_and_not_calls():
     cells = [HourCell(0, 9, 0, 12, 1, 4)]
-    assert rows_of(charts.hours(cells))[0] | {"rate": 3.0} == rows_of(charts.hours(cells))[0]
+    assert rows_of(charts_cells.hours(cells))[0] | {"rate": 3.0} == rows_of(charts_cells.hours(cells))[0]
 
 
 def test_binned_chart_begins_its_first_step_above_zero_for_the_log_axis():

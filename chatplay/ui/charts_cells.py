@@ -1,0 +1,108 @@
+"""Charts of cells: what pairs of settings do, and when in the week calls are made. PICK a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from chatplay.ui import chart_style as style
+from chatplay.ui.charts import PICK
+from chatplay.usage.values import HourCell, SettingsCell
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_NOT_SENT = "not sent"
+
+
+def settings_map(cells: Sequence[SettingsCell], *, x_title: str, y_title: str, title: str) -> Any:
+    """A cell for each pair of settings: its colour the mean, in it the number of calls. PICK a cell."""
+    xs, ys = _steps(cell.x for cell in cells), _steps(cell.y for cell in cells)
+    known = sorted(cell.value for cell in cells if cell.value is not None)
+    middle = (known[0] + known[-1]) / 2 if known else 0.0
+    data = pd.DataFrame(
+        {
+            "x": _setting(cell.x),
+            "y": _setting(cell.y),
+            "value": cell.value,
+            "n": cell.n,
+            "ink": _ink(cell.value, middle),
+        }
+        for cell in cells
+    )
+    base = alt.Chart(data).encode(
+        x=alt.X("x:N", title=x_title, sort=xs, axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("y:N", title=y_title, sort=list(reversed(ys))),
+        tooltip=[
+            alt.Tooltip("x:N", title=x_title),
+            alt.Tooltip("y:N", title=y_title),
+            alt.Tooltip("value:Q", title=title, format=",.4~g"),
+            alt.Tooltip("n:Q", title="Calls", format=","),
+        ],
+    )
+    return _heat(base, value="value", text="n", title=title)
+
+
+def hours(cells: Sequence[HourCell]) -> Any:
+    """Calls an hour, by hour of the week, in the viewer's zone. PICK a cell."""
+    data = pd.DataFrame(
+        {
+            "day": WEEKDAYS[cell.weekday],
+            "hour": f"{cell.hour:02d}",
+            "rate": cell.calls / cell.hours if cell.hours else None,
+            "calls": cell.calls,
+            "hours": cell.hours,
+        }
+        for cell in cells
+    )
+    base = alt.Chart(data).encode(
+        x=alt.X("hour:N", title="Hour of the day", sort=[f"{hour:02d}" for hour in range(24)]),
+        y=alt.Y("day:N", title=None, sort=list(WEEKDAYS)),
+        tooltip=[
+            alt.Tooltip("day:N", title="Day"),
+            alt.Tooltip("hour:N", title="Hour"),
+            alt.Tooltip("rate:Q", title="Calls an hour", format=",.3~g"),
+            alt.Tooltip("calls:Q", title="Calls", format=","),
+            alt.Tooltip("hours:Q", title="Such hours in the range", format=","),
+        ],
+    )
+    return _heat(base, value="rate", text=None, title="Calls an hour", fields=["day", "hour"])
+
+
+def setting_of(label: str) -> float | None:
+    """The inverse of how `settings_map` writes a setting on its axes."""
+    return None if label == _NOT_SENT else float(label)
+
+
+def _heat(base: alt.Chart, *, value: str, text: str | None, title: str, fields: Sequence[str] = ("x", "y")) -> Any:
+    scale = alt.Color(
+        f"{value}:Q",
+        title=title,
+        scale=alt.Scale(scheme=style.HEAT),
+        legend=alt.Legend(orient="right", format="~s"),
+    )
+    cells = base.mark_rect().encode(color=alt.condition(f"isValid(datum.{value})", scale, alt.value(style.NEUTRAL)))
+    cells = cells.add_params(alt.selection_point(name=PICK, fields=list(fields), on="click", clear="dblclick"))
+    if text is None:
+        return cells
+    # Not a colour channel without a scale: Streamlit's theme stumbles over that in layered charts.
+    white = alt.when("datum.ink == 'white'").then(alt.value("#FFFFFF"))
+    ink = white.when("datum.ink == 'black'").then(alt.value("#1E2327")).otherwise(alt.value(style.NEUTRAL))
+    return cells + base.mark_text(fontSize=11).encode(text=alt.Text(f"{text}:Q", format="~s"), color=ink)
+
+
+def _ink(value: float | None, middle: float) -> str:
+    """What can be read on a cell's colour: white on the dark half, black on the light one."""
+    if value is None:
+        return "neutral"
+    return "white" if value > middle else "black"
+
+
+def _setting(value: float | None) -> str:
+    return _NOT_SENT if value is None else f"{value:g}"
+
+
+def _steps(values: Iterable[float | None]) -> list[str]:
+    known = sorted({value for value in values if value is not None})
+    return [f"{value:g}" for value in known] + [_NOT_SENT]
