@@ -141,7 +141,7 @@ def test_call_of_the_address_opens_its_flight_recorder(house, ada):
     call = house.add(hours_ago(2), user=ada.id, gaps_ms=[20.0, 20.0, 400.0, 20.0], sent='{"model": "tiny"}')
     house.count()
     app = opened(call=str(call))
-    assert "4 gaps, 1 of them stalls" in said(app)
+    assert "4 gaps, 1 of them a stall" in said(app)
     assert '"model": "tiny"' in app.code[0].value
 
 
@@ -212,4 +212,4 @@ def test_budget_and_price_are_listed_once_set(services, house, ana, ada):
     tables = [table.value for table in opened("usage").dataframe]
     budgets = next(table for table in tables if "Budget" in table)
     assert list(budgets["State"]) == ["warning"]
-    assert list(next(table for table in tables if "In force" in table)["Output"]) == [2.0]
+    assert list(next(table for table in tables if "In force" in table)["Output"]) == ["$2.00"]
