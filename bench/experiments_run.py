@@ -1,10 +1,11 @@
 """How many trials a second workers run, what memory they take, and how quickly 100,000 are read back.
 
-    python -m bench.experiments_run                     # all three
+    python -m bench.experiments_run                     # all of them
     python -m bench.experiments_run --only one --trials 2000
 
 one      10,000 trials through one worker against a mock upstream that answers at once
 two      the same upstream answering after 200 ms, 16 calls at once a worker: one worker, then two, in turns
+timing   ttft and tok/s of trials beside the upstream's own stamps
 results  100,000 trials: progress, results as arrays, the case table, exports; and the statistics of 20 arms
 
 Workers are `python -m chatplay worker`, processes of their own, as is the upstream; the database is the embedded one.
@@ -21,18 +22,19 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 from uuid import UUID
 
 import psutil
 from sqlalchemy import text
 
-from bench.programs import free_port
+from bench.programs import free_port, get_json
 from chatplay import runtime
 from chatplay.experiments.scoring import Contains
-from chatplay.experiments.values import AxisText, CaseTable, ModelRef, Plan
+from chatplay.experiments.values import AxisText, CaseTable, ModelRef, Pace, Plan
 from chatplay.logs import hush_import_chatter
 from chatplay.settings import Settings
-from db import accounts
+from db import accounts, reviews
 from db.embedded import EmbeddedPostgres
 
 MODEL = ModelRef("bench", "openai")
@@ -183,8 +185,7 @@ def measure_results(house: House, trials: int) -> None:
         "results as arrays": lambda: service.get_results(**mine),
         "case table, first page": lambda: service.list_cells(**mine, limit=25),
         "case table, where arms differ": lambda: service.list_cells(**mine, only="arms_differ", limit=25),
-        "next pair to vote on": lambda: service.next_pair(**mine),
-        "next answer to review": lambda: service.next_for_review(**mine),
+        "next pair to vote on": lambda: _next_pair(house, experiment_id),
         "CSV": lambda: sum(map(len, service.export(**mine, fmt="csv"))),
         "Parquet": lambda: sum(map(len, service.export(**mine, fmt="parquet"))),
     }
@@ -193,6 +194,39 @@ def measure_results(house: House, trials: int) -> None:
         began = time.perf_counter()
         ask()
         print(f"    {name}: {(time.perf_counter() - began) * 1000:,.0f} ms")
+
+
+def _next_pair(house: House, experiment_id: UUID) -> None:
+    """By the query: the trials laid out here have no texts."""
+    with house.running.store.reading() as conn:
+        reviews.next_pair(conn, experiment_id=experiment_id, user_id=house.user_id, skip=())
+
+
+_MEASURED = """
+SELECT c.cells[1], t.ttft_ms, t.tokens_per_second FROM experiment_trials t
+JOIN experiment_cases c ON c.experiment_id = t.experiment_id AND c.number = t.case_no
+WHERE t.experiment_id = :id AND t.state = 'done'
+"""
+
+
+def measure_timing(house: House) -> None:
+    """Stored ttft and decode rate beside the upstream's own stamps of the same 250 answers of 40 tokens, 10 ms apart."""
+    prompt = house.service.save_prompt(user_id=house.user_id, name="timed", prompt="n=40 gap=10 id={{word}}")
+    plan = Plan(prompts=(prompt,), models=(MODEL,), repeats=1, pace=Pace(calls_at_once=4))
+    cases = CaseTable(("word",), tuple((f"t{number}",) for number in range(_CASES)))
+    mine = {"user_id": house.user_id}
+    draft = house.service.create(**mine, name="Timing", plan=plan, cases=cases)
+    house.service.start(**mine, role="administrator", experiment_id=draft.id)
+    house.run(1, draft.id)
+    stamps = get_json(house.environment["OPENAI_BASE_URL"].removesuffix("/v1") + "/stamps")
+    with house.running.store.reading() as conn:
+        rows = conn.execute(text(_MEASURED), {"id": draft.id}).all()
+    ttft, rate = [], []
+    for word, ttft_ms, tokens_per_second in rows:
+        sent, received = stamps[word]["sent_ns"], stamps[word]["received_ns"]
+        ttft.append(abs(ttft_ms - (sent[0] - received) / 1e6))
+        rate.append(abs(tokens_per_second * (sent[-1] - sent[0]) / 1e9 / (len(sent) - 1) - 1) * 100)
+    print(f"timing: of {len(rows):,}, ttft off by {median(ttft):.2f} ms, tok/s by {median(rate):.2f} % (medians)")
 
 
 def measure_statistics() -> None:
@@ -230,7 +264,7 @@ def measure_statistics() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("one", "two", "results"))
+    parser.add_argument("--only", choices=("one", "two", "timing", "results"))
     parser.add_argument("--trials", type=int, help="how many, a multiple of 1,000")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--wait-ms", type=int, default=200, help="of the upstream, in `two`")
@@ -243,6 +277,8 @@ def main() -> None:
             measure_one(house, args.trials or 10_000)
         if args.only in (None, "two"):
             measure_two(house, args.trials or 2_000, args.rounds, args.wait_ms)
+        if args.only in (None, "timing"):
+            measure_timing(house)
         if args.only in (None, "results"):
             measure_results(house, args.trials or 100_000)
             measure_statistics()
