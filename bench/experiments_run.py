@@ -210,7 +210,7 @@ WHERE t.experiment_id = :id AND t.state = 'done'
 
 
 def measure_timing(house: House) -> None:
-    """Stored ttft and decode rate beside the upstream's own stamps of the same 250 answers of 40 tokens, 10 ms apart."""
+    """Stored ttft and decode rate beside the upstream's stamps of the same 250 answers of 40 tokens, 10 ms apart."""
     prompt = house.service.save_prompt(user_id=house.user_id, name="timed", prompt="n=40 gap=10 id={{word}}")
     plan = Plan(prompts=(prompt,), models=(MODEL,), repeats=1, pace=Pace(calls_at_once=4))
     cases = CaseTable(("word",), tuple((f"t{number}",) for number in range(_CASES)))
