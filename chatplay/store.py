@@ -32,7 +32,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection for reads in autocommit: one round trip fewer at either end than a transaction."""
+        """A connection in autocommit, for reads and for what is one statement: no round trip at either end."""
         try:
             with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
                 yield conn

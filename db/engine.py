@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import select
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -14,8 +17,8 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from db.errors import DatabaseError, MigrationError, UnsuitableServer
 
@@ -36,12 +39,49 @@ def make_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": max(2, round(connect_timeout_sec)), "application_name": application_name},
     )
     event.listen(engine, "connect", _check_version)
     event.listen(engine, "connect", _leave_out_jit)
+    event.listen(engine, "checkin", _note_time)
+    event.listen(engine, "checkout", _refuse_dead)
     return engine
+
+
+_ASK_AFTER_SEC = 30.0
+
+
+def _note_time(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info["used_sec"] = time.monotonic()
+
+
+def _refuse_dead(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """Has the pool make a new connection when the server has closed this one, which its socket tells.
+
+    In the place of SQLAlchemy's ping, a round trip before each use: we ask only after long disuse, when whatever
+    lies between may have dropped the connection without a word.
+    """
+    idle_sec = time.monotonic() - record.info.get("used_sec", time.monotonic())
+    if (idle_sec > _ASK_AFTER_SEC or _has_news(connection)) and not _answers(connection):
+        raise DisconnectionError
+
+
+def _has_news(connection: Any) -> bool:
+    """Whether something lies there to be read: the server's last words, or a harmless notice."""
+    if connection.closed:
+        return True
+    if not hasattr(select, "poll"):
+        return bool(select.select([connection.fileno()], [], [], 0)[0])
+    look = select.poll()
+    look.register(connection.fileno(), select.POLLIN)
+    return bool(look.poll(0))
+
+
+def _answers(connection: Any) -> bool:
+    try:
+        return bool(connection.pgconn.exec_(b"").status == psycopg.pq.ExecStatus.EMPTY_QUERY)
+    except psycopg.Error:
+        return False
 
 
 @dataclass(frozen=True)

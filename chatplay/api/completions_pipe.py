@@ -7,6 +7,7 @@ from collections import deque
 from contextlib import suppress
 
 from chatplay.errors import ChatplayError
+from chatplay.generation.followers import PACE_SEC
 from chatplay.generation.values import GenerationEnd
 from chatplay.providers.base import Chunk, End, Json
 
@@ -18,7 +19,8 @@ class Pipe:
         self._loop = loop
         self._chunks: deque[Chunk] = deque()
         self._news = asyncio.Event()
-        self._told = False
+        self._told = True  # nobody waits yet
+        self._next_sec = 0.0  # when to look again at the earliest
         self.said: End | None = None
         self.end: GenerationEnd | None = None
         self.error: ChatplayError | None = None
@@ -55,14 +57,19 @@ class Pipe:
         self._news.set()
 
     async def read(self) -> list[Chunk]:
-        """What came since the last time, at least one chunk until there is the end or the reader has left."""
+        """What came since the last time, at least one chunk until there is the end or the reader has left.
+
+        Chunks in quick succession are read several at a time; meanwhile the hub need not wake this loop.
+        """
+        if self.end is None and (rest_sec := self._next_sec - self._loop.time()) > 0:
+            await asyncio.sleep(rest_sec)
         while True:
-            await self._news.wait()
-            self._news.clear()
-            self._told = False  # before looking: what comes from here on tells again
-            ended = self.end is not None
+            ended = self.end is not None  # before the chunks: none comes after it
             chunks = [self._chunks.popleft() for _ in range(len(self._chunks))]
             if chunks or ended or self.reader_left:
-                if ended:
-                    self._news.set()
+                self._next_sec = self._loop.time() + PACE_SEC
                 return chunks
+            self._news.clear()
+            self._told = False  # before looking once more: what comes from here on tells
+            if not self._chunks and self.end is None:
+                await self._news.wait()

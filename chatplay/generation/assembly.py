@@ -66,7 +66,7 @@ def _look_around(store: Store, hub: Hub, reaper: Reaper) -> None:
     """A sign of life for our own, an end for those we were asked to stop and for those of dead processes."""
     try:
         if hub.running_count:
-            with store.transaction() as conn:
+            with store.reading() as conn:
                 unwanted = generations.beat(conn, owner=hub.owner)
             for generation_id in unwanted:
                 hub.stop(generation_id)

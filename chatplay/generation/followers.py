@@ -10,8 +10,10 @@ from typing import Protocol
 from chatplay.generation.live import LiveGeneration
 from chatplay.generation.values import Update
 
-# Few readers get each delta by itself; with many, each waits a little longer and gets several at once.
-_PACE_SEC_PER_READER, _SLOWEST_PACE_SEC, _UNPACED_SEC = 0.0005, 0.05, 0.004
+# What comes within a picture of a screen or so goes out together; with many readers each waits a little longer.
+# A delta after a longer silence, the first above all, is handed on at once.
+PACE_SEC = 0.02
+_PACE_SEC_PER_READER, _SLOWEST_PACE_SEC = 0.0005, 0.05
 _LOG_PACE_SEC = 0.04  # between two looks into the event log of another process
 Run = Callable[[Callable[[int], Update], int], Awaitable[Update]]
 
@@ -58,16 +60,15 @@ class Followers:
                 if update.end is not None:
                     return
                 if update.text:
-                    await self._pause(0.0 if live else _LOG_PACE_SEC)
+                    await asyncio.sleep(self._pace_sec if live else max(self._pace_sec, _LOG_PACE_SEC))
                 woken = await waiter.wait(patience_sec)
         finally:
             self._count -= 1
             unwatch()
 
-    async def _pause(self, least_sec: float) -> None:
-        pace_sec = max(least_sec, min(self._count * _PACE_SEC_PER_READER, _SLOWEST_PACE_SEC))
-        if pace_sec > _UNPACED_SEC:
-            await asyncio.sleep(pace_sec)
+    @property
+    def _pace_sec(self) -> float:
+        return max(PACE_SEC, min(self._count * _PACE_SEC_PER_READER, _SLOWEST_PACE_SEC))
 
 
 class _Bell:

@@ -78,7 +78,7 @@ class EventLog:
             if not taken:
                 return True
             try:
-                with self._store.transaction() as conn:
+                with self._store.reading() as conn:  # one statement
                     generations.append_events(conn, batches=taken)
             except StoreError as error:
                 self._put_back(taken)

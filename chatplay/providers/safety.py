@@ -18,6 +18,7 @@ import httpcore2
 import httpx2
 
 from chatplay.errors import BadInput
+from chatplay.providers.network import PlainBackend
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -122,8 +123,7 @@ def guard(client: httpx2.AsyncClient, policy: AddressPolicy) -> None:
     """Makes every connection of `client` go through the policy, also those to a proxy of the environment."""
     for transport in (client._transport, *client._mounts.values()):
         if isinstance(transport, httpx2.AsyncHTTPTransport):
-            pool = transport._pool
-            pool._network_backend = GuardedBackend(pool._network_backend, policy)
+            transport._pool._network_backend = GuardedBackend(PlainBackend(), policy)
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):

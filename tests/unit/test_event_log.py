@@ -15,7 +15,7 @@ class Store:
         self.away = False
 
     @contextmanager
-    def transaction(self):
+    def reading(self):
         if self.away:
             raise StoreUnavailable("The database cannot be reached right now.")
         yield None
