@@ -14,6 +14,7 @@
     │   ├── PlanChanged            the plan was saved elsewhere since this copy of it was read
     │   └── GenerationRunning      an answer is still coming in this chat
     ├── TooManyRequests            this person or address asks faster than the settings allow
+    │   └── TooManyConnections     this person holds more streams and sockets open than the settings allow
     ├── StoreError                 PostgreSQL refused or failed the work
     │   ├── StoreUnavailable       it cannot be reached
     │   └── StoreFull              its disk is full
@@ -116,6 +117,10 @@ class TooManyRequests(ChatplayError):
     def __init__(self, message: str, *, retry_after_sec: float, cure: str = "") -> None:
         super().__init__(message, cure=cure)
         self.retry_after_sec = retry_after_sec
+
+
+class TooManyConnections(TooManyRequests):
+    code = "too_many_connections"
 
 
 class StoreError(ChatplayError):

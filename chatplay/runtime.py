@@ -17,6 +17,7 @@ from chatplay.auth.passwords import Hasher, Passwords, bcrypt_hasher
 from chatplay.auth.sessions import Sessions
 from chatplay.auth.setup import SetUp
 from chatplay.auth.sign_in import SignIn
+from chatplay.auth.standing import Standing
 from chatplay.auth.tickets import Tickets
 from chatplay.calibrations import Calibrations
 from chatplay.calls import Calls
@@ -65,6 +66,7 @@ class Runtime:
     accounts: AccountService
     sessions: Sessions
     access_tokens: AccessTokens
+    standing: Standing
     limits: RequestLimits
     sign_in: SignIn
     tickets: Tickets
@@ -140,6 +142,7 @@ def build(
         accounts=AccountService(store=store, passwords=passwords, attempts=attempts),
         sessions=Sessions(store=store, settings=settings, clock=clock),
         access_tokens=AccessTokens(store=store, clock=clock),
+        standing=Standing(store=store, settings=settings, clock=clock),
         limits=RequestLimits(store=store, settings=settings),
         sign_in=SignIn(store=store, passwords=passwords, attempts=attempts),
         tickets=Tickets(store=store, clock=clock),

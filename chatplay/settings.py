@@ -145,6 +145,10 @@ class Settings(BaseModel):
         30, description="A reader of a stream that takes nothing for this long is cut off; the answer goes on."
     )
 
+    api_connections_per_person: int = Field(
+        100, ge=1, le=100_000, description="Streams and WebSockets one person may hold open to one process."
+    )
+
     metrics_token: Annotated[SecretStr, Field(min_length=16), AfterValidator(_sendable)] | None = Field(
         None,
         description="Bearer token that `/metrics` asks for; empty lets only this machine read it, and nobody once "

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ARRAY, Connection, Double, Text, bindparam, delete, func, insert, or_, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Double,
+    LargeBinary,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from db.accounts import UserRecord, user_columns, user_record
 from db.schema import access_tokens, organisations, request_limits, users
@@ -102,6 +116,23 @@ def find_token(conn: Connection, *, token_hash: bytes, now: datetime) -> tuple[U
 
 def set_last_used(conn: Connection, *, token_id: int, now: datetime) -> None:
     conn.execute(update(access_tokens).where(access_tokens.c.id == token_id).values(last_used_at=now))
+
+
+_GOOD = text("""
+    SELECT c.token_hash FROM (
+        SELECT token_hash, user_id FROM access_tokens
+        WHERE token_hash = ANY(:hashes) AND (expires_at IS NULL OR expires_at > :now)
+        UNION ALL
+        SELECT token_hash, user_id FROM auth_sessions
+        WHERE token_hash = ANY(:hashes) AND expires_at > :now AND last_seen_at > :idle_since
+    ) c JOIN users u ON u.id = c.user_id WHERE u.is_active AND NOT u.must_change_password
+""").bindparams(bindparam("hashes", type_=ARRAY(LargeBinary)))
+
+
+def list_good(conn: Connection, *, hashes: Collection[bytes], now: datetime, idle_since: datetime) -> frozenset[bytes]:
+    """Those of these tokens and sign-ins that still let somebody in."""
+    values = {"hashes": list(hashes), "now": now, "idle_since": idle_since}
+    return frozenset(map(bytes, conn.execute(_GOOD, values).scalars()))
 
 
 def end_token(conn: Connection, *, user_id: int, token_id: int) -> bool:

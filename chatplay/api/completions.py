@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +23,10 @@ from chatplay.api.completions_events import Events, whole
 from chatplay.api.completions_models import describe_model, find_model, list_models
 from chatplay.api.completions_pipe import Pipe
 from chatplay.api.completions_request import Asked, check_model_takes, params_for, read
+from chatplay.api.edge import hang_up
 from chatplay.api.errors import request_id_of
 from chatplay.api.services import Rt, Threads
-from chatplay.api.who import Chatter, Reader
+from chatplay.api.who import Chatter, Reader, Seating, seating
 from chatplay.calls import Call, Calls
 from chatplay.catalog import ModelCatalog
 from chatplay.errors import ChatplayError
@@ -79,6 +80,7 @@ async def create_chat_completion(request: Request, caller: Chatter, rt: Rt, thre
         start=lambda: threads.run(rt.calls.start, call),
         slow_reader_sec=rt.settings.api_slow_reader_sec,
         request_id=request_id_of(request),
+        sit=seating(threads, rt, request, caller, "chat"),
     )
 
 
@@ -123,12 +125,15 @@ class Completion(Response):
         start: Callable[[], Awaitable[Any]],
         slow_reader_sec: float,
         request_id: str,
+        sit: Seating,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self._stream, self._call, self._pipe, self._calls, self._start = asked.stream, call, pipe, calls, start
         self._slow_reader_sec = slow_reader_sec
         self._request_id = request_id
+        self._sit = sit
+        self._lost: ChatplayError | None = None  # why the caller may read no more
         self._named = _Named(f"chatcmpl-{call.generation_id.hex}", int(clock()), asked.model)
         self._events = Events(**vars(self._named), include_usage=asked.include_usage)
 
@@ -136,18 +141,25 @@ class Completion(Response):
         watch = asyncio.ensure_future(self._watch(receive))
         began = False
         try:
-            await self._start()
-            began = True
-            await (self._send_stream if self._stream else self._send_whole)(scope, receive, send)
-        except ChatplayError as error:  # the database would not open the call
+            with self._sit() as seat:
+                seat.lost.add_done_callback(self._lose)
+                await self._start()
+                began = True
+                await (self._send_stream if self._stream else self._send_whole)(scope, receive, send)
+        except ChatplayError as error:  # no seat, or the database would not open the call
             await refusal(fault_of(error), self._request_id)(scope, receive, send)
-        except TimeoutError:  # a reader that takes nothing: to return without an end cuts the connection
-            pass
+        except TimeoutError:  # a reader that takes nothing
+            await hang_up(scope)
         finally:
             watch.cancel()
             if began and self._pipe.end is None:
                 with suppress(RuntimeError):  # the hub has closed
                     self._calls.stop_unchecked(self._call.generation_id)
+
+    def _lose(self, lost: asyncio.Future[ChatplayError]) -> None:
+        if not lost.cancelled():
+            self._lost = lost.result()
+            self._pipe.leave()
 
     async def _watch(self, receive: Receive) -> None:
         """A client that hangs up is seen at once, also while the model says nothing."""
@@ -160,11 +172,10 @@ class Completion(Response):
         pipe = self._pipe
         while pipe.end is None and not pipe.reader_left:
             await pipe.read()
-        if pipe.end is None:
-            return
         fault = self._fault()
         if fault is not None:
             await refusal(fault, self._request_id)(scope, receive, send)
+        if fault is not None or pipe.end is None:
             return
         body = whole(**vars(self._named), end=pipe.end, raws=pipe.raws, said=pipe.said)
         await JSONResponse(body)(scope, receive, send)
@@ -172,7 +183,7 @@ class Completion(Response):
     async def _send_stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         pipe, events = self._pipe, self._events
         chunks = await pipe.read()
-        if not chunks and (fault := self._fault()) is not None:
+        if (not chunks or self._lost is not None) and (fault := self._fault()) is not None:
             await refusal(fault, self._request_id)(scope, receive, send)
             return
         if not pipe.reader_left:
@@ -181,10 +192,14 @@ class Completion(Response):
         while chunks and not pipe.reader_left:
             await self._send(send, b"".join(map(events.of, chunks)))
             chunks = await pipe.read()
-        if pipe.end is not None and not pipe.reader_left:
-            fault = self._fault()
-            last = [events.failed(fault)] if fault is not None else events.last(pipe.end, pipe.said)
-            await self._send(send, b"".join(last), more=False)
+        if self._lost is not None or not pipe.reader_left:
+            await self._send(send, b"".join(self._last()), more=False)
+
+    def _last(self) -> Iterable[bytes]:
+        fault, end = self._fault(), self._pipe.end
+        if fault is not None or end is None:
+            return [self._events.failed(fault or INTERRUPTED)]
+        return self._events.last(end, self._pipe.said)
 
     async def _send(self, send: Send, body: bytes, *, more: bool = True) -> None:
         """Raises TimeoutError for a reader that takes nothing for too long."""
@@ -192,7 +207,9 @@ class Completion(Response):
             await send({"type": "http.response.body", "body": body, "more_body": more})
 
     def _fault(self) -> Fault | None:
-        """Why there is no whole answer, once it has ended."""
+        """Why there is no whole answer, once it has ended or may be read no more."""
+        if self._lost is not None:
+            return fault_of(self._lost)
         end, error = self._pipe.end, self._pipe.error
         if error is not None:
             return fault_of(error)

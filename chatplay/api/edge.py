@@ -62,6 +62,8 @@ class Edge:
             await self._app(scope, receive, send)
             return
         request_id, begun, done = _give_id(scope), False, False
+        # The server's own object, where it can be reached: nothing else ends a connection nobody reads from.
+        scope["state"]["transport"] = getattr(getattr(receive, "__self__", None), "transport", None)
 
         async def send_marked(message: Message) -> None:
             nonlocal begun, done
@@ -112,6 +114,14 @@ def _give_id(scope: Scope) -> str:
     if _OWN_ID.fullmatch(own):
         scope.setdefault("state", {})["request_id"] = own.decode()
     return request_id_of(HTTPConnection(scope))
+
+
+async def hang_up(scope: Scope) -> None:
+    """Ends the connection at once. To close it would wait until the other side has taken what is on its way."""
+    transport = scope.get("state", {}).get("transport")
+    if transport is not None:
+        transport.abort()
+        await asyncio.sleep(0)  # the server learns of it
 
 
 async def _read(receive: Receive, length: bytes | None, most: int) -> bytes:

@@ -16,7 +16,7 @@ from chatplay.api.events import EventStream, error_of, events_of, last_seq
 from chatplay.api.services import Rt, Services, Threads
 from chatplay.api.sessions import IdempotencyKey, as_content, request_key
 from chatplay.api.shapes import Answer, GenerateIn, Started, answer_of, read_params
-from chatplay.api.who import Caller, Chatter, Reader
+from chatplay.api.who import Caller, Chatter, Reader, seating
 from chatplay.chat_log import AnswerRef
 from chatplay.conversation import Turn
 from chatplay.errors import BadInput, NotFound
@@ -63,9 +63,11 @@ async def generate(
     The answer goes on when the connection breaks: ask again with the same Idempotency-Key to get it.
     """
     key = request_key(caller, session_id, "generate", idempotency_key)
+    if body.stream:  # before anything is asked
+        threads.audience.check_room(rt, caller.user_id)
     turn = await threads.run(begin_turn, rt, caller, session_id, body, key, "rest")
     if body.stream:
-        return await _stream(threads, rt, caller, answer_ref(turn), None, request_id_of(request))
+        return await _stream(threads, rt, caller, answer_ref(turn), None, request)
     if not body.wait:
         return JSONResponse(_started(turn).model_dump(mode="json"), status_code=202)
     end = await wait_for_end(threads, rt, caller, turn.generation_id)
@@ -97,7 +99,7 @@ async def follow_generation(
     """
     answer = await threads.run(rt.chat_log.get_answer, user_id=caller.user_id, generation_id=generation_id)
     after = int(last_event_id) if last_event_id else (after_seq or None)
-    return await _stream(threads, rt, caller, answer, after, request_id_of(request))
+    return await _stream(threads, rt, caller, answer, after, request)
 
 
 @router.post("/generations/{generation_id}/stop", status_code=202)
@@ -163,14 +165,18 @@ async def wait_for_end(threads: Services, rt: Runtime, caller: Caller, generatio
 
 
 async def _stream(
-    threads: Services, rt: Runtime, caller: Caller, answer: AnswerRef, after_seq: int | None, request_id: str
+    threads: Services, rt: Runtime, caller: Caller, answer: AnswerRef, after_seq: int | None, request: Request
 ) -> Response:
     if after_seq and await threads.run(_has_seen_all, rt, caller, answer.generation_id, after_seq):
         return Response(status_code=204)
-    source = await find_source(threads, rt, caller, answer.generation_id)
+    source, request_id = await find_source(threads, rt, caller, answer.generation_id), request_id_of(request)
     updates = threads.followers.follow(source, after_seq=after_seq or 0)
-    events = events_of(answer, updates, after_seq=after_seq, request_id=request_id)
-    return EventStream(events, slow_reader_sec=rt.settings.api_slow_reader_sec)
+    return EventStream(
+        events_of(answer, updates, after_seq=after_seq, request_id=request_id),
+        slow_reader_sec=rt.settings.api_slow_reader_sec,
+        sit=seating(threads, rt, request, caller, "read"),
+        request_id=request_id,
+    )
 
 
 def _has_seen_all(rt: Runtime, caller: Caller, generation_id: UUID, after_seq: int) -> bool:

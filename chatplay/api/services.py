@@ -10,6 +10,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from chatplay.api.audience import Audience
 from chatplay.api.rooms import Rooms
 from chatplay.generation.followers import Followers
 from chatplay.runtime import Runtime
@@ -30,6 +31,7 @@ class Services:
         self._limiter: CapacityLimiter | None = None
         self._followers: Followers | None = None
         self._rooms: Rooms | None = None
+        self._audience: Audience | None = None
 
     async def runtime(self) -> Runtime:
         """The process's services. Raises StoreUnavailable with the cure when they cannot start."""
@@ -49,6 +51,13 @@ class Services:
         if self._rooms is None:
             self._rooms = Rooms(self.run)
         return self._rooms
+
+    @property
+    def audience(self) -> Audience:
+        """All who stay connected on this event loop."""
+        if self._audience is None:
+            self._audience = Audience(self.run)
+        return self._audience
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """On a thread, with places of our own: Streamlit serves its assets from the common ones."""

@@ -16,7 +16,8 @@ from pydantic import Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from chatplay import errors
-from chatplay.api.edge import too_deep
+from chatplay.api.audience import Seat
+from chatplay.api.edge import hang_up, too_deep
 from chatplay.api.errors import detail_of, plain_detail, request_id_of
 from chatplay.api.events import Event, error_event, events_of
 from chatplay.api.generations import answer_ref, begin_turn, find_source
@@ -24,13 +25,13 @@ from chatplay.api.rooms import Member, Rooms
 from chatplay.api.services import Services
 from chatplay.api.sessions import request_key
 from chatplay.api.shapes import Body, GenerateIn, ParamsIn
-from chatplay.api.who import Caller, recognise, resolve
+from chatplay.api.who import Caller, resolve, seating
 from chatplay.chat_log import AnswerRef, LastAnswer
 from chatplay.errors import ChatplayError
 from chatplay.runtime import Runtime
 
 router = APIRouter()
-_FIRST_FRAME_SEC, _LOOK_AGAIN_SEC = 30.0, 30.0
+_FIRST_FRAME_SEC = 30.0
 # The HTTP status each code stands for is its last three digits.
 _CLOSE_CODES: tuple[tuple[type[ChatplayError], int], ...] = (
     (errors.NotSignedIn, 4401),
@@ -70,19 +71,33 @@ async def chat_socket(socket: WebSocket, session_id: str) -> None:
         caller = await services.run(resolve, rt, socket, "read")
         chat_id = _chat_id(session_id)
         last = await services.run(rt.chat_log.find_last_answer, user_id=caller.user_id, chat_id=chat_id)
-        await _Conversation(socket, services, rt, caller, chat_id, request_id).run(rooms, last)
+        with seating(services, rt, socket, caller, "read")() as seat:
+            await _Conversation(socket, services, rt, caller, chat_id, request_id, seat).run(rooms, last)
     except ChatplayError as error:
         code = next((code for kind, code in _CLOSE_CODES if isinstance(error, kind)), 1011)
         await _close(socket, error_event(detail_of(error, request_id)), code)
+    except _SlowReader:
+        await hang_up(socket.scope)
     except (WebSocketDisconnect, TimeoutError):
         await _close(socket, None, 4408)
+
+
+class _SlowReader(Exception):
+    """Whoever is at the other end takes nothing."""
 
 
 class _Conversation:
     """One open socket: frames are read and answers sent by two tasks."""
 
     def __init__(
-        self, socket: WebSocket, services: Services, rt: Runtime, caller: Caller, chat_id: UUID, request_id: str
+        self,
+        socket: WebSocket,
+        services: Services,
+        rt: Runtime,
+        caller: Caller,
+        chat_id: UUID,
+        request_id: str,
+        seat: Seat,
     ) -> None:
         self._socket = socket
         self._services = services
@@ -90,6 +105,7 @@ class _Conversation:
         self._caller = caller
         self._chat_id = chat_id
         self._request_id = request_id
+        self._seat = seat
         self._params: dict[str, Any] = {}
         self._coming: UUID | None = None  # the generation that is being sent
         self._sending = asyncio.Lock()
@@ -103,7 +119,7 @@ class _Conversation:
             tasks = [
                 asyncio.create_task(self._read(member, first)),
                 asyncio.create_task(self._write(member, resumed, first.after_seq if first else None)),
-                asyncio.create_task(self._look_again()),
+                asyncio.create_task(self._seat.until_lost()),
             ]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -178,12 +194,6 @@ class _Conversation:
         if self._coming is not None:
             await self._services.run(self._rt.chats.stop, user_id=caller.user_id, generation_id=self._coming)
 
-    async def _look_again(self) -> None:
-        """Whoever lost the right to be here is sent away, however long the socket stays open."""
-        while True:
-            await asyncio.sleep(_LOOK_AGAIN_SEC)
-            await self._services.run(recognise, self._rt, self._socket, "read")
-
     # ---- answers out ---------------------------------------------------------------------------
 
     async def _resumed(self, first: Frame | None, last: LastAnswer) -> AnswerRef | None:
@@ -226,8 +236,11 @@ class _Conversation:
                     await self._send(event)
 
     async def _send(self, event: Event) -> None:
-        async with self._sending, asyncio.timeout(self._rt.settings.api_slow_reader_sec):
-            await self._socket.send_text(event.data)
+        try:
+            async with self._sending, asyncio.timeout(self._rt.settings.api_slow_reader_sec):
+                await self._socket.send_text(event.data)
+        except TimeoutError:
+            raise _SlowReader from None
 
 
 def _chat_id(session_id: str) -> UUID:

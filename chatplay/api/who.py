@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
@@ -10,11 +13,12 @@ from fastapi import Depends, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.requests import HTTPConnection
 
-from chatplay.api.services import Rt, Threads
+from chatplay.api.audience import Seat
+from chatplay.api.services import Rt, Services, Threads
 from chatplay.auth.access_tokens import Scope
 from chatplay.auth.client import came_by_tls, client_address
 from chatplay.auth.person import Person
-from chatplay.auth.tokens import SESSION_COOKIE
+from chatplay.auth.tokens import SESSION_COOKIE, token_hash
 from chatplay.errors import NotAllowed, NotSignedIn
 from chatplay.runtime import Runtime
 
@@ -59,6 +63,19 @@ def recognise(runtime: Runtime, connection: HTTPConnection, scope: Scope) -> Cal
     return _checked(runtime, connection, _find(runtime, connection), scope)
 
 
+Seating = Callable[[], AbstractContextManager[Seat]]
+
+
+def seating(services: Services, runtime: Runtime, connection: HTTPConnection, caller: Caller, scope: Scope) -> Seating:
+    """Makes a place among those who stay connected, kept as long as `scope` is the caller's."""
+
+    def sit() -> AbstractContextManager[Seat]:
+        ask = functools.partial(recognise, runtime, connection, scope)
+        return services.audience.seat(runtime, caller.user_id, credential_of(connection), ask)
+
+    return sit
+
+
 def _checked(runtime: Runtime, connection: HTTPConnection, found: Caller | None, scope: Scope) -> Caller:
     if found is None:
         raise NotSignedIn(
@@ -97,6 +114,13 @@ def _find(runtime: Runtime, connection: HTTPConnection) -> Caller | None:
         return Caller(found[0], frozenset(found[1].scopes), "token") if found else None  # type: ignore[arg-type]
     person = runtime.sessions.find_person(connection.cookies.get(SESSION_COOKIE))
     return Caller(person, frozenset(get_args(Scope)), "cookie") if person else None
+
+
+def credential_of(connection: HTTPConnection) -> bytes:
+    """What `_find` looks for, as it is stored."""
+    header = connection.headers.get("authorization")
+    secret = connection.cookies.get(SESSION_COOKIE, "") if header is None else header.partition(" ")[2].strip()
+    return token_hash(secret)
 
 
 def _check_origin(runtime: Runtime, connection: HTTPConnection) -> None:
