@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import (
     ARRAY,
     Connection,
+    DateTime,
     Double,
     LargeBinary,
     Text,
@@ -95,20 +96,23 @@ def count_tokens(conn: Connection, *, user_id: int) -> int:
     return conn.execute(query).scalar_one()
 
 
+# Put together once: every request asks it.
+_BY_TOKEN = (
+    select(*user_columns(), *(column.label(f"token_{column.name}") for column in _COLUMNS))
+    .select_from(access_tokens)
+    .join(users, users.c.id == access_tokens.c.user_id)
+    .join(organisations, organisations.c.id == users.c.organisation_id)
+    .where(
+        access_tokens.c.token_hash == bindparam("hash", type_=LargeBinary),
+        or_(access_tokens.c.expires_at.is_(None), access_tokens.c.expires_at > bindparam("now", type_=DateTime(True))),
+        users.c.is_active,
+    )
+)
+
+
 def find_token(conn: Connection, *, token_hash: bytes, now: datetime) -> tuple[UserRecord, TokenRecord] | None:
     """The active person behind a token that has not expired, and the token."""
-    query = (
-        select(*user_columns(), *(column.label(f"token_{column.name}") for column in _COLUMNS))
-        .select_from(access_tokens)
-        .join(users, users.c.id == access_tokens.c.user_id)
-        .join(organisations, organisations.c.id == users.c.organisation_id)
-        .where(
-            access_tokens.c.token_hash == token_hash,
-            or_(access_tokens.c.expires_at.is_(None), access_tokens.c.expires_at > now),
-            users.c.is_active,
-        )
-    )
-    row = conn.execute(query).one_or_none()
+    row = conn.execute(_BY_TOKEN, {"hash": token_hash, "now": now}).one_or_none()
     if row is None:
         return None
     return user_record(row), _token([getattr(row, f"token_{column.name}") for column in _COLUMNS])

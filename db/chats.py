@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
+from sqlalchemy import BigInteger, Connection, Row, Uuid, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from db.schema import chat_messages, chat_sessions, users
@@ -85,9 +85,17 @@ _CHAT_COLUMNS = (
 
 def find_chat(conn: Connection, *, user_id: int, chat_id: UUID, for_update: bool = False) -> ChatRow | None:
     """The person's own chat, or None: missing and not yours look the same."""
-    query = select(*_CHAT_COLUMNS).where(chat_sessions.c.id == chat_id, chat_sessions.c.user_id == user_id)
-    row = conn.execute(query.with_for_update() if for_update else query).one_or_none()
+    query = _OWN_CHAT_LOCKED if for_update else _OWN_CHAT
+    row = conn.execute(query, {"chat": chat_id, "person": user_id}).one_or_none()
     return ChatRow(*tuple(row)) if row else None
+
+
+# Like the other statements a turn begins with, put together once: that takes as long as to run it.
+_OWN_CHAT = select(*_CHAT_COLUMNS).where(
+    chat_sessions.c.id == bindparam("chat", type_=Uuid),
+    chat_sessions.c.user_id == bindparam("person", type_=BigInteger),
+)
+_OWN_CHAT_LOCKED = _OWN_CHAT.with_for_update()
 
 
 def find_last_open_chat(conn: Connection, *, user_id: int) -> ChatRow | None:
@@ -235,7 +243,7 @@ def remember_params(
 
 # ---- messages ----------------------------------------------------------------------------------
 
-_PATH = """
+_PATH = text("""
 WITH RECURSIVE path AS (
     SELECT m.*, 1 AS depth FROM chat_messages m WHERE m.id = :leaf_id AND m.session_id = :chat_id
     UNION ALL
@@ -251,13 +259,13 @@ FROM path p CROSS JOIN LATERAL (
     ) s
 ) siblings
 ORDER BY p.depth DESC
-"""
+""")
 _ALL = 1_000_000
 
 
 def list_path(conn: Connection, *, chat_id: UUID, leaf_id: int, limit: int = _ALL) -> list[MessageRow]:
     """The last `limit` messages of the thread that ends at `leaf_id`, oldest first."""
-    rows = conn.execute(text(_PATH), {"chat_id": chat_id, "leaf_id": leaf_id, "limit": limit})
+    rows = conn.execute(_PATH, {"chat_id": chat_id, "leaf_id": leaf_id, "limit": limit})
     return [_message(row) for row in rows]
 
 
@@ -271,16 +279,16 @@ def find_message(conn: Connection, *, chat_id: UUID, message_id: int) -> Message
     return found[0] if found else None
 
 
-_OBSTACLES = """
+_OBSTACLES = text("""
 SELECT (SELECT id FROM chat_messages WHERE session_id = :chat_id AND request_key = :request_key),
        EXISTS (SELECT 1 FROM generations g JOIN chat_messages m ON m.id = g.message_id
                WHERE m.session_id = :chat_id AND g.status = 'streaming')
-"""
+""")
 
 
 def find_obstacles(conn: Connection, *, chat_id: UUID, request_key: UUID) -> tuple[int | None, bool]:
     """The message an earlier copy of the same request made, and whether an answer is coming in the chat."""
-    same_id, is_streaming = conn.execute(text(_OBSTACLES), {"chat_id": chat_id, "request_key": request_key}).one()
+    same_id, is_streaming = conn.execute(_OBSTACLES, {"chat_id": chat_id, "request_key": request_key}).one()
     return same_id, is_streaming
 
 
@@ -312,6 +320,16 @@ def newest_child(conn: Connection, *, message_id: int) -> int | None:
     return newest
 
 
+_INSERT_TURN = text("""
+WITH prompt AS (
+    INSERT INTO chat_messages (session_id, parent_id, role, content, status, request_key, metrics_json)
+    VALUES (:chat_id, :parent_id, 'user', :content, 'complete', :request_key, '{}') RETURNING id
+)
+INSERT INTO chat_messages (session_id, parent_id, role, content, status, generation_id, metrics_json)
+SELECT :chat_id, id, 'assistant', '', 'streaming', :generation_id, '{}' FROM prompt RETURNING id
+""")
+
+
 def insert_turn(
     conn: Connection,
     *,
@@ -323,9 +341,8 @@ def insert_turn(
 ) -> int:
     """Adds a prompt and its empty answer, and returns the answer's id; without `text`, an answer to `parent_id`."""
     if text is not None:
-        parent_id = insert_message(
-            conn, chat_id=chat_id, parent_id=parent_id, role="user", content=text, request_key=request_key
-        )
+        values = {"chat_id": chat_id, "parent_id": parent_id, "content": text, "request_key": request_key}
+        return int(conn.execute(_INSERT_TURN, values | {"generation_id": generation_id}).scalar_one())
     return insert_message(
         conn,
         chat_id=chat_id,
@@ -334,7 +351,7 @@ def insert_turn(
         content="",
         status="streaming",
         generation_id=generation_id,
-        request_key=request_key if text is None else None,
+        request_key=request_key,
     )
 
 

@@ -58,11 +58,14 @@ def find_price(conn: Connection, *, upstream: str, model: str, at: datetime | No
     return PriceRow(*row) if row else None
 
 
+_TERMS = text(
+    f"SELECT EXISTS (SELECT FROM budgets), p.* FROM (SELECT) AS once LEFT JOIN LATERAL ({_IN_FORCE_OF}) AS p ON true"
+)
+
+
 def get_terms(conn: Connection, *, upstream: str, model: str) -> tuple[PriceRow | None, bool]:
     """What opening a call asks, in one round trip: the price in force, and whether there are budgets at all."""
-    sql = f"""
-    SELECT EXISTS (SELECT FROM budgets), p.* FROM (SELECT) AS once LEFT JOIN LATERAL ({_IN_FORCE_OF}) AS p ON true"""
-    has_budgets, *row = conn.execute(text(sql), {"upstream": upstream, "model": model, "at": None}).one()
+    has_budgets, *row = conn.execute(_TERMS, {"upstream": upstream, "model": model, "at": None}).one()
     return (None if row[0] is None else PriceRow(*row)), has_budgets
 
 

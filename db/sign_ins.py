@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, DateTime, LargeBinary, bindparam, delete, func, insert, select, text, update
 
 from db.accounts import UserRecord, user_columns, user_record
 from db.schema import auth_attempts, auth_sessions, auth_tickets, organisations, users
@@ -64,23 +64,26 @@ def add_sign_in(
     )
 
 
+# Put together once: every request and every run of a page asks it.
+_BY_TOKEN = (
+    select(*user_columns(), auth_sessions.c.last_seen_at)
+    .select_from(auth_sessions)
+    .join(users, users.c.id == auth_sessions.c.user_id)
+    .join(organisations, organisations.c.id == users.c.organisation_id)
+    .where(
+        auth_sessions.c.token_hash == bindparam("hash", type_=LargeBinary),
+        auth_sessions.c.expires_at > bindparam("now", type_=DateTime(True)),
+        auth_sessions.c.last_seen_at > bindparam("idle_since", type_=DateTime(True)),
+        users.c.is_active,
+    )
+)
+
+
 def find_signed_in(
     conn: Connection, *, token_hash: bytes, now: datetime, idle_since: datetime
 ) -> tuple[UserRecord, datetime] | None:
     """The active person behind a sign-in that has neither ended nor idled out, and when it was last seen."""
-    query = (
-        select(*user_columns(), auth_sessions.c.last_seen_at)
-        .select_from(auth_sessions)
-        .join(users, users.c.id == auth_sessions.c.user_id)
-        .join(organisations, organisations.c.id == users.c.organisation_id)
-        .where(
-            auth_sessions.c.token_hash == token_hash,
-            auth_sessions.c.expires_at > now,
-            auth_sessions.c.last_seen_at > idle_since,
-            users.c.is_active,
-        )
-    )
-    row = conn.execute(query).one_or_none()
+    row = conn.execute(_BY_TOKEN, {"hash": token_hash, "now": now, "idle_since": idle_since}).one_or_none()
     return None if row is None else (user_record(row), row.last_seen_at)
 
 
