@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 from chatplay.api.app import api_routes
 from chatplay.auth.person import Person, person_of
 from chatplay.auth.tokens import SESSION_COOKIE
+from chatplay.experiments.values import AxisText, CaseTable, ModelRef, Plan
 from chatplay.runtime import Runtime, build
 from chatplay.settings import Settings
 from db import accounts
@@ -61,6 +62,18 @@ class Guest:
             added = client.post(f"/v1/chat/sessions/{session_id}/messages", json={"content": "Begin."})
         assert added.status_code == 201, added.text
         return session_id
+
+    def new_experiment(self) -> str:
+        """The id of an experiment of one's own: started, and no worker runs here."""
+        experiments = self.house.runtime.experiments
+        version = experiments.save_prompt(user_id=self.person.id, name="greeting", prompt="Say {{word}}")
+        plan = Plan(
+            prompts=(version,), models=(ModelRef("echo", "echo"),), axes=(AxisText("temperature", "0, 0.5"),), repeats=2
+        )
+        cases = CaseTable(("word",), (("=1+1",), ("two",)))
+        draft = experiments.create(user_id=self.person.id, name="Greetings", plan=plan, cases=cases)
+        experiments.start(user_id=self.person.id, role=self.person.role, experiment_id=draft.id)
+        return str(draft.id)
 
     def ask(self, session_id: str, text: str = "Hi", **body: Any) -> dict[str, Any]:
         with self.client() as client:

@@ -44,6 +44,9 @@ ROUTES = {
     "GET /v1/chat/generations/{generation_id}/events": Entry("read", owned=True),
     "POST /v1/chat/generations/{generation_id}/stop": Entry("chat", 202, owned=True),
     "GET /v1/usage/calls": Entry("read"),
+    "GET /v1/experiments": Entry("read"),
+    "GET /v1/experiments/{experiment_id}": Entry("read", owned=True),
+    "GET /v1/experiments/{experiment_id}/export": Entry("read", owned=True),
     "GET /admin/usage": Entry("admin"),
     "POST /admin/upstreams/refresh-health": Entry("admin"),
     "GET /v1/docs": Entry(None),
@@ -94,7 +97,10 @@ def test_every_route_needs_the_scope_that_is_listed():
 def ask(client, name, owner=None, **headers):
     method, path = name.split(" ", 1)
     places = {"name": "echo", "model_id": "echo", "session_id": uuid4(), "generation_id": uuid4()}
-    if owner is not None:
+    places["experiment_id"] = uuid4()
+    if owner is not None and "experiment_id" in path:
+        places["experiment_id"] = owner.new_experiment()
+    elif owner is not None:
         places["session_id"] = owner.new_session()
         if "generation_id" in path:
             places["generation_id"] = owner.ask(places["session_id"])["generation_id"]

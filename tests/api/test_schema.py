@@ -38,6 +38,8 @@ def test_answers_are_as_documented(case, own_house):
             case.path_parameters["session_id"] = session_id
         if "generation_id" in case.path_parameters:
             case.path_parameters["generation_id"] = guest.ask(session_id)["generation_id"]
+        if "experiment_id" in case.path_parameters:
+            case.path_parameters["experiment_id"] = guest.new_experiment()
     case.call_and_validate(
         base_url=own_house.url, headers={"Authorization": f"Bearer {guest.token}"}, checks=CHECKED, timeout=20
     )
