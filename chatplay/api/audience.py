@@ -45,10 +45,6 @@ class Audience:
         self._by_person: Counter[int] = Counter()
         self._looking: asyncio.Task[None] | None = None
 
-    @property
-    def count(self) -> int:
-        return len(self._seats)
-
     def check_room(self, runtime: Runtime, user_id: int) -> None:
         """Raises TooManyConnections when this person can have no more seats."""
         most = runtime.settings.api_connections_per_person

@@ -6,6 +6,7 @@ import asyncio
 import random
 import socket
 import threading
+from contextlib import nullcontext
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,6 +18,7 @@ from starlette.testclient import TestClient
 
 from chatplay import errors
 from chatplay.api.app import build_app
+from chatplay.api.audience import Seat
 from chatplay.api.edge import Edge
 from chatplay.api.errors import _STATUS, status_of, status_of_code
 from chatplay.api.events import Event, EventStream
@@ -283,6 +285,11 @@ def test_requests_at_once_are_counted_one_by_one(embedded_url):
 # ---- slow readers ----
 
 
+def sit():
+    """A seat nobody takes away."""
+    return nullcontext(Seat(b"", lambda: None, asyncio.get_running_loop().create_future()))
+
+
 def test_reader_that_takes_nothing_is_cut_off_and_its_events_are_closed():
     closed, sent = [], []
 
@@ -301,7 +308,7 @@ def test_reader_that_takes_nothing_is_cut_off_and_its_events_are_closed():
     async def receive():
         await asyncio.sleep(60)
 
-    asyncio.run(asyncio.wait_for(EventStream(events(), slow_reader_sec=0.05)({}, receive, send), 5))
+    asyncio.run(asyncio.wait_for(EventStream(events(), slow_reader_sec=0.05, sit=sit)({}, receive, send), 5))
     assert (len(sent), sent[-1]["more_body"], closed) == (4, True, [True])
 
 
@@ -321,5 +328,5 @@ def test_reader_that_leaves_has_its_events_closed():
     async def receive():
         return {"type": "http.disconnect"}
 
-    asyncio.run(asyncio.wait_for(EventStream(events(), slow_reader_sec=5)({}, receive, send), 5))
+    asyncio.run(asyncio.wait_for(EventStream(events(), slow_reader_sec=5, sit=sit)({}, receive, send), 5))
     assert closed.is_set()

@@ -54,4 +54,4 @@ def test_all_trials_come_as_a_file_that_no_spreadsheet_runs(house, format):
 def test_unknown_format_is_named(house):
     with house.ana.client() as client:
         refused = client.get(f"/v1/experiments/{house.ana.new_experiment()}/export", params={"format": "xml"})
-    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "format")
+    assert (refused.status_code, refused.json()["error"]["param"]) == (422, "format")

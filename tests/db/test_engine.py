@@ -2,14 +2,16 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 from sqlalchemy import inspect, text
 
 from db.embedded import EmbeddedPostgres
-from db.engine import _check_version, current_revision, make_engine, migrate, newest_revision, psycopg_url
+from db.engine import _check_version, current_revision, libpq_url, make_engine, migrate, newest_revision, psycopg_url
 from db.errors import MigrationError, UnsuitableServer
 from tests.databases import reachable_folder
 
@@ -114,3 +116,41 @@ def test_engine_after_a_server_restart_heals():
 def test_engine_names_itself_to_the_server(engine):
     with engine.connect() as conn:
         assert conn.scalar(text("SELECT current_setting('application_name')")) == "chatplay"
+
+
+def _end_pooled(engine, url):
+    """Has the server end the connection that lies in the pool; returns its process id."""
+    with engine.connect() as conn:
+        pid = conn.scalar(text("SELECT pg_backend_pid()"))
+    with psycopg.connect(libpq_url(url), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone():
+            time.sleep(0.01)
+    return pid
+
+
+def test_connection_the_server_has_ended_is_replaced_before_it_is_used(empty_database_url):
+    engine = make_engine(empty_database_url, pool_size=1)
+    before = _end_pooled(engine, empty_database_url)
+    with engine.connect() as conn:
+        assert conn.scalar(text("SELECT pg_backend_pid()")) != before
+    engine.dispose()
+
+
+def test_connection_lost_without_a_word_is_found_by_asking_after_long_disuse(empty_database_url, monkeypatch):
+    engine = make_engine(empty_database_url, pool_size=1)
+    before = _end_pooled(engine, empty_database_url)
+    monkeypatch.setattr("db.engine._has_news", lambda connection: False)
+    monkeypatch.setattr("db.engine._ASK_AFTER_SEC", 0)
+    with engine.connect() as conn:
+        assert conn.scalar(text("SELECT pg_backend_pid()")) != before
+    engine.dispose()
+
+
+def test_connection_in_use_is_not_asked_before_each_use(empty_engine, monkeypatch):
+    asked = []
+    monkeypatch.setattr("db.engine._answers", lambda connection: asked.append(connection) or True)
+    for _ in range(5):
+        with empty_engine.connect() as conn:
+            conn.scalar(text("SELECT 1"))
+    assert asked == []

@@ -117,3 +117,21 @@ def test_source_that_waits_is_looked_at_on_a_thread():
 
     assert asyncio.run(run())[-1].end is not None
     assert threading.main_thread() not in looked
+
+
+def test_deltas_in_quick_succession_are_handed_on_together_and_the_first_at_once():
+    texts = [f"{number} " for number in range(100)]
+
+    async def run():
+        live, followers = answer(), Followers(asyncio.to_thread)
+        reading = asyncio.create_task(read(followers, live))
+        for text in texts:
+            live.append(text)
+            await asyncio.sleep(0.001)
+        live.finish(ended("".join(texts)))
+        return await reading
+
+    updates = [update.text for update in asyncio.run(run())]
+    assert updates[0] == "0 "
+    assert "".join(updates) == "".join(texts)
+    assert len(updates) < len(texts) / 4
