@@ -53,6 +53,8 @@ def configure_logging(settings: Settings) -> Path:
     handler.setFormatter(_utc_formatter())
     root.addHandler(handler)
     root.setLevel(settings.log_level)
+    # Each check of a model server is a request: told one by one, they would be nearly all of the log.
+    logging.getLogger("httpx2").setLevel(logging.DEBUG if settings.log_level == "DEBUG" else logging.WARNING)
     _show_troubles_in_the_terminal()
     _let_the_server_in(handler)
     return path

@@ -13,7 +13,7 @@ from chatplay.providers.openai import Limits, OpenAIProvider
 from chatplay.providers.registry import EngineType, Upstream
 
 _LIMITS = Limits(connect_sec=1.0)
-_WAIT_SEC = 2.0
+_WAIT_SEC = 4.0  # a busy machine is slow to answer; a port where nothing listens says so at once
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -45,7 +45,7 @@ class Offer:
 
 
 async def find_offers(*, known: Iterable[Upstream] = (), places: Iterable[Place] = USUAL_PLACES) -> list[Offer]:
-    """The servers that answer with a model list and are not among `known`; ends within two seconds or so."""
+    """The servers that answer with a model list and are not among `known`; ends within four seconds or so."""
     taken = {_local_port(upstream.address) for upstream in known if upstream.kind == "openai"}
     names = {upstream.name.lower() for upstream in known}
     asked = [place for place in places if place.port not in taken]

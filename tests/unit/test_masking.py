@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
@@ -117,14 +118,31 @@ def test_model_that_is_called_like_the_key_is_not_listed(upstream):
     assert asyncio.run(names()) == ["real"]
 
 
-def test_log_shows_no_key_even_in_the_lines_of_others(tmp_path):
-    path = configure_logging(load_settings(env_file=None, environ={"CHATPLAY_DATA_DIR": str(tmp_path)}))
-    keep_out_of_logs(KEY)
+@contextmanager
+def logging_to(folder, **more):
+    """The app's own log, until the end of the block."""
+    levels = {logger: logger.level for logger in (logging.root, logging.getLogger("httpx2"))}
+    path = configure_logging(load_settings(env_file=None, environ={"CHATPLAY_DATA_DIR": str(folder), **more}))
     try:
-        logging.getLogger("somebody.else").warning("headers: %s", {"authorization": f"Bearer {KEY}"})
+        yield path
     finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
         for handler in [one for one in logging.root.handlers if getattr(one, "baseFilename", None) == str(path)]:
             logging.root.removeHandler(handler)
             handler.close()
+
+
+def test_log_shows_no_key_even_in_the_lines_of_others(tmp_path):
+    with logging_to(tmp_path) as path:
+        keep_out_of_logs(KEY)
+        logging.getLogger("somebody.else").warning("headers: %s", {"authorization": f"Bearer {KEY}"})
     assert f"Bearer {MASK}" in path.read_text()
     assert KEY not in path.read_text()
+
+
+@pytest.mark.parametrize(("level", "told"), [("INFO", False), ("DEBUG", True)])
+def test_log_does_not_tell_each_check_of_a_model_server(tmp_path, level, told):
+    with logging_to(tmp_path, LOG_LEVEL=level) as path:
+        logging.getLogger("httpx2").info("HTTP Request: GET http://127.0.0.1:9/v1/models")
+    assert ("HTTP Request" in path.read_text()) is told
