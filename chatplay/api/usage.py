@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import itertools
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
@@ -10,14 +10,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
+from chatplay.api.downloads import Download
 from chatplay.api.ranges import read_range
-from chatplay.api.services import Rt, Services, Threads
+from chatplay.api.services import Rt, Threads
 from chatplay.api.who import Reader
 from chatplay.usage.filter_text import read_filter
 from chatplay.usage.values import ExportFormat
 
 router = APIRouter(prefix="/v1/usage", tags=["Usage"])
-_KINDS: dict[ExportFormat, str] = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 
 @router.get("/calls", response_class=StreamingResponse)
@@ -39,13 +39,7 @@ async def download_calls(
         wanted = replace(wanted, user_id=caller.user_id)
     pieces = rt.usage.export(rt.usage.restrict(wanted, caller.person), format)
     first = await threads.run(next, pieces, None)  # what cannot be read is told before anything is sent
-    name = f"calls-{wanted.start:%Y%m%d}-{wanted.end:%Y%m%d}.{format}"
-    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return StreamingResponse(_rest(first, pieces, threads), media_type=_KINDS[format], headers=headers)
-
-
-async def _rest(first: bytes | None, pieces: Iterator[bytes], threads: Services) -> AsyncIterator[bytes]:
-    piece = first
-    while piece is not None:
-        yield piece
-        piece = await threads.run(next, pieces, None)
+    name = f"calls-{wanted.start:%Y%m%d}-{wanted.end:%Y%m%d}"
+    whole = pieces if first is None else itertools.chain((first,), pieces)
+    slow_reader_sec = rt.settings.api_slow_reader_sec
+    return Download(whole, services=threads, name=name, format=format, slow_reader_sec=slow_reader_sec)

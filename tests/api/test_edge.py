@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 from contextlib import nullcontext
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,9 +20,11 @@ from starlette.testclient import TestClient
 from chatplay import errors
 from chatplay.api.app import build_app
 from chatplay.api.audience import Seat
+from chatplay.api.downloads import Download
 from chatplay.api.edge import Edge
 from chatplay.api.errors import _STATUS, status_of, status_of_code
 from chatplay.api.events import Event, EventStream
+from chatplay.api.services import Services
 from chatplay.errors import ChatplayError
 from tests.api.house import PLANTED_KEY, open_house
 from tests.databases import fresh_database
@@ -330,3 +333,24 @@ def test_reader_that_leaves_has_its_events_closed():
 
     asyncio.run(asyncio.wait_for(EventStream(events(), slow_reader_sec=5, sit=sit)({}, receive, send), 5))
     assert closed.is_set()
+
+
+def test_download_whose_reader_takes_nothing_is_cut_off():
+    sent, cut = [], []
+    transport = SimpleNamespace(abort=lambda: cut.append(True))
+
+    async def send(message):
+        sent.append(message)
+        if len(sent) == 3:
+            await asyncio.sleep(60)
+
+    async def receive():
+        await asyncio.sleep(60)
+
+    async def run():
+        pieces = iter([b"x"] * 10)
+        download = Download(pieces, services=Services(lambda: None), name="calls", format="csv", slow_reader_sec=0.05)
+        await asyncio.wait_for(download({"type": "http", "state": {"transport": transport}}, receive, send), 5)
+
+    asyncio.run(run())
+    assert (len(sent), cut) == (3, [True])
