@@ -156,7 +156,8 @@ def test_a_wrong_field_is_told_where_it_is_and_the_key_never_comes_back(app, adm
     admin.reload()
     form = add(admin, "metadata", "http://169.254.169.254/v1")
     form.get_by_role("button", name="Save").click()
-    expect(form.get_by_role("alert")).to_contain_text("is not allowed as a model server")
+    expect(form.get_by_role("alert").first).to_contain_text("is not allowed as a model server")
+    expect(form.get_by_role("alert").last).to_contain_text("Base URL has to be corrected first")
     expect(form.get_by_role("textbox", name="Base URL")).to_have_value("http://169.254.169.254/v1")
     received = b"".join(frame if isinstance(frame, bytes) else frame.encode() for frame in frames)
     assert b"is not allowed" in received
