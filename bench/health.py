@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from statistics import median
 
-from chatplay.catalog import ModelCatalog, build_catalog
+from chatplay.models.catalog import ModelCatalog, build_catalog
 from chatplay.providers.openai import Limits
 from chatplay.providers.registry import Upstream
 from tests.upstream import SCRIPTS

@@ -15,11 +15,11 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from chatplay.estimate import Calibration, estimate, shape_of
 from chatplay.providers.base import Message
 from chatplay.providers.openai import OpenAIProvider
 from chatplay.providers.token_count import count_prompt
-from chatplay.tokens import estimate_tokens
+from chatplay.tokens.estimate import Calibration, estimate, shape_of
+from chatplay.tokens.ranks import estimate_tokens
 from tests.live import counting_gguf, samples
 from tests.live.conftest import serving
 from tests.live.counting_gguf import CHECKED, TAUGHT

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
 from chatplay import params as parameters
-from chatplay.catalog import ModelCatalog, ModelInfo
 from chatplay.errors import NotFound
 from chatplay.generation.hub import Hub
 from chatplay.generation.live import LiveGeneration
 from chatplay.generation.remote import Listener, StoredGeneration, follow_stored
 from chatplay.generation.values import GenerationEnd, Job, Keeper, Tap, Update
+from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.params import Params
 from chatplay.prices import Price
 from chatplay.providers.base import Message, Relay, Request

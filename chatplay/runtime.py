@@ -19,13 +19,10 @@ from chatplay.auth.setup import SetUp
 from chatplay.auth.sign_in import SignIn
 from chatplay.auth.standing import Standing
 from chatplay.auth.tickets import Tickets
-from chatplay.calibrations import Calibrations
 from chatplay.calls import Calls
-from chatplay.catalog import ModelCatalog
-from chatplay.chat import ChatService
-from chatplay.chat_log import ChatLog
+from chatplay.chats.log import ChatLog
+from chatplay.chats.service import ChatService
 from chatplay.compare.service import CompareService
-from chatplay.counting import ServerCounts, TokenCounter
 from chatplay.errors import StoreUnavailable
 from chatplay.experiments.desk import Desk
 from chatplay.experiments.estimate import Limits as ForecastLimits
@@ -34,12 +31,15 @@ from chatplay.experiments.worker import ExperimentWorker, WorkerPace
 from chatplay.generation.assembly import Generations, assemble
 from chatplay.generation.hub import Limits
 from chatplay.limits import RequestLimits
-from chatplay.models import assemble_models
-from chatplay.polling import HealthPoller
+from chatplay.models.assembly import assemble_models
+from chatplay.models.catalog import ModelCatalog
+from chatplay.models.polling import HealthPoller
+from chatplay.models.upstreams import UpstreamService
 from chatplay.settings import Settings, load_settings, read_environment
 from chatplay.store import Store
-from chatplay.tokens import RankLoader
-from chatplay.upstreams import UpstreamService
+from chatplay.tokens.calibrations import Calibrations
+from chatplay.tokens.counting import ServerCounts, TokenCounter
+from chatplay.tokens.ranks import RankLoader
 from chatplay.usage.budgets import Budgets
 from chatplay.usage.price_table import PriceTable
 from chatplay.usage.rollup import RollupWorker

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pprint import pformat
 from typing import Any, Literal
 
-from chatplay.catalog import ModelCatalog
 from chatplay.errors import BadInput
+from chatplay.models.catalog import ModelCatalog
 from chatplay.providers.base import Message
 
 Language = Literal["curl", "python"]

@@ -14,7 +14,7 @@ _COLUMNS = tuple(column for column in token_calibrations.c if column.name != "up
 
 @dataclass(frozen=True)
 class CalibrationRow:
-    """Of one model at one upstream; `chatplay.estimate` says what the numbers mean."""
+    """Of one model at one upstream; `chatplay.tokens.estimate` says what the numbers mean."""
 
     upstream: str
     model: str

@@ -4,19 +4,9 @@ import streamlit as st
 
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
-from chatplay.ui import (
-    callbacks,
-    chat_actions,
-    composer,
-    dialogs,
-    header,
-    history,
-    model_banner,
-    opening,
-    state,
-    transcript,
-    turns,
-)
+from chatplay.ui import state
+from chatplay.ui.chat import actions as chat_actions
+from chatplay.ui.chat import callbacks, composer, dialogs, header, history, model_banner, opening, transcript, turns
 
 
 def draw() -> None:

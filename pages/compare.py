@@ -6,17 +6,15 @@ import streamlit as st
 
 from chatplay.errors import NotFound, StoreError
 from chatplay.runtime import get_runtime
-from chatplay.ui import (
-    compare_figures,
-    compare_history,
-    compare_live,
-    compare_opening,
-    compare_pane,
-    compare_prompt,
-    compare_results,
-    header,
-    state,
-)
+from chatplay.ui import state
+from chatplay.ui.chat import header
+from chatplay.ui.compare import figures as compare_figures
+from chatplay.ui.compare import history as compare_history
+from chatplay.ui.compare import live as compare_live
+from chatplay.ui.compare import opening as compare_opening
+from chatplay.ui.compare import pane as compare_pane
+from chatplay.ui.compare import prompt as compare_prompt
+from chatplay.ui.compare import results as compare_results
 from chatplay.ui.scripts import copy_html
 
 PUT_AWAY_SEC = 0.05  # until what stood here has left for the browser: it would stay beside what comes

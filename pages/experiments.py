@@ -9,16 +9,21 @@ import streamlit as st
 from chatplay.errors import ChatplayError
 from chatplay.experiments.values import Experiment
 from chatplay.runtime import get_runtime
-from chatplay.ui import experiments_head, experiments_list, experiments_plan, experiments_run, experiments_state, state
-from chatplay.ui.experiments_state import Place
+from chatplay.ui import state
+from chatplay.ui.experiments import head as experiments_head
+from chatplay.ui.experiments import listing as experiments_list
+from chatplay.ui.experiments import run as experiments_run
+from chatplay.ui.experiments import state as experiments_state
+from chatplay.ui.experiments.plan import tab as experiments_plan
+from chatplay.ui.experiments.state import Place
 from chatplay.ui.markdown import message_markdown
 
 # Statistics and charts are slow to import: each when its tab is opened first.
 MODULES = {
-    "results": "chatplay.ui.experiments_results",
-    "cases": "chatplay.ui.experiments_cells",
-    "review": "chatplay.ui.experiments_review",
-    "take-away": "chatplay.ui.experiments_take_away",
+    "results": "chatplay.ui.experiments.results.tab",
+    "cases": "chatplay.ui.experiments.cells.tab",
+    "review": "chatplay.ui.experiments.review.tab",
+    "take-away": "chatplay.ui.experiments.take_away",
 }
 
 

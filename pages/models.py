@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from chatplay.ui import models_admin, models_board, state
+from chatplay.ui import state
+from chatplay.ui.models import admin as models_admin
+from chatplay.ui.models import board as models_board
 
 
 def draw() -> None:

@@ -6,9 +6,11 @@ import streamlit as st
 
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
-from chatplay.ui import state, usage_board, usage_money
+from chatplay.ui import state
 from chatplay.ui.format import now_utc
 from chatplay.ui.people import viewer_zone
+from chatplay.ui.usage import board as usage_board
+from chatplay.ui.usage import money as usage_money
 from chatplay.usage.values import UsageFilter
 
 

@@ -13,7 +13,7 @@ from chatplay.api.errors import documented
 from chatplay.api.ranges import read_range
 from chatplay.api.services import Rt, Threads
 from chatplay.api.who import Administrator
-from chatplay.catalog import CatalogStatus, UpstreamStatus
+from chatplay.models.catalog import CatalogStatus, UpstreamStatus
 from chatplay.usage.values import By
 
 router = APIRouter(prefix="/admin", tags=["Administration"])

@@ -28,8 +28,8 @@ from chatplay.api.errors import request_id_of
 from chatplay.api.services import Rt, Threads
 from chatplay.api.who import Chatter, Reader, Seating, seating
 from chatplay.calls import Call, Calls
-from chatplay.catalog import ModelCatalog
 from chatplay.errors import ChatplayError
+from chatplay.models.catalog import ModelCatalog
 
 _HEADERS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from chatplay.api.completions_errors import no_such_model
-from chatplay.catalog import ModelCatalog, ModelInfo
 from chatplay.errors import BadInput, NotFound
+from chatplay.models.catalog import ModelCatalog, ModelInfo
 
 
 def list_models(catalog: ModelCatalog, role: str) -> list[dict[str, Any]]:

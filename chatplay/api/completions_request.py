@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from chatplay import params as parameters
-from chatplay.catalog import ModelInfo
 from chatplay.errors import BadInput
+from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params
 from chatplay.providers.base import Message, Relay, Role
 

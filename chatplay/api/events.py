@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from chatplay.api.audience import Seat
 from chatplay.api.edge import hang_up
 from chatplay.api.errors import ErrorDetail, answer, detail_of, plain_detail, status_of
-from chatplay.chat_log import AnswerRef
+from chatplay.chats.log import AnswerRef
 from chatplay.errors import TooManyConnections
 from chatplay.generation.values import AnswerMetrics, GenerationEnd, Update
 

@@ -17,8 +17,8 @@ from chatplay.api.services import Rt, Services, Threads
 from chatplay.api.sessions import IdempotencyKey, as_content, request_key
 from chatplay.api.shapes import Answer, GenerateIn, Started, answer_of, read_params
 from chatplay.api.who import Caller, Chatter, Reader, seating
-from chatplay.chat_log import AnswerRef
-from chatplay.conversation import Turn
+from chatplay.chats.log import AnswerRef
+from chatplay.chats.values import Turn
 from chatplay.errors import BadInput, NotFound
 from chatplay.generation.followers import Source
 from chatplay.generation.values import GenerationEnd

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
-from chatplay.chat_log import AnswerRef
+from chatplay.chats.log import AnswerRef
 from chatplay.errors import ChatplayError
 from chatplay.runtime import Runtime
 

@@ -23,8 +23,8 @@ from chatplay.api.shapes import (
     SessionWithMessages,
 )
 from chatplay.api.who import Caller, Chatter, Reader
-from chatplay.chat_log import ChatLine
-from chatplay.conversation import ChatRecord
+from chatplay.chats.log import ChatLine
+from chatplay.chats.values import ChatRecord
 from chatplay.errors import BadInput
 from chatplay.runtime import Runtime
 

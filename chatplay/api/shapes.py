@@ -9,8 +9,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chatplay import params as parameters
-from chatplay.chat_log import ChatLine, ThreadPage
-from chatplay.conversation import ChatRecord, MessageRecord
+from chatplay.chats.log import ChatLine, ThreadPage
+from chatplay.chats.values import ChatRecord, MessageRecord
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.params import Params
 

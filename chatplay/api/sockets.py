@@ -26,7 +26,7 @@ from chatplay.api.services import Services
 from chatplay.api.sessions import request_key
 from chatplay.api.shapes import Body, GenerateIn, ParamsIn
 from chatplay.api.who import Caller, resolve, seating
-from chatplay.chat_log import AnswerRef, LastAnswer
+from chatplay.chats.log import AnswerRef, LastAnswer
 from chatplay.errors import ChatplayError
 from chatplay.runtime import Runtime
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 
 from chatplay.cli.finding import Finding, Grade
 from chatplay.errors import ChatplayError, ConfigError, StoreError
-from chatplay.health import CheckResult, Problem, check
-from chatplay.models import KEY_FILE, keybox_of, upstreams_of
+from chatplay.models.assembly import KEY_FILE, keybox_of, upstreams_of
+from chatplay.models.health import CheckResult, Problem, check
+from chatplay.models.roster import Entry, Roster
 from chatplay.providers.openai import Limits
 from chatplay.providers.registry import Upstream, make_provider
 from chatplay.providers.safety import AddressPolicy
-from chatplay.roster import Entry, Roster
 from chatplay.settings import Settings
 from chatplay.store import Store
 

@@ -14,10 +14,10 @@ from chatplay.auth.passwords import Passwords, bcrypt_hasher
 from chatplay.auth.setup import SetUp, make_link
 from chatplay.errors import StoreError
 from chatplay.logs import hush_import_chatter
-from chatplay.models import KEY_FILE, keybox_of
+from chatplay.models.assembly import KEY_FILE, keybox_of
+from chatplay.models.roster import Entry, Roster
 from chatplay.presence import list_running
 from chatplay.providers.safety import AddressPolicy
-from chatplay.roster import Entry, Roster
 from chatplay.settings import ROOT, Settings, read_environment
 from chatplay.store import Store
 from db import accounts

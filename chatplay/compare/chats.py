@@ -7,14 +7,14 @@ from uuid import UUID, uuid4
 
 from chatplay import params as parameters
 from chatplay import templates
-from chatplay.catalog import ModelInfo
-from chatplay.catalog_view import constraints_of
+from chatplay.chats.turns import own_chat
+from chatplay.chats.values import prompt_messages, stored_params, title_from
 from chatplay.compare.runs import not_found
 from chatplay.compare.values import Pane, PaneAnswer, messages_of
-from chatplay.conversation import prompt_messages, stored_params, title_from
+from chatplay.models.catalog import ModelInfo
+from chatplay.models.view import constraints_of
 from chatplay.params import Params
 from chatplay.store import Connection
-from chatplay.turns import own_chat
 from db import chats, compare
 from db.compare import ComparisonRow
 

@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from chatplay import params as parameters
-from chatplay.catalog import ModelInfo
+from chatplay.chats.values import stored_params
 from chatplay.compare.runs import not_found, own, with_temperature
 from chatplay.compare.values import Pane, pane_of
-from chatplay.conversation import stored_params
+from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params
 from chatplay.store import Connection, Store
 from db import compare

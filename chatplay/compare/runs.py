@@ -9,17 +9,17 @@ from uuid import UUID, uuid4
 from chatplay import params as parameters
 from chatplay import templates
 from chatplay.calls import Call, Calls
-from chatplay.catalog import ModelCatalog, ModelInfo
+from chatplay.chats.values import check_text
 from chatplay.compare.values import Pane, Run, messages_of, pane_of, request_of, run_of
-from chatplay.conversation import check_text
-from chatplay.counting import TokenCounter
 from chatplay.errors import ChatplayError, ContextFull, GenerationRunning, NotFound, StoreError
 from chatplay.fingerprint import fingerprint_of
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import Job
+from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.params import Params
 from chatplay.providers.base import Message, Request
 from chatplay.store import Connection, Store
+from chatplay.tokens.counting import TokenCounter
 from db import compare
 from db.compare import AnswerRow, ComparisonRow, NewAnswer
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from chatplay import params as parameters
 from chatplay.calls import Calls
-from chatplay.catalog import ModelCatalog, ModelInfo
+from chatplay.chats.values import title_from
 from chatplay.compare.chats import chat_of, comparison_from
 from chatplay.compare.following import follow_together
 from chatplay.compare.panes import change_pane, changing, pane_row, place_of, replace_panes, sample_panes, settings_of
@@ -32,12 +32,12 @@ from chatplay.compare.values import (
     run_of,
     vote_of,
 )
-from chatplay.conversation import title_from
-from chatplay.counting import TokenCounter
 from chatplay.errors import BadInput, Conflict
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import Update
+from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection, Store
+from chatplay.tokens.counting import TokenCounter
 from db import compare
 from db.compare import ComparisonRow, ComparisonSummary
 

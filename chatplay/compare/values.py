@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from chatplay.conversation import prompt_messages, stored_params
+from chatplay.chats.values import prompt_messages, stored_params
 from chatplay.fingerprint import body_of, differences, fingerprint_of
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.params import SPECS, Params

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from chatplay.catalog import ModelCatalog, ModelInfo
 from chatplay.errors import NotAllowed, NotFound
 from chatplay.experiments import judging
 from chatplay.experiments.blocks import seed_for
@@ -14,11 +13,12 @@ from chatplay.experiments.judging import judge_from_json
 from chatplay.experiments.plan import messages_for
 from chatplay.experiments.records import load_arms, load_plan
 from chatplay.experiments.values import Arm, JudgePlan, ModelRef, Plan
+from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.params import Params
 from chatplay.prices import cost_usd
 from chatplay.providers.base import Message, Usage
 from chatplay.store import Connection
-from chatplay.tokens import estimate_tokens
+from chatplay.tokens.ranks import estimate_tokens
 from db import experiments, reviews
 from db.trial_claims import WaitingTrial
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chatplay.calls import Calls
-from chatplay.catalog import ModelCatalog, ModelInfo
-from chatplay.counting import TokenCounter
 from chatplay.errors import BadInput, NotFound
 from chatplay.experiments.estimate import Limits
 from chatplay.experiments.values import ModelRef
+from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection, Store
+from chatplay.tokens.counting import TokenCounter
 from db import experiments as db
 from db.experiments import ExperimentRow
 

@@ -8,9 +8,7 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 from chatplay import params as parameters
-from chatplay.catalog import ModelInfo
 from chatplay.errors import BadInput, Conflict, PlanChanged
-from chatplay.estimate import estimate_message
 from chatplay.experiments import records
 from chatplay.experiments.blocks import Place, list_missing
 from chatplay.experiments.desk import Desk, own, readable
@@ -27,8 +25,10 @@ from chatplay.experiments.values import (
     Preview,
     PromptVersion,
 )
+from chatplay.models.catalog import ModelInfo
 from chatplay.providers.base import Message
 from chatplay.store import Connection
+from chatplay.tokens.estimate import estimate_message
 from db import experiments as db
 from db import trial_reads, trials
 from db.experiments import ExperimentRow

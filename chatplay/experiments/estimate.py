@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from chatplay.catalog import ModelInfo
 from chatplay.errors import BadInput
 from chatplay.experiments.plan import messages_for
 from chatplay.experiments.values import Arm, Figure, Forecast, ModelForecast, ModelRef, Pace
+from chatplay.models.catalog import ModelInfo
 from chatplay.prices import Price, cost_usd
 from chatplay.providers.base import Message, Usage
 from db.trial_reads import Measured

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from chatplay import params as parameters
 from chatplay import templates
-from chatplay.catalog import ModelInfo
 from chatplay.errors import BadInput
 from chatplay.experiments.blocks import MAX_REPEATS, MAX_TRIALS
 from chatplay.experiments.plan import chosen_of, lay_out_arms
 from chatplay.experiments.values import EXPECTED, Arm, ModelRef, Plan, Problem
+from chatplay.models.catalog import ModelInfo
 
 _MOST_CAP = 1_000_000_000
 _MOST_AT_ONCE = 10_000

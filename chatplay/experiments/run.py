@@ -20,7 +20,6 @@ from typing import TypeVar
 from uuid import UUID
 
 from chatplay.calls import Call, Calls, Terms
-from chatplay.catalog import ModelCatalog
 from chatplay.errors import ChatplayError, StoreError
 from chatplay.experiments.blueprint import (
     Blueprint,
@@ -33,6 +32,7 @@ from chatplay.experiments.blueprint import (
 from chatplay.experiments.endings import Again, TrialKeeper, judgement_end, trial_end
 from chatplay.experiments.picking import Chosen, Picking, Ticket
 from chatplay.generation.values import GenerationEnd, Job
+from chatplay.models.catalog import ModelCatalog
 from chatplay.store import Connection, Store
 from db import reviews, trial_claims, trials
 from db.trial_claims import Claim, WaitingTrial

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from chatplay.catalog import ModelInfo
 from chatplay.errors import BadInput, Conflict
 from chatplay.experiments import records
 from chatplay.experiments.blocks import Place, Planned, list_missing, order_trials
@@ -14,6 +13,7 @@ from chatplay.experiments.drafts import Drafts, check_revision, join_cases
 from chatplay.experiments.plan import chosen_of, lay_out_arms, merge_arms, plan_to_json
 from chatplay.experiments.problems import list_problems
 from chatplay.experiments.values import Arm, CaseTable, Experiment, ModelRef, Plan, Progress
+from chatplay.models.catalog import ModelInfo
 from chatplay.store import Connection
 from db import experiments as db
 from db import jobs, trials

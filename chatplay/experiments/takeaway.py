@@ -10,7 +10,8 @@ from uuid import UUID
 
 from chatplay import params as parameters
 from chatplay import snippets
-from chatplay.conversation import prompt_messages
+from chatplay.chats.turns import own_chat
+from chatplay.chats.values import prompt_messages
 from chatplay.errors import BadInput
 from chatplay.experiments import export, notebook, records
 from chatplay.experiments.blocks import seed_for
@@ -22,7 +23,6 @@ from chatplay.experiments.values import CodeLanguage, ExportFormat, Link
 from chatplay.generation.values import AnswerMetrics
 from chatplay.params import Params
 from chatplay.store import Store
-from chatplay.turns import own_chat
 from db import chats, generations, reviews, trial_reads
 from db import experiments as db
 from db.trial_reads import ExportRow

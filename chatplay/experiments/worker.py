@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from chatplay.calls import Calls
-from chatplay.catalog import ModelCatalog
 from chatplay.errors import StoreError
 from chatplay.experiments.run import Runner
+from chatplay.models.catalog import ModelCatalog
 from chatplay.store import Store
 from db import jobs, trial_claims, trial_ends, trials
 from db.trial_ends import TrialEnd

@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from chatplay.calibrations import Sample
 from chatplay.errors import StoreError
 from chatplay.generation.hub import Hub, Limits, OnCall
 from chatplay.generation.log import EventLog
@@ -15,6 +14,7 @@ from chatplay.generation.reaper import Reaper
 from chatplay.generation.recorder import Recorder
 from chatplay.generation.remote import Listener
 from chatplay.store import Store
+from chatplay.tokens.calibrations import Sample
 from db import generations
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from chatplay.errors import StoreError
 from chatplay.generation.recorder import Ending, record_end
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.store import Store
-from chatplay.tokens import estimate_tokens
+from chatplay.tokens.ranks import estimate_tokens
 from db import generations
 from db.generations import GenerationRow, UsageFigures
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from chatplay.calibrations import Sample
 from chatplay.errors import ChatplayError, ProviderError, StoreError
 from chatplay.generation.values import AnswerMetrics, GenerationEnd, Job, Keeper, Status
 from chatplay.prices import cost_usd
 from chatplay.providers.base import End, Usage
 from chatplay.store import Connection, Store
 from chatplay.timing import Timings, summarise
-from chatplay.tokens import estimate_usage
+from chatplay.tokens.calibrations import Sample
+from chatplay.tokens.ranks import estimate_usage
 from db import answers, chats, generations
 from db.generations import UsageFigures
 

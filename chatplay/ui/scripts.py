@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from chatplay.ui.meter_script import METER
+from chatplay.ui.chat.meter_script import METER
 
 _COPY = (
     "(()=>{const e=document.getElementById('chatplay-copy'),t=e.dataset.text;"

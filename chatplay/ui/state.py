@@ -12,9 +12,9 @@ from uuid import UUID, uuid4
 import streamlit as st
 
 from chatplay.auth.person import Person
-from chatplay.conversation import ChatView, MessageRecord, Turn
+from chatplay.chats.values import ChatView, MessageRecord, Turn
 from chatplay.errors import ChatplayError, GenerationRunning
-from chatplay.offers import Offer
+from chatplay.models.offers import Offer
 
 COMPOSER = "chat_composer"
 SEARCH = "chat_search"

@@ -7,7 +7,7 @@ import threading
 from importlib import import_module
 
 _DELAY_SEC = 3.0  # the app is up and its first pages are drawn by then
-_HEAVY = ("chatplay.ui.metrics_cards", "chatplay.experiments.stats")
+_HEAVY = ("chatplay.ui.metrics.cards", "chatplay.experiments.stats")
 
 
 def begin(delay_sec: float = _DELAY_SEC) -> threading.Timer:

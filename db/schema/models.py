@@ -87,7 +87,7 @@ refused_params = Table(
     Column("learned_at", Stamp, nullable=False, server_default=Now),
 )
 
-# What the answers of a model taught about its tokens; `chatplay.estimate` says what the numbers mean.
+# What the answers of a model taught about its tokens; `chatplay.tokens.estimate` says what the numbers mean.
 token_calibrations = Table(
     "token_calibrations",
     metadata,

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from chatplay.estimate import estimate, shape_of
+from chatplay.tokens.estimate import estimate, shape_of
 from tests.browser.app_process import App
 from tests.browser.conftest import MODELS, environment_for
 from tests.browser.scripts import held

@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-from chatplay.calibrations import Calibrations
 from chatplay.calls import Calls
-from chatplay.catalog import ModelCatalog
-from chatplay.chat import ChatService
-from chatplay.conversation import Turn
-from chatplay.counting import TokenCounter
+from chatplay.chats.service import ChatService
+from chatplay.chats.values import Turn
 from chatplay.generation.assembly import Generations, assemble
 from chatplay.generation.hub import Limits
 from chatplay.generation.values import GenerationEnd
+from chatplay.models.catalog import ModelCatalog
 from chatplay.params import Params
 from chatplay.providers.base import Chunk, End, Request
 from chatplay.providers.registry import Upstream
 from chatplay.store import Store
+from chatplay.tokens.calibrations import Calibrations
+from chatplay.tokens.counting import TokenCounter
 from db import accounts
 from db.engine import make_engine
 

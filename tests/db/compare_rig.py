@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
-from chatplay.calibrations import Calibrations
 from chatplay.compare.service import CompareService
 from chatplay.compare.values import ComparisonView, PaneAnswer
-from chatplay.counting import TokenCounter
 from chatplay.fingerprint import fingerprint_of
 from chatplay.providers.base import Chunk, End, Request
+from chatplay.tokens.calibrations import Calibrations
+from chatplay.tokens.counting import TokenCounter
 from tests.db.chat_rig import Process, Rig, eventually, process, rig
 
 

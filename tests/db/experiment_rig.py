@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from chatplay.calibrations import Calibrations
-from chatplay.counting import TokenCounter
 from chatplay.errors import ProviderError
 from chatplay.experiments.desk import Desk
 from chatplay.experiments.estimate import Limits
@@ -18,6 +16,8 @@ from chatplay.experiments.values import AxisText, CaseTable, ModelRef, Plan
 from chatplay.experiments.worker import ExperimentWorker, WorkerPace
 from chatplay.prices import Price
 from chatplay.providers.base import Chunk, End, Request, Usage, last_user_text
+from chatplay.tokens.calibrations import Calibrations
+from chatplay.tokens.counting import TokenCounter
 from tests.db.chat_rig import Process, add_person, eventually, process
 
 MODEL = ModelRef("tiny", "scripted")

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chatplay.auth.person import Person, Preferences
-from chatplay.catalog import ModelCatalog
-from chatplay.health import Breaker
-from chatplay.models import Models, assemble_models
-from chatplay.polling import HealthPoller, Pace
+from chatplay.models.assembly import Models, assemble_models
+from chatplay.models.catalog import ModelCatalog
+from chatplay.models.health import Breaker
+from chatplay.models.polling import HealthPoller, Pace
 from chatplay.settings import Settings
 from chatplay.store import Store
 from db.engine import make_engine

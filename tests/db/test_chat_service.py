@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from chatplay.catalog import ModelInfo
 from chatplay.errors import BadInput, GenerationRunning, ModelLocked, NotFound
+from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params
 from tests.db.chat_rig import STOP, Gate, add_person, eventually, rig
 

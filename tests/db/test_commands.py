@@ -19,7 +19,7 @@ from chatplay.auth.passwords import Passwords, bcrypt_hasher
 from chatplay.auth.sign_in import SignIn
 from chatplay.cli.stored import open_store
 from chatplay.keybox import KeyBox
-from chatplay.models import KEY_FILE
+from chatplay.models.assembly import KEY_FILE
 from chatplay.settings import ROOT, load_settings
 from db import upstreams as rows
 from db.embedded import EmbeddedPostgres

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from chatplay.calibrations import Calibrations, Sample
 from chatplay.errors import ContextFull
 from chatplay.params import Params
 from chatplay.providers.base import Chunk, End, Message, Usage
+from chatplay.tokens.calibrations import Calibrations, Sample
 from db.calibration import forget_calibrations
 from tests.db.chat_rig import rig
 

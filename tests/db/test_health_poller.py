@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from chatplay.errors import ContextOverflow, ProviderUnreachable
-from chatplay.health import Breaker
+from chatplay.models.health import Breaker
 from db import health as health_rows
 from tests import upstream as mock
 from tests.db.model_rig import served_by, step_until, until, watcher

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 
 from chatplay import runtime
-from chatplay.catalog import ModelCatalog
 from chatplay.errors import ProviderUnreachable
-from chatplay.health import Breaker, Health
+from chatplay.models.catalog import ModelCatalog
+from chatplay.models.health import Breaker, Health
 from chatplay.params import Params
 from chatplay.providers.base import Chunk, End
 from chatplay.settings import Settings

@@ -3,7 +3,7 @@
 import pytest
 
 from chatplay.cli.servers import check_servers
-from chatplay.models import KEY_FILE, keybox_of
+from chatplay.models.assembly import KEY_FILE, keybox_of
 from chatplay.settings import load_settings
 from chatplay.store import Store
 from db import upstreams as rows

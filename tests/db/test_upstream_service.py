@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import text
 
 from chatplay.errors import BadInput, ChatplayError, Conflict, NotAllowed, NotFound
+from chatplay.models.upstreams import UpstreamDraft
 from chatplay.prices import Price
 from chatplay.providers.registry import ModelSettings
-from chatplay.upstreams import UpstreamDraft
 from db.engine import libpq_url
 from tests import upstream as mock
 from tests.db.model_rig import ADMIN, ANALYST, models_of, until

@@ -8,8 +8,8 @@ import urllib.request
 
 import pytest
 
-from chatplay.catalog import build_catalog
 from chatplay.errors import ContextOverflow
+from chatplay.models.catalog import build_catalog
 from chatplay.params import Params
 from chatplay.providers.base import Message, Request
 from chatplay.providers.openai import Limits, OpenAIProvider

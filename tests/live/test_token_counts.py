@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from chatplay.estimate import Calibration, estimate, shape_of
 from chatplay.params import Params
 from chatplay.providers.base import Message, Request
 from chatplay.providers.openai import OpenAIProvider
 from chatplay.providers.token_count import count_prompt
+from chatplay.tokens.estimate import Calibration, estimate, shape_of
 from tests.live import samples
 from tests.live.counting_gguf import CHECKED, TAUGHT
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
 from chatplay.experiments.values import AxisText, Caps, CaseTable, ModelRef, Plan
-from chatplay.ui import experiments_sample
+from chatplay.ui.experiments import sample as experiments_sample
 from tests.sign_in_rig import PASSWORD
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")

@@ -11,15 +11,16 @@ from streamlit.testing.v1 import AppTest
 from chatplay.auth.person import Person
 from chatplay.errors import StoreUnavailable
 from chatplay.generation.values import AnswerMetrics
-from chatplay.health import Breaker, CheckResult, Health, Problem
-from chatplay.offers import Offer
+from chatplay.models.health import Breaker, CheckResult, Health, Problem
+from chatplay.models.offers import Offer
+from chatplay.models.upstreams import UpstreamDraft
 from chatplay.params import Range
 from chatplay.prices import Price
 from chatplay.providers.openai import ListedModel
 from chatplay.providers.registry import ModelSettings, Upstream
-from chatplay.ui import models_form, transcript
-from chatplay.ui.model_banner import why_not
-from chatplay.upstreams import UpstreamDraft
+from chatplay.ui.chat import transcript
+from chatplay.ui.chat.model_banner import why_not
+from chatplay.ui.models import form as models_form
 from tests.sign_in_rig import PASSWORD
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
@@ -388,7 +389,7 @@ def editing(monkeypatch, **cells):
             frame.loc[0, next(name for name in frame.columns if name.startswith(column))] = value
         return frame
 
-    monkeypatch.setattr("chatplay.ui.models_fields.st.data_editor", edited)
+    monkeypatch.setattr("chatplay.ui.models.fields.st.data_editor", edited)
     return shown
 
 

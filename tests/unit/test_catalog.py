@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from chatplay.catalog import ModelCatalog, build_catalog
 from chatplay.errors import BadInput, ConfigError, NotFound
+from chatplay.models.catalog import ModelCatalog, build_catalog
 from chatplay.params import Range
 from chatplay.providers.echo import EchoProvider
 from chatplay.providers.openai import Limits

@@ -2,7 +2,7 @@
 
 from chatplay.compare.values import Window
 from chatplay.generation.values import LiveMetrics
-from chatplay.ui.compare_figures import live_line
+from chatplay.ui.compare.figures import live_line
 
 
 def test_line_under_a_coming_answer_has_its_place_in_the_context_window():

@@ -6,8 +6,8 @@ import pytest
 
 from chatplay import params as parameters
 from chatplay.api.completions_request import check_model_takes, params_for, read
-from chatplay.catalog import ModelInfo
 from chatplay.errors import BadInput
+from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params, Range
 from chatplay.providers.base import Message
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from chatplay.conversation import MessageRecord, history_tokens, prompt_messages, stored_params, title_from
+from chatplay.chats.values import MessageRecord, history_tokens, prompt_messages, stored_params, title_from
 from chatplay.generation.values import AnswerMetrics
 from chatplay.params import Params
 

@@ -6,15 +6,15 @@ import threading
 
 import pytest
 
-from chatplay import tokens
-from chatplay.calibrations import Known
-from chatplay.catalog import ModelCatalog, ModelInfo
-from chatplay.counting import ServerCounts, TokenCounter
 from chatplay.errors import ProviderUnreachable
+from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.providers.base import Message
 from chatplay.providers.openai import OpenAIProvider
 from chatplay.providers.registry import Upstream
-from chatplay.tokens import RankLoader
+from chatplay.tokens import ranks as tokens
+from chatplay.tokens.calibrations import Known
+from chatplay.tokens.counting import ServerCounts, TokenCounter
+from chatplay.tokens.ranks import RankLoader
 from tests.unit.test_tokens import TwoLetters
 
 PROMPT = (Message("user", "How deep is the river?"),)

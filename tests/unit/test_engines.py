@@ -5,9 +5,9 @@ import contextlib
 
 import pytest
 
-from chatplay.catalog import build_catalog
 from chatplay.errors import ProviderBadAnswer
-from chatplay.offers import Place, find_offers
+from chatplay.models.catalog import build_catalog
+from chatplay.models.offers import Place, find_offers
 from chatplay.params import Params
 from chatplay.providers.base import Message, Request
 from chatplay.providers.openai import Limits, OpenAIProvider

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatplay.estimate import DEFAULT_WEIGHTS, SHAPE, Calibration, estimate, shape_of
+from chatplay.tokens.estimate import DEFAULT_WEIGHTS, SHAPE, Calibration, estimate, shape_of
 from tests.live import samples
 
 TEXTS = st.text(max_size=200)

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chatplay.catalog import ModelInfo
 from chatplay.experiments.estimate import Limits, Work, forecast, sum_of_calls
 from chatplay.experiments.plan import lay_out_arms
 from chatplay.experiments.values import AxisText, ModelRef, Pace, Plan, PromptVersion
+from chatplay.models.catalog import ModelInfo
 from chatplay.prices import FREE, Price
 from db.trial_reads import Measured
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatplay.catalog import ModelInfo
 from chatplay.errors import BadInput
 from chatplay.experiments.axes import parse_axis
 from chatplay.experiments.blocks import Place, list_missing, order_trials, seed_for
@@ -15,6 +14,7 @@ from chatplay.experiments.plan import lay_out_arms, merge_arms, plan_from_json, 
 from chatplay.experiments.problems import list_problems
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.values import AxisText, Caps, ModelRef, Pace, Plan, PromptVersion
+from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params, Range
 
 PROMPT = PromptVersion(1, "greeting", 1, "Say {{word}}", "", datetime(2026, 1, 1, tzinfo=UTC))

@@ -4,9 +4,9 @@ import pytest
 
 from chatplay.experiments.stats.verdicts import Evidence, judge
 from chatplay.ui import chart_style as style
-from chatplay.ui import experiments_charts as charts
-from chatplay.ui import experiments_results_words as words
-from chatplay.ui.experiments_charts import Place
+from chatplay.ui.experiments import charts
+from chatplay.ui.experiments.charts import Place
+from chatplay.ui.experiments.results import words
 
 PHONE_CHARS = 50
 

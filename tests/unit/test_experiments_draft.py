@@ -10,9 +10,9 @@ from chatplay.compare.values import Pane
 from chatplay.errors import BadInput
 from chatplay.experiments.values import AxisText, CaseTable, Plan, PromptVersion
 from chatplay.params import Params, get_spec
-from chatplay.ui import experiments_words as words
-from chatplay.ui.experiments_from_compare import plan_from
-from chatplay.ui.experiments_plan_draft import (
+from chatplay.ui.experiments import words
+from chatplay.ui.experiments.from_compare import plan_from
+from chatplay.ui.experiments.plan.draft import (
     edited_rows,
     hashes_of,
     reading,
@@ -21,7 +21,7 @@ from chatplay.ui.experiments_plan_draft import (
     unused_name,
     with_chosen,
 )
-from chatplay.ui.experiments_state import read
+from chatplay.ui.experiments.state import read
 
 TEMPERATURE = get_spec("temperature")
 TABLE = CaseTable(("word", "expected"), (("a", "1"), ("b", "2"), ("c", "3")))

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chatplay.catalog import ModelCatalog
 from chatplay.errors import NotFound, ProviderUnreachable
-from chatplay.health import Breaker, CheckResult, Health, Problem
+from chatplay.models.catalog import ModelCatalog
+from chatplay.models.health import Breaker, CheckResult, Health, Problem
 from chatplay.providers.echo import EchoProvider
 from chatplay.providers.openai import ListedModel
 from chatplay.providers.registry import ECHO, Upstream

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from chatplay.ui import metrics_drill
+from chatplay.ui.metrics import drill as metrics_drill
 from chatplay.usage.values import ModelKey, UsageFilter
 
 BERLIN = ZoneInfo("Europe/Berlin")

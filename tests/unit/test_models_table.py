@@ -7,7 +7,7 @@ from chatplay.errors import BadInput
 from chatplay.params import Range
 from chatplay.prices import Price
 from chatplay.providers.registry import ModelSettings
-from chatplay.ui.models_table import COLUMNS, frame_of, per_model_of
+from chatplay.ui.models.table import COLUMNS, frame_of, per_model_of
 
 OWN = {
     "qwen/7b": ModelSettings(

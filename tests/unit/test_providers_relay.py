@@ -6,8 +6,8 @@ import contextlib
 import pytest
 
 from chatplay.errors import ContextOverflow, ParameterRefused, ProviderBadAnswer, ProviderError
+from chatplay.models.polling import _is_servers_fault
 from chatplay.params import Params
-from chatplay.polling import _is_servers_fault
 from chatplay.providers.base import Message, Relay, Request
 from chatplay.providers.openai import OpenAIProvider
 from tests import upstream as mock

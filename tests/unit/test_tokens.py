@@ -2,9 +2,9 @@
 
 import pytest
 
-from chatplay import tokens
 from chatplay.prices import Price, cost_usd
 from chatplay.providers.base import Message, Usage
+from chatplay.tokens import ranks as tokens
 
 
 class TwoLetters:

@@ -8,7 +8,7 @@ import sys
 from chatplay.ui import warm
 assert "altair" not in sys.modules
 warm.begin(0).join(60)
-assert {"altair", "chatplay.ui.metrics_cards", "chatplay.experiments.stats"} <= set(sys.modules)
+assert {"altair", "chatplay.ui.metrics.cards", "chatplay.experiments.stats"} <= set(sys.modules)
 """
 
 

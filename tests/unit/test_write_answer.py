@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatplay.generation.values import LiveMetrics, Update
-from chatplay.ui.live import AnswerFeed
+from chatplay.ui.chat.live import AnswerFeed
 
 
 def test_updates_that_end_before_the_answer_end_the_drawing():

@@ -1,0 +1,103 @@
+"""One chat inside a transaction of the chat service: the empty one, its model, what is shown of it, a copy of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID, uuid4
+
+from chatplay.chats.turns import own_chat
+from chatplay.chats.values import ChatView, chat_record, history_tokens, message_record
+from chatplay.errors import Conflict
+from chatplay.models.catalog import ModelCatalog, ModelInfo
+from chatplay.store import Connection
+from db import chats
+from db.chats import ChatRow, MessageRow
+
+
+def empty_chat(conn: Connection, catalog: ModelCatalog, *, user_id: int, role: str) -> ChatRow:
+    """The person's one chat without a message; made when there is none. Conflict when another tab begins it now."""
+    if found := chats.find_empty_chat(conn, user_id=user_id):
+        return _with_todays_default(conn, catalog, found, role)
+    info = catalog.default(role)
+    chats.insert_empty_chat(
+        conn,
+        chat_id=uuid4(),
+        user_id=user_id,
+        model_name=info.name,
+        upstream=info.upstream,
+        engine_type=info.engine_type,
+        constraints=asdict(catalog.constraints(info)),
+        params=first_params(conn, user_id=user_id, model=info),
+    )
+    found = chats.find_empty_chat(conn, user_id=user_id)
+    if found is None:
+        raise Conflict("The new chat was used in another tab.", cure="Open a new chat again.")
+    return found
+
+
+def _with_todays_default(conn: Connection, catalog: ModelCatalog, chat: ChatRow, role: str) -> ChatRow:
+    """An empty chat whose model nobody chose follows the default, which may be another one since.
+
+    One whose model does not run stays as it is: the page says so before it takes another.
+    """
+    running = [(info.name, info.upstream) for info in catalog.list_running(role)]
+    if chat.updated_at != chat.created_at or (chat.model_name, chat.upstream) not in running:
+        return chat
+    info = catalog.default(role)
+    if (info.name, info.upstream) == (chat.model_name, chat.upstream):
+        return chat
+    set_model(conn, catalog, chat_id=chat.id, info=info)
+    return own_chat(conn, chat.user_id, chat.id)
+
+
+def set_model(conn: Connection, catalog: ModelCatalog, *, chat_id: UUID, info: ModelInfo) -> None:
+    """Gives the chat this model and keeps its limits as they are now."""
+    chats.update_chat(
+        conn,
+        chat_id=chat_id,
+        model_name=info.name,
+        upstream=info.upstream,
+        engine_type=info.engine_type,
+        constraints_json=asdict(catalog.constraints(info)),
+    )
+
+
+def view_of(conn: Connection, chat: ChatRow, *, limit: int) -> ChatView:
+    """The chat with the last `limit` messages of the thread on show."""
+    rows = []
+    if chat.leaf_message_id is not None:
+        rows = chats.list_path(conn, chat_id=chat.id, leaf_id=chat.leaf_message_id, limit=limit)
+    messages = tuple(message_record(row) for row in rows)
+    tokens, estimated = history_tokens(messages)
+    last = messages[-1] if messages else None
+    return ChatView(
+        chat=chat_record(chat),
+        messages=messages,
+        has_older=bool(rows) and rows[0].parent_id is not None,
+        message_count=chats.count_messages(conn, chat_id=chat.id) if rows else 0,
+        history_tokens=tokens,
+        history_estimated=estimated,
+        running=last.generation_id if last and last.status == "streaming" else None,
+    )
+
+
+def first_params(conn: Connection, *, user_id: int, model: ModelInfo) -> dict[str, Any]:
+    """Of a new chat: what the person used last, and above it what the model is to begin with."""
+    return {**chats.get_person_params(conn, user_id=user_id), **(model.request_defaults or {})}
+
+
+def copy_thread(conn: Connection, thread: list[MessageRow], *, chat_id: UUID) -> int | None:
+    """Copies a thread into another chat; answers keep text and figures, an unfinished one counts as stopped."""
+    parent_id = None
+    for row in thread:
+        parent_id = chats.insert_message(
+            conn,
+            chat_id=chat_id,
+            parent_id=parent_id,
+            role=row.role,
+            content=row.content,
+            status="stopped" if row.status == "streaming" else row.status,
+            metrics=row.metrics,
+        )
+    return parent_id

@@ -1,0 +1,219 @@
+"""Chats and messages as pages and routes see them, and the thread as the model reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from chatplay import params as parameters
+from chatplay.errors import BadInput
+from chatplay.generation.values import AnswerMetrics
+from chatplay.params import Params
+from chatplay.providers.base import Message, Role
+from chatplay.tokens.estimate import DEFAULT_WEIGHTS, Shape
+from chatplay.tokens.ranks import estimate_tokens
+from db.chats import ChatRow, MessageRow
+
+_TITLE_CHARS = 40
+OverflowPolicy = Literal["hold_back", "drop_oldest"]
+
+
+@dataclass(frozen=True)
+class ChatRecord:
+    """A chat session. `params` are the settings last used in it; `locked_at` is set with the first message."""
+
+    id: UUID
+    user_id: int
+    title: str
+    title_is_custom: bool
+    model_name: str
+    upstream: str
+    engine_type: str | None
+    params: Params
+    overflow_policy: OverflowPolicy
+    leaf_message_id: int | None
+    locked_at: datetime | None
+    ended_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class MessageRecord:
+    """A message and its place among its siblings: `variant` of `variants`, counted from 1."""
+
+    id: int
+    session_id: UUID
+    parent_id: int | None
+    role: Role
+    content: str
+    status: str
+    metrics: AnswerMetrics | None
+    generation_id: UUID | None
+    created_at: datetime
+    variant: int = 1
+    variants: int = 1
+    previous_id: int | None = None
+    next_id: int | None = None
+
+
+@dataclass(frozen=True)
+class ChatView:
+    """A chat opened: its last messages, oldest first, and the generation still coming, if any.
+
+    `history_tokens` is what the thread takes of the context window, `history_estimated` whether we counted.
+    """
+
+    chat: ChatRecord
+    messages: tuple[MessageRecord, ...]
+    has_older: bool
+    message_count: int
+    history_tokens: int
+    history_estimated: bool
+    running: UUID | None
+
+
+@dataclass(frozen=True)
+class ContextUse:
+    """Tokens the next request would take of the model's window; None where the window is unknown.
+
+    `used_tokens`: system prompt, thread and draft; `reserved_tokens`: what is kept for the answer.
+    `method`: "reported" by an answer's usage, counted by the "server" or by "tiktoken", or an "estimate".
+    `error_share`: how far off the last `error_answers` estimates of this model were (0.06 is 6 %), None before
+    there are enough. `system_tokens` of the used ones are the `system_prompt`'s; `weights` are for more text.
+    """
+
+    used_tokens: int
+    window_tokens: int | None
+    estimated: bool
+    reserved_tokens: int = 0
+    method: str = "estimate"
+    error_share: float | None = None
+    error_answers: int = 0
+    system_prompt: str = ""
+    system_tokens: int = 0
+    weights: Shape = DEFAULT_WEIGHTS
+    policy: OverflowPolicy = "hold_back"
+
+    @property
+    def share(self) -> float | None:
+        """Of the window, with what is reserved; above 1 it does not fit."""
+        return (self.used_tokens + self.reserved_tokens) / self.window_tokens if self.window_tokens else None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A prompt sent and the answer that is now coming."""
+
+    user_message: MessageRecord
+    assistant_message: MessageRecord
+    generation_id: UUID
+
+
+def chat_record(row: ChatRow) -> ChatRecord:
+    """The row with its settings typed; settings of an older version fall back to the defaults."""
+    values = {name: getattr(row, name) for name in ChatRecord.__dataclass_fields__ if name != "params"}
+    return ChatRecord(**values, params=stored_params(row.params))
+
+
+def message_record(row: MessageRow) -> MessageRecord:
+    """The row with its figures typed and its place among its siblings."""
+    place = row.sibling_ids.index(row.id)
+    return MessageRecord(
+        id=row.id,
+        session_id=row.session_id,
+        parent_id=row.parent_id,
+        role=row.role,  # type: ignore[arg-type]  # the table's check constraint holds it to Role
+        content=row.content,
+        status=row.status,
+        metrics=AnswerMetrics.from_json(row.metrics),
+        generation_id=row.generation_id,
+        created_at=row.created_at,
+        variant=place + 1,
+        variants=len(row.sibling_ids),
+        previous_id=row.sibling_ids[place - 1] if place else None,
+        next_id=row.sibling_ids[place + 1] if place + 1 < len(row.sibling_ids) else None,
+    )
+
+
+def stored_params(values: Mapping[str, Any]) -> Params:
+    """Params from stored JSON; what this version does not know or take is left out."""
+    known = Params()
+    for name, value in values.items():
+        try:
+            known = parameters.parse({name: value}, overrides=_ANY_RANGE, base=known)
+        except BadInput:
+            continue
+    return known
+
+
+# Stored values were checked against the model's ranges when they were used.
+_ANY_RANGE = {spec.name: parameters.Range(float("-inf"), float("inf")) for spec in parameters.SPECS if spec.range}
+
+
+def title_from(text: str) -> str:
+    """A chat's title: the first message on one line, at most 40 characters, cut between words."""
+    line = " ".join(text.split())
+    if len(line) <= _TITLE_CHARS:
+        return line
+    head = line[: _TITLE_CHARS - 1]
+    return (head.rsplit(" ", 1)[0] if " " in head[20:] else head).rstrip(" ,.;:-") + "…"
+
+
+def prompt_messages(
+    thread: Iterable[MessageRow | MessageRecord | Message], params: Params, *, system: bool = True
+) -> tuple[Message, ...]:
+    """What the model reads: the system prompt, unless it takes none (`system=False`), then the thread.
+
+    An answer that never brought a token is left out, and prompts that then stand next to each other are
+    joined: many chat templates insist on alternating roles.
+    """
+    messages: list[Message] = []
+    if system and params.system_prompt.strip():
+        messages.append(Message("system", params.system_prompt))
+    for entry in thread:
+        if entry.role == "assistant" and not entry.content:
+            continue
+        if messages and messages[-1].role == entry.role == "user":
+            messages[-1] = Message("user", f"{messages[-1].content}\n\n{entry.content}")
+        else:
+            messages.append(Message(entry.role, entry.content))  # type: ignore[arg-type]
+    return tuple(messages)
+
+
+def history_tokens(messages: Iterable[MessageRecord]) -> tuple[int, bool]:
+    """Tokens of the thread and whether they were estimated.
+
+    The last answer's usage covers everything before it, so only what follows it needs counting.
+    """
+    total, estimated = 0, False
+    for message in reversed(tuple(messages)):
+        metrics = message.metrics
+        if metrics is not None and metrics.prompt_tokens is not None and message.status == "complete":
+            return total + metrics.prompt_tokens + (metrics.completion_tokens or 0), estimated or bool(
+                metrics.tokens_estimated
+            )
+        total, estimated = total + estimate_tokens(message.content), True
+    return total, estimated
+
+
+def check_text(text: str, *, max_chars: int) -> str:
+    """`text` as it will be stored and sent. Raises BadInput for what is empty, too long or not text."""
+    if not text.strip():
+        raise BadInput("The message is empty.", param="text", cure="Type something to send.")
+    if len(text) > max_chars:
+        raise BadInput(
+            f"The message has {len(text):,} characters; the limit is {max_chars:,}.",
+            param="text",
+            cure="Shorten it, or send it in parts. It was not sent and is back in the input.",
+        )
+    if bad := parameters.unsendable_character(text):
+        raise BadInput(
+            f"The message holds {bad}, which can be neither stored nor sent.",
+            param="text",
+            cure="Remove it and send again. The rest is back in the input.",
+        )
+    return text

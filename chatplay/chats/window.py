@@ -1,0 +1,185 @@
+"""Whether a prompt fits the model's context window, and what is left out of it when it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from chatplay.chats.values import ContextUse, MessageRecord, OverflowPolicy, prompt_messages
+from chatplay.errors import ContextFull
+from chatplay.generation.values import AnswerMetrics
+from chatplay.models.catalog import ModelInfo
+from chatplay.params import Params
+from chatplay.providers.base import Message
+from chatplay.tokens.counting import Count, TokenCounter
+from chatplay.tokens.estimate import estimate_message
+from db.chats import MessageRow
+
+Thread = Sequence[MessageRow | MessageRecord]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is sent: `messages`, without the oldest `omitted_messages` of the thread, about `omitted_tokens`."""
+
+    messages: tuple[Message, ...]
+    omitted_messages: int = 0
+    omitted_tokens: int = 0
+
+
+def plan(thread: Thread, *, params: Params, model: ModelInfo, policy: OverflowPolicy, counter: TokenCounter) -> Plan:
+    """The prompt that ends with the thread's last prompt. Raises ContextFull when it can't be made to fit."""
+    whole = Plan(_messages(thread, params, model))
+    if model.context_tokens is None:
+        return whole
+    reserved = params.max_tokens or 0
+    used = count_thread(thread, params=params, model=model, counter=counter, whole=True, asking=False)
+    over = used.tokens + reserved - model.context_tokens
+    if over <= 0:
+        return whole
+    if policy == "drop_oldest":
+        return _without_oldest(thread, used, over, params, model, counter)
+    raise _full(used, reserved, model)
+
+
+def use(
+    thread: Thread,
+    *,
+    draft: str,
+    params: Params,
+    model: ModelInfo | None,
+    policy: OverflowPolicy,
+    counter: TokenCounter,
+) -> ContextUse:
+    """What the next prompt would take. `thread` may lack old messages that a later answer's usage covers."""
+    counter.refresh(model)
+    known = counter.known(model)
+    base = count_thread(thread, params=params, model=model, counter=counter, whole=policy == "hold_back")
+    typed = counter.count([draft] if draft else [], model)
+    system = counter.count([params.system_prompt] if _has_system(params, model) else [], model)
+    reserved = params.max_tokens or 0
+    return ContextUse(
+        used_tokens=base.tokens + typed.tokens,
+        window_tokens=model.context_tokens if model else None,
+        estimated=base.estimated or typed.estimated,
+        reserved_tokens=reserved,
+        method=typed.method if draft else base.method,
+        error_share=known.calibration.error_share if known.calibration.is_known else None,
+        error_answers=known.calibration.answers,
+        system_prompt=params.system_prompt,
+        system_tokens=system.tokens,
+        weights=known.weights,
+        policy=policy,
+    )
+
+
+def count_thread(
+    thread: Thread,
+    *,
+    params: Params,
+    model: ModelInfo | None,
+    counter: TokenCounter,
+    whole: bool,
+    asking: bool = True,
+) -> Count:
+    """Tokens of system prompt and thread. The last usage covers all before it, so only the rest is counted.
+
+    `whole`: with what earlier prompts left out; else without, as the next one probably will. `asking`: the model's
+    server may be asked, in the background.
+    """
+    rest: list[str] = []
+    for entry in reversed(thread):
+        metrics = _metrics(entry)
+        if entry.status == "complete" and metrics is not None and _is_believable(metrics, model):
+            return _after(metrics, rest, params, model, counter, whole)
+        if entry.content:
+            rest.append(entry.content)
+    messages = _messages(thread, params, model) if thread else ()
+    last = thread[-1] if thread and thread[-1].status != "streaming" else None
+    counted = counter.find_server_count(model, last.id, messages) if last and asking else None
+    if counted is not None:
+        return Count(counted, "server", estimated=False)
+    system = [params.system_prompt] if _has_system(params, model) else []
+    return counter.count([*system, *rest], model)
+
+
+def _is_believable(metrics: AnswerMetrics, model: ModelInfo | None) -> bool:
+    """A usage beyond the window cannot be true: there was an answer. Believed, it would close the chat for good."""
+    if metrics.prompt_tokens is None:
+        return False
+    window = model.context_tokens if model else None
+    return window is None or metrics.prompt_tokens + (metrics.completion_tokens or 0) <= window
+
+
+def _after(
+    metrics: AnswerMetrics,
+    rest: list[str],
+    params: Params,
+    model: ModelInfo | None,
+    counter: TokenCounter,
+    whole: bool,
+) -> Count:
+    """The usage of an answer and what came after it."""
+    tokens = (metrics.prompt_tokens or 0) + (metrics.completion_tokens or 0)
+    if whole:
+        tokens += metrics.omitted_tokens or 0
+    more = counter.count(rest, model)
+    before = metrics.params.system_prompt if metrics.params else ""
+    changed = 0
+    if _has_system(params, model) and params.system_prompt != before:
+        old = counter.count([before] if before.strip() else [], model).tokens
+        changed = counter.count([params.system_prompt] if params.system_prompt.strip() else [], model).tokens - old
+    estimated = bool(metrics.tokens_estimated or rest or changed or (whole and metrics.omitted_tokens))
+    method = more.method if estimated else "reported"
+    return Count(max(tokens + more.tokens + changed, 0), method, estimated)
+
+
+def _without_oldest(
+    thread: Thread, used: Count, over: int, params: Params, model: ModelInfo, counter: TokenCounter
+) -> Plan:
+    weights = counter.known(model).weights
+    sizes = [estimate_message(entry.content, weights) if entry.content else 0 for entry in thread]
+    scale = used.tokens / max(sum(sizes), 1)  # the estimate of parts, made to agree with the count of the whole
+    omitted, saved = 0, 0.0
+    for start, end in _turns(thread):
+        if saved >= over or end == len(thread):
+            break
+        omitted, saved = end, saved + sum(sizes[start:end]) * scale
+    if saved < over:
+        raise _full(Count(round(used.tokens - saved), used.method, used.estimated), params.max_tokens or 0, model)
+    return Plan(_messages(thread[omitted:], params, model), omitted, round(saved))
+
+
+def _turns(thread: Thread) -> Iterator[tuple[int, int]]:
+    """From each prompt to the next: (start, end). The last one holds the prompt to answer."""
+    starts = [place for place, entry in enumerate(thread) if entry.role == "user" and place] + [len(thread)]
+    begin = 0
+    for start in starts:
+        yield begin, start
+        begin = start
+
+
+def _messages(thread: Thread, params: Params, model: ModelInfo | None) -> tuple[Message, ...]:
+    return prompt_messages(thread, params, system=model is None or model.supports_system_prompt)
+
+
+def _has_system(params: Params, model: ModelInfo | None) -> bool:
+    return bool(params.system_prompt.strip()) and (model is None or model.supports_system_prompt)
+
+
+def _metrics(entry: MessageRow | MessageRecord) -> AnswerMetrics | None:
+    if entry.role != "assistant":
+        return None
+    return entry.metrics if isinstance(entry, MessageRecord) else AnswerMetrics.from_json(entry.metrics)
+
+
+def _full(used: Count, reserved: int, model: ModelInfo) -> ContextFull:
+    about = "about " if used.estimated else ""
+    kept = f", and {reserved:,} are kept for the answer (Max tokens)" if reserved else ""
+    return ContextFull(
+        f"This does not fit the context window of `{model.name}`: the prompt takes {about}{used.tokens:,} of "
+        f"{model.context_tokens:,} tokens{kept}.",
+        param="text",
+        cure="Shorten the message, begin a new chat, lower Max tokens, or let this chat leave out its oldest turns. "
+        "Nothing was sent.",
+    )

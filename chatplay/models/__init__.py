@@ -1,0 +1,1 @@
+"""Model servers: which there are, how they are, what their models can take."""

@@ -1,0 +1,1 @@
+"""The chat page: what it draws, and what its buttons do."""

@@ -1,0 +1,90 @@
+"""What the callbacks of the chat page share: who acts, in which chat, with which settings and model.
+
+Errors end here: they become the notice at the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+import streamlit as st
+
+from chatplay.auth import gate
+from chatplay.chats.values import ChatRecord, ChatView
+from chatplay.errors import BadInput, ChatplayError, NotFound
+from chatplay.models.catalog import ModelInfo
+from chatplay.params import Params
+from chatplay.runtime import get_runtime
+from chatplay.ui import state
+from chatplay.ui.chat import params_panel
+from chatplay.ui.state import ChatState, Notice
+
+
+def action(act: Callable[..., None]) -> Callable[..., None]:
+    """A callback: nothing for who is signed out, an error becomes a notice, and the whole page is drawn after."""
+
+    @wraps(act)
+    def callback(*args: Any) -> None:
+        if gate.still_signed_in():
+            try:
+                act(*args)
+            except ChatplayError as error:
+                state.chat().notice = Notice.of(error)
+        st.rerun()
+
+    return callback
+
+
+def current_params(page: ChatState) -> Params:
+    """The settings on the page, in the ranges of the chat's model."""
+    if page.view is None:
+        return Params()
+    model = model_of(page.view)
+    return params_panel.current(page.view.chat, model.ranges if model else {})
+
+
+def model_of(view: ChatView) -> ModelInfo | None:
+    """The chat's model; None while it is not running."""
+    try:
+        return get_runtime().catalog.get(view.chat.model_name, role=state.person().role, upstream=view.chat.upstream)
+    except (NotFound, BadInput):
+        return None
+
+
+def model_id(model: ModelInfo) -> str:
+    """Name and upstream: two upstreams may serve the same name."""
+    return f"{model.name} · {model.upstream}"
+
+
+def model_id_of(chat: ChatRecord) -> str:
+    """Likewise, of a chat whose model may not be running."""
+    return f"{chat.model_name} · {chat.upstream}"
+
+
+def running_generation(page: ChatState) -> UUID | None:
+    """The generation the page is following, as far as it knows."""
+    for turn in reversed(page.turns):
+        if turn.assistant_message.id not in page.answers:
+            return turn.generation_id
+    return None
+
+
+def me() -> dict[str, Any]:
+    person = state.person()
+    return {"user_id": person.id, "role": person.role}
+
+
+def own_chat_id(page: ChatState) -> UUID:
+    if page.chat_id is None:
+        raise NotFound("No chat is open.", cure="Open a chat on the left or begin a new one.")
+    return page.chat_id
+
+
+def show(view: ChatView) -> None:
+    """Turns the page to this chat."""
+    page = state.chat()
+    page.open(view.chat.id)
+    page.notice = None

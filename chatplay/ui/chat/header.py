@@ -1,0 +1,118 @@
+"""The top of the chat: which model answers, how fast it is, and with which settings."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from chatplay.chats.values import ChatView, MessageRecord
+from chatplay.models.catalog import CatalogStatus, ModelInfo
+from chatplay.ui import format, state
+from chatplay.ui.chat import actions as chat_actions
+from chatplay.ui.chat import callbacks, params_panel, turn_actions
+from chatplay.ui.markdown import message_markdown, plain_markdown
+
+Place = st.delta_generator.DeltaGenerator
+_LOCK_REASON = (
+    "A chat stays with the model it began with: another one has another context window, another tokenizer and "
+    "other capabilities, so the figures and the context would no longer fit together."
+)
+
+
+def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> Place:
+    """Selector, performance line and parameters; returns the place of the performance line."""
+    ranges = model.ranges if model else {}
+    params_panel.fill(view.chat, ranges)
+    with st.container(key="chat_header", gap="xsmall"):
+        st.html('<h1 class="chat-unseen">Playground</h1>')  # screen readers go from heading to heading
+        wide, rest = st.columns(2, gap="medium", vertical_alignment="bottom")
+        with wide:
+            _draw_selector(view, models, model)  # a first message draws it again, locked
+        for column, spec in zip(rest.columns(len(params_panel.BASIC), wrap=False), params_panel.BASIC, strict=True):
+            with column:
+                params_panel.draw(spec, ranges)
+        performance = st.empty()
+    params_panel.draw_advanced(ranges, model, more=lambda: _draw_overflow(view))
+    _draw_lock(view)
+    return performance
+
+
+def draw_performance(
+    place: Place, tokens_per_second: float | None, ttft_ms: float | None, *, live_tokens: int = 0
+) -> None:
+    """The line `Performance: 32.5 tok/s | TTFT: 145ms`. `live_tokens`: of the answer so far, for the context line."""
+    line = escape(format.performance(tokens_per_second, ttft_ms))
+    place.html(f'<div class="chat-performance" data-live="{live_tokens}">{line}</div>')
+
+
+@st.fragment(key=turn_actions.SELECTOR)
+def _draw_selector(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> None:
+    ids = [callbacks.model_id(info) for info in models]
+    chosen = callbacks.model_id(model) if model else callbacks.model_id_of(view.chat)
+    if chosen not in ids:
+        ids.insert(0, chosen)
+    state.set_widget_value(state.MODEL, chosen)
+    st.selectbox(
+        "Model Selector",
+        ids,
+        key=state.MODEL,
+        disabled=_is_locked(view),
+        help=_LOCK_REASON,
+        on_change=chat_actions.choose_model,
+        args=(models,),
+    )
+
+
+def _is_locked(view: ChatView) -> bool:
+    """From its first message on, also before that is drawn as part of the page."""
+    return view.chat.locked_at is not None or bool(state.chat().turns)
+
+
+def _draw_overflow(view: ChatView) -> None:
+    drops = view.chat.overflow_policy == "drop_oldest"
+    key = f"chat_overflow_{view.chat.id}_{drops}"  # another policy, set elsewhere, is another box
+    st.checkbox(
+        "Leave out the oldest turns when the context is full",
+        value=drops,
+        key=key,
+        help="Otherwise a message that does not fit is held back. An answer says how much was left out of its prompt.",
+        on_change=chat_actions.toggle_overflow,
+        args=(key,),
+    )
+
+
+@st.fragment(key=turn_actions.LOCK)
+def _draw_lock(view: ChatView) -> None:
+    """The banner of a chat that has begun: the model stays, and why, and the way to another one."""
+    if not _is_locked(view):
+        st.empty()
+        return
+    with st.container(key="chat_lock", horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(
+            f":material/lock: Model locked: this chat stays with **{plain_markdown(view.chat.model_name)}**.",
+            help=_LOCK_REASON,
+            width="content",
+        )
+        st.button(
+            "Continue in a new chat with another model",
+            key="chat_other_model",
+            type="tertiary",
+            on_click=chat_actions.ask,
+            args=("other_model",),
+        )
+
+
+def draw_no_models(status: CatalogStatus) -> None:
+    """Nothing to talk to: says so, why, and where to go."""
+    st.subheader("No models running", anchor=False)
+    st.markdown(f"{message_markdown(status.message)} {message_markdown(status.cure)}")
+    with st.container(horizontal=True):
+        st.button("Look again", type="primary", key="chat_look_again")
+        st.link_button("Open the Models page", "/models", icon=":material/dns:")
+
+
+def last_figures(messages: tuple[MessageRecord, ...]) -> tuple[float | None, float | None]:
+    """Speed and ttft of the last answer with figures."""
+    metrics = next((message.metrics for message in reversed(messages) if message.metrics), None)
+    return (metrics.tokens_per_second, metrics.ttft_ms) if metrics else (None, None)

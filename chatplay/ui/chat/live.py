@@ -1,0 +1,93 @@
+"""Draws an answer while it comes: finished blocks once, the growing one through st.write_stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import streamlit as st
+
+from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
+from chatplay.ui.chat.blocks import BlockCutter
+from chatplay.ui.markdown import safe_markdown, stable_part
+
+Clock = Callable[[], float]
+
+
+class AnswerFeed:
+    """Turns updates into what `st.write_stream` appends, one block after the other.
+
+    `block` is the current block's whole text once it is finished, `shown` what was yielded of it, escaped.
+    """
+
+    def __init__(self, updates: Iterator[Update], *, on_news: Callable[[LiveMetrics], None], clock: Clock) -> None:
+        self.end: GenerationEnd | None = None
+        self.block: str | None = None
+        self.shown = ""
+        self._ran_dry = False  # the updates ended before the answer did
+        self._updates = updates
+        self._on_news = on_news
+        self._clock = clock
+        self._cutter = BlockCutter()
+        self._shown_sec = float("-inf")  # the first text is drawn at once
+
+    def pieces(self) -> Iterator[str]:
+        """Ends with the block, or when what was yielded would now be written differently: then start over."""
+        self.shown = ""
+        yield from self._news(self._target())
+        for update in self._updates:
+            self._take(update)
+            if self.block is None and self._clock() - self._shown_sec < self._cutter.pause_sec / 2:
+                continue
+            target = self._target()
+            if not target.startswith(self.shown):
+                return
+            yield from self._news(target)
+            if self.block is not None:
+                return
+        self._ran_dry = True
+        self.block = self._cutter.take()
+
+    def advance(self) -> bool:
+        """On to the next block; False when the answer is over, or no more of it will be told."""
+        self.block, self.shown = None, ""
+        if self.end is not None:
+            self.block = self._cutter.take() or None
+            return self.block is not None
+        return not self._ran_dry
+
+    def _take(self, update: Update) -> None:
+        self.end = update.end
+        self.block = self._cutter.feed(update.text) or None
+        if self.block is None and self.end is not None:
+            self.block = self._cutter.take()
+        self._on_news(update.live)
+
+    def _target(self) -> str:
+        return safe_markdown(stable_part(self._cutter.live) if self.block is None else self.block)
+
+    def _news(self, target: str) -> Iterator[str]:
+        if len(target) > len(self.shown) and target.strip():
+            news = target[len(self.shown) :]
+            self.shown, self._shown_sec = target, self._clock()
+            yield news
+
+
+def write_answer(
+    updates: Iterator[Update],
+    *,
+    on_news: Callable[[LiveMetrics], None] = lambda _live: None,
+    clock: Clock = time.monotonic,
+) -> GenerationEnd | None:
+    """Draws the answer here to its end. Touching a widget meanwhile ends the drawing, never the answer."""
+    feed = AnswerFeed(updates, on_news=on_news, clock=clock)
+    more = True
+    while more:
+        slot = st.empty()
+        while feed.block is None:
+            slot.write_stream(feed.pieces())
+        final = safe_markdown(feed.block)
+        if final.strip() and final != feed.shown:
+            slot.markdown(final, anchors=False)
+        more = feed.advance()
+    return feed.end

@@ -1,0 +1,102 @@
+"""Which chat the page shows: the one in the address, else the one of this tab, else the one touched last."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import streamlit as st
+
+from chatplay.chats.values import ChatView
+from chatplay.errors import BadInput, Conflict, NotFound
+from chatplay.runtime import get_runtime
+from chatplay.ui import state
+from chatplay.ui.chat.turns import running_turn
+from chatplay.ui.state import ChatState, Notice
+
+_PARAM = "chat"
+
+
+def open_view(page: ChatState) -> ChatView:
+    """The chat to show, read anew; the address says which from now on."""
+    wanted = _wanted(page)
+    if wanted != page.chat_id:
+        page.open(wanted)
+    person, chats = state.person(), get_runtime().chats
+    try:
+        view = chats.open_chat(user_id=person.id, role=person.role, chat_id=page.chat_id)
+    except NotFound:
+        page.notice = _not_found(was_open=page.view is not None)
+        page.open(None)
+        view = chats.new_chat(user_id=person.id, role=person.role)
+    view = _with_running_model(page, _with_provider(page, view))
+    _remember(page, view)
+    return view
+
+
+def _wanted(page: ChatState) -> UUID | None:
+    """The id in the address wins when it changed; what is no id is as missing as what is not mine."""
+    text = st.query_params.get(_PARAM)
+    if text is None or text == page.address:
+        return page.chat_id
+    page.address = text
+    try:
+        return UUID(text)
+    except ValueError:
+        return UUID(int=0)  # no chat has it
+
+
+def _not_found(*, was_open: bool) -> Notice:
+    if was_open:
+        return Notice("This chat was deleted in another tab or browser.", "Here is a fresh one.", kind="warning")
+    return Notice("There is no such chat.", "It was deleted, or the address is not one of yours.", kind="warning")
+
+
+def _remember(page: ChatState, view: ChatView) -> None:
+    turn = running_turn(view)
+    page.chat_id, page.view = view.chat.id, view
+    page.turns, page.answers = ([turn] if turn else []), {}
+    if not page.older:
+        page.has_older = view.has_older
+    # An empty chat has no address of its own: a new tab gets the same one anyway.
+    page.address = str(view.chat.id)
+    if st.query_params.get(_PARAM) != page.address:
+        st.query_params[_PARAM] = page.address
+
+
+def _with_running_model(page: ChatState, view: ChatView) -> ChatView:
+    """A chat that has not begun goes to a model that runs, and says so; the one it had may be back later."""
+    runtime, person = get_runtime(), state.person()
+    running = runtime.catalog.list_running(person.role)
+    before = (view.chat.model_name, view.chat.upstream)
+    if view.chat.locked_at is not None or not running or before in [(info.name, info.upstream) for info in running]:
+        return view
+    try:
+        runtime.chats.choose_model(user_id=person.id, role=person.role, chat_id=view.chat.id, model=running[0])
+    except Conflict:
+        return view
+    page.notice = Notice(
+        f"{before[0]} does not run at the moment.",
+        f"This chat begins with {running[0].name} unless you choose another model.",
+        kind="info",
+    )
+    return runtime.chats.open_chat(user_id=person.id, role=person.role, chat_id=view.chat.id)
+
+
+def _with_provider(page: ChatState, view: ChatView) -> ChatView:
+    """`?provider=` for development: the new chat begins with that provider's first model."""
+    name = st.query_params.get("provider")
+    runtime, person = get_runtime(), state.person()
+    if name is None or view.chat.locked_at is not None:
+        return view
+    try:
+        model = runtime.catalog.override(name, dev=runtime.settings.dev, role=person.role)
+    except BadInput as error:
+        page.notice = Notice.of(error)
+        return view
+    if model is None or (model.name, model.upstream) == (view.chat.model_name, view.chat.upstream):
+        return view
+    try:
+        runtime.chats.choose_model(user_id=person.id, role=person.role, chat_id=view.chat.id, model=model)
+    except Conflict:
+        return view
+    return runtime.chats.open_chat(user_id=person.id, role=person.role, chat_id=view.chat.id)

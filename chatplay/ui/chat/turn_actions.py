@@ -1,0 +1,191 @@
+"""What the buttons around a turn do: send, word anew, regenerate, stop, show another version.
+
+Each is a callback: it acts at once, before anything is drawn again. What a person typed and could not send goes
+back where it was typed.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
+
+from chatplay.auth import gate
+from chatplay.chats.values import MessageRecord
+from chatplay.errors import ChatplayError, NotFound
+from chatplay.runtime import get_runtime
+from chatplay.ui import state
+from chatplay.ui.chat import params_panel
+from chatplay.ui.chat.callbacks import (
+    action,
+    current_params,
+    me,
+    model_id,
+    model_id_of,
+    own_chat_id,
+    running_generation,
+    show,
+)
+from chatplay.ui.state import ChatState, Notice
+
+TURN_SLOTS = 4  # turns drawn one by one before the page is drawn as a whole again
+SELECTOR, LOCK, BEGUN = "chat_selector", "chat_lock_banner", "chat_begun"  # a chat's first message changes these, too
+BANNER = "chat_model_banner"  # drawn after each message, to begin its timer anew
+_STOP_SEC = 3.0
+
+
+def turn_key(slot: int) -> str:
+    """The fragment that draws the turn at `slot`."""
+    return f"chat_turn_{slot}"
+
+
+def send() -> list[str]:
+    """Sends what stands in the input; the fragments to draw, none when the whole page is to be drawn."""
+    page, text = state.chat(), str(state.widget_value(state.COMPOSER) or "")
+    if not gate.still_signed_in():
+        page.give_back = text
+        return []
+    had_notice, page.notice = page.notice is not None, None
+    drawn = page.view
+    try:
+        _catch_up(page)
+        turn = get_runtime().chats.send(
+            **me(), chat_id=own_chat_id(page), text=text, params=current_params(page), request_key=page.request_key
+        )
+    except ChatplayError as error:
+        page.notice, page.give_back = Notice.of(error), text if text.strip() else None
+        if isinstance(error, NotFound):
+            _leave_lost_chat(page)
+        return []
+    page.request_key = uuid4()
+    cut_short = running_generation(page) is not None  # the drawing of an answer that had just ended
+    page.turns.append(turn)
+    if had_notice or cut_short or page.view is not drawn or len(page.turns) > TURN_SLOTS:
+        return []
+    begins = len(page.turns) == 1 and (page.view is None or not page.view.messages)
+    # Lock and history row before the turn: drawing that one lasts as long as its answer comes.
+    return [*([SELECTOR, LOCK, BEGUN] if begins else []), turn_key(len(page.turns) - 1), BANNER]
+
+
+def _catch_up(page: ChatState) -> None:
+    """A message sent within milliseconds of a click cuts short what that click began: another chat may be open that
+    was never drawn, and the model on show may be one that the chat was never given.
+    """
+    chats = get_runtime().chats
+    if page.view is None or page.view.chat.id != page.chat_id:
+        page.view = chats.open_chat(**me(), chat_id=own_chat_id(page))
+    chat, shown = page.view.chat, state.widget_value(state.MODEL)
+    if chat.locked_at is not None or page.turns or not params_panel.is_of(chat) or shown == model_id_of(chat):
+        return
+    models = get_runtime().catalog.list_running(state.person().role)
+    if (model := next((info for info in models if model_id(info) == shown), None)) is not None:
+        page.view = replace(page.view, chat=chats.choose_model(**me(), chat_id=chat.id, model=model))
+
+
+@action
+def resend(message: MessageRecord, key: str) -> None:
+    """Sends another wording of an earlier prompt, in the middle of its answer too; a refused one stays in its field."""
+    page = state.chat()
+    if page.editing != message.id:
+        return
+    _end_running(page)
+    get_runtime().chats.edit(
+        **me(),
+        chat_id=message.session_id,
+        message_id=message.id,
+        text=str(state.widget_value(key) or ""),
+        params=current_params(page),
+        request_key=_key_for(message),
+    )
+    page.editing, page.notice = None, None
+
+
+@action
+def next_step(name: str, message: MessageRecord, prompt: MessageRecord | None) -> None:
+    """The button under a failed answer."""
+    if name == "regenerate":
+        _regenerate(message)
+    elif name == "other_model":
+        state.chat().dialog = ("other_model", prompt or message)
+    elif name == "shorten" and prompt is not None:
+        state.chat().editing = prompt.id
+
+
+@action
+def from_menu(message: MessageRecord, key: str) -> None:
+    """What was chosen in a message's menu."""
+    page, choice = state.chat(), state.widget_value(key)
+    if choice == "copy":
+        page.copy = message.content
+    elif choice == "edit":
+        page.editing = message.id
+    elif choice == "regenerate":
+        _regenerate(message)
+    elif choice == "branch":
+        show(get_runtime().chats.continue_in_new(**me(), chat_id=message.session_id, upto_message_id=message.id))
+    elif choice == "compare":
+        made = get_runtime().compare.from_chat(**me(), chat_id=message.session_id, message_id=message.id)
+        state.compare().open(made)
+        state.go_to("pages/compare.py")
+
+
+@action
+def edit(message_id: int | None) -> None:
+    """Opens the field to word a prompt anew; None closes it."""
+    state.chat().editing = message_id
+
+
+@action
+def stop() -> None:
+    """Ends the answer that is coming; its text so far stays."""
+    page = state.chat()
+    running = page.stopped = running_generation(page)
+    if running is not None:
+        get_runtime().chats.stop(user_id=state.person().id, generation_id=running)
+
+
+def _end_running(page: ChatState) -> None:
+    """Stops the answer that is coming, and waits a little for its end."""
+    running, chats = running_generation(page), get_runtime().chats
+    if running is None:
+        return
+    user_id, page.stopped = state.person().id, running
+    chats.stop(user_id=user_id, generation_id=running)
+    patience = time.monotonic() + _STOP_SEC
+    for update in chats.follow(user_id=user_id, generation_id=running):
+        if update.end is not None or time.monotonic() > patience:
+            return
+
+
+@action
+def show_variant(message_id: int) -> None:
+    """Puts an earlier or later version of a message on show."""
+    chat_id = own_chat_id(state.chat())
+    get_runtime().chats.show_variant(user_id=state.person().id, chat_id=chat_id, message_id=message_id)
+
+
+def _regenerate(message: MessageRecord) -> None:
+    page = state.chat()
+    get_runtime().chats.regenerate(
+        **me(),
+        chat_id=message.session_id,
+        message_id=message.id,
+        params=current_params(page),
+        request_key=_key_for(message),
+    )
+    page.notice = None
+
+
+def _key_for(message: MessageRecord) -> UUID:
+    """The same for two clicks on what is on show, so that they begin one turn."""
+    return uuid5(NAMESPACE_OID, f"{message.session_id}/{message.id}/{message.variants}/{message.status}")
+
+
+def _leave_lost_chat(page: ChatState) -> None:
+    """The chat was deleted elsewhere: go on in a fresh one, with the text that could not be sent."""
+    page.notice = Notice(
+        "This chat was deleted in another tab or browser.",
+        "Here is a fresh one; your text is in the input.",
+        kind="warning",
+    )
+    page.open(get_runtime().chats.new_chat(**me()).chat.id)

@@ -1,0 +1,239 @@
+"""The turns begun since the page was last drawn as a whole: each a fragment of its own.
+
+Sending draws one of them and nothing else. Only clicks outside a fragment interrupt a running one by themselves,
+so the input, Stop and the history stand outside; those inside are looked for (`clicks`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+import streamlit as st
+from streamlit.errors import StreamlitInvalidLayoutContextError
+
+from chatplay.auth import gate
+from chatplay.chats.values import ChatView, MessageRecord, Turn
+from chatplay.errors import ChatplayError, NotFound
+from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
+from chatplay.models.catalog import ModelInfo
+from chatplay.runtime import get_runtime
+from chatplay.ui import state
+from chatplay.ui.chat import actions as chat_actions
+from chatplay.ui.chat import callbacks, clicks, composer, header, transcript
+from chatplay.ui.chat.live import write_answer
+from chatplay.ui.chat.turn_actions import TURN_SLOTS, turn_key
+
+_EXAMPLES = (
+    "Explain what the temperature setting does, in three sentences.",
+    "Write a Python function that finds the median of a list, with a test.",
+    "Compare a river and a street in a table of four rows.",
+)
+_UPDATE_SEC = 1 / 15  # what a page costs grows with its updates; fifteen a second still look like a flow
+_FIGURES_SEC = 0.5
+_PAINT_SEC = 0.04  # the browser paints the last words before it is given the figures and buttons
+_LOOK_SEC = 1.0
+_LOOKS = 8
+_WAITING = (
+    '<div role="status"><span class="chat-dots"><i></i><i></i><i></i></span>'
+    '<span class="chat-unseen">Waiting for the first token</span></div>'
+)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the page shows what changes while an answer comes."""
+
+    performance: header.Place
+    context: header.Place
+    view: ChatView
+    model: ModelInfo | None
+    reserved: set[int] = field(default_factory=set)
+
+    def draw(self) -> None:
+        """Both lines with the figures of the last answer that is over."""
+        header.draw_performance(self.performance, *header.last_figures(_answers(self.view)))
+        composer.draw_context(self.context, self.view)
+
+    def are_lost(self) -> bool:
+        """A run of the whole page was cut short by the message whose turn is now drawn: its places never stood."""
+        try:
+            self.draw_running()
+        except StreamlitInvalidLayoutContextError:
+            return True
+        return False
+
+    def draw_running(self) -> None:
+        """The foot says that an answer is coming, and offers to stop it."""
+        composer.draw_context(self.context, self.view, status="The answer is coming")
+
+
+def _answers(view: ChatView) -> tuple[MessageRecord, ...]:
+    return (*view.messages, *state.chat().answers.values())
+
+
+def running_turn(view: ChatView) -> Turn | None:
+    """The turn whose answer is still coming, when the chat is opened meanwhile."""
+    if view.running is None or len(view.messages) < 2:
+        return None
+    prompt, answer = view.messages[-2:]
+    return Turn(prompt, answer, view.running)
+
+
+def draw_slots(places: Places, *, follow: bool) -> None:
+    """All slots, most of them empty. `follow=False` draws what there is and does not wait for more."""
+    for slot in range(TURN_SLOTS):
+        st.fragment(_draw_slot, key=turn_key(slot))(slot, places, follow)
+
+
+def _draw_slot(slot: int, places: Places, follow: bool) -> None:
+    page = state.chat()
+    begins = slot == 0 and not places.view.messages
+    turn = page.turns[slot] if slot < len(page.turns) else None
+    if slot not in places.reserved:  # a fragment may later write only where it wrote in the run of the whole page
+        places.reserved.add(slot)
+        places.draw()
+    if turn is None:
+        if begins:
+            draw_empty()
+        return
+    if begins:
+        st.empty()  # an element in the place of the examples; a container would keep them until the run ends
+    if (answer := page.answers.get(turn.assistant_message.id)) is not None:
+        places.draw()
+        transcript.draw_message(turn.user_message)
+        transcript.draw_message(answer, before=turn.user_message)
+        return
+    if places.are_lost():
+        st.rerun()
+    with transcript.bubble("user"):
+        prompt = _Prompt(turn.user_message)
+    with transcript.bubble("assistant"):
+        _draw_coming(turn, places, prompt, follow=follow)
+    prompt.draw_actions()
+
+
+def _draw_coming(turn: Turn, places: Places, prompt: _Prompt, *, follow: bool) -> None:
+    marker = st.empty()
+    marker.html(_WAITING)
+    try:
+        updates = get_runtime().chats.follow(
+            user_id=state.person().id, generation_id=turn.generation_id, interval_sec=_UPDATE_SEC
+        )
+        end = write_answer(_watched(updates, follow=follow), on_news=_Figures(marker, places, prompt))
+    except ChatplayError as error:
+        marker.empty()
+        st.error(f"{error.message} {error.cure}")
+        places.draw()
+        return
+    if end is None:
+        if follow:
+            st.rerun()
+        return
+    time.sleep(_PAINT_SEC)
+    _finish(turn, end, places)
+
+
+def _finish(turn: Turn, end: GenerationEnd, places: Places) -> None:
+    page = state.chat()
+    if page.notice is not None and page.notice.passes:
+        page.notice = None
+        st.rerun()
+    if end.status == "stopped" and page.stopped != turn.generation_id and _is_deleted(places.view.chat.id):
+        st.rerun()  # the page says so
+    answer = finished(turn.assistant_message, end)
+    page.answers[answer.id] = answer
+    transcript.draw_outcome(answer, turn.user_message)
+    places.draw()
+
+
+def _is_deleted(chat_id: UUID) -> bool:
+    """Elsewhere: there its answer is stopped first, and a moment later the chat is gone."""
+    me = callbacks.me()
+    for _ in range(_LOOKS):
+        try:
+            get_runtime().chats.open_chat(**me, chat_id=chat_id, limit=1)
+        except NotFound:
+            return True
+        time.sleep(_LOOK_SEC / _LOOKS)
+    return False
+
+
+def finished(message: MessageRecord, end: GenerationEnd) -> MessageRecord:
+    """The message as it is now stored."""
+    return replace(message, content=end.content, status=end.status, metrics=end.metrics)
+
+
+def draw_empty() -> None:
+    """A chat without a message: what to do first."""
+    with st.container(key="chat_empty"):
+        st.subheader("Ask the model something", anchor=False)
+        st.markdown("The answer streams in here with its figures. Choose the model and the settings above first.")
+        for number, example in enumerate(_EXAMPLES):
+            st.button(example, key=f"chat_example_{number}", on_click=chat_actions.use_example, args=(example,))
+
+
+class _Prompt:
+    """A prompt whose answer is coming. Its actions are drawn once there is time: on Enter each element costs some."""
+
+    def __init__(self, message: MessageRecord) -> None:
+        self._message = message
+        self._place = transcript.draw_prompt_text(message) if state.chat().editing != message.id else None
+        if self._place is None:
+            transcript.draw_prompt(message)
+
+    def draw_actions(self) -> None:
+        place, self._place = self._place, None
+        if place is not None:
+            transcript.draw_prompt_actions(self._message, place)
+
+
+class _Figures:
+    """Shows the running figures, twice a second; the first token puts the waiting sign away."""
+
+    def __init__(self, marker: header.Place, places: Places, prompt: _Prompt) -> None:
+        self._marker = marker
+        self._places = places
+        self._prompt = prompt
+        self._begun_sec = time.monotonic()
+        self._drawn_sec = 0.0
+        self._waiting = True
+
+    def __call__(self, live: LiveMetrics) -> None:
+        now = time.monotonic()
+        if now - self._begun_sec >= _FIGURES_SEC:
+            self._prompt.draw_actions()
+        if live.ttft_ms is None:
+            return
+        if self._waiting:
+            self._marker.empty()
+            self._waiting, self._drawn_sec = False, now
+        elif now - self._drawn_sec >= _FIGURES_SEC:
+            header.draw_performance(
+                self._places.performance,
+                live.tokens_per_second,
+                live.ttft_ms,
+                live_tokens=live.completion_tokens,
+            )
+            self._drawn_sec = now
+
+
+def _watched(updates: Iterator[Update], *, follow: bool) -> Iterator[Update]:
+    """`updates`, as long as the person is signed in; with `follow=False` only what is there already.
+
+    A click on the prompt's menu, the lock banner or the new row of the history is acted on at once.
+    """
+    looked_sec = time.monotonic()
+    for update in updates:
+        yield update
+        if not follow:
+            return
+        if clicks.is_waiting():
+            st.rerun()
+        now = time.monotonic()
+        if now - looked_sec >= _LOOK_SEC:
+            looked_sec = now
+            if not gate.still_signed_in():
+                st.rerun()

@@ -1,0 +1,1 @@
+"""The compare page: panes, their run, votes and differences."""

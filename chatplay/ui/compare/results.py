@@ -1,0 +1,116 @@
+"""Under the panes: the vote, and what differs between two answers word by word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from html import escape
+
+import streamlit as st
+
+from chatplay.compare.values import ComparisonView, PaneAnswer, Vote
+from chatplay.diffs import Piece, same_share, word_diff
+from chatplay.ui import state
+from chatplay.ui.compare import actions as compare_actions
+from chatplay.ui.compare import figures as compare_figures
+from chatplay.ui.markdown import plain_markdown
+
+_TAGS = {"removed": "del", "added": "ins"}
+_LONGEST_CHARS = 60_000
+
+
+def draw_vote(view: ComparisonView) -> None:
+    """Which answer is best; a vote can be changed."""
+    answered = {answer.pane_id for answer in view.of_run if answer.content}
+    with st.container(key="compare_vote", horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{_question(view)}**", width="content")
+        for place, pane in enumerate(view.places):
+            if pane.id in answered:
+                _draw_choice(view, compare_figures.name_of(view, place), "best", place)
+        _draw_choice(view, "Tie", "tie")
+        _draw_choice(view, "None is good", "none")
+        if view.is_veiled:
+            st.button(
+                "Show names without a vote",
+                key="compare_uncover",
+                type="tertiary",
+                on_click=compare_actions.uncover,
+                args=(view.comparison.id,),
+            )
+
+
+def _question(view: ComparisonView) -> str:
+    if view.vote is None:
+        return "Which answer is best?"
+    return "Your blind vote:" if view.vote.is_blind else "Your vote:"
+
+
+def _draw_choice(view: ComparisonView, label: str, choice: str, place: int | None = None) -> None:
+    pane = view.places[place] if place is not None else None
+    st.button(
+        label,
+        key=state.compare_key("vote", choice, "" if place is None else place),
+        type="primary" if _is_chosen(view.vote, choice, pane.id if pane else None) else "secondary",
+        on_click=compare_actions.vote,
+        args=(view.comparison.id, choice, pane),
+    )
+
+
+def _is_chosen(vote: Vote | None, choice: str, pane_id: object) -> bool:
+    return vote is not None and (vote.choice, vote.pane_id) == (choice, pane_id)
+
+
+def draw_differences(view: ComparisonView) -> None:
+    """Two answers laid over each other; chosen here, and only computed while it is asked for."""
+    answers = {
+        compare_figures.name_of(view, place): view.answers[pane.id]
+        for place, pane in enumerate(view.places)
+        if pane.id in view.answers and view.answers[pane.id].content and not view.answers[pane.id].is_coming
+    }
+    if len(answers) < 2:
+        return
+    with st.container(key="compare_differences", gap="small"):
+        if not st.toggle("Show differences between two answers", key="compare_show_differences"):
+            return
+        left, right = _choose(list(answers))
+        if left == right:
+            st.caption("Choose two different answers.")
+        else:
+            _draw_diff(answers, left, right)
+
+
+def _choose(names: list[str]) -> tuple[str, str]:
+    if len(names) == 2:
+        return names[0], names[1]
+    left, right = st.columns(2)
+    return (
+        left.selectbox("From", names, key="compare_left"),
+        right.selectbox("To", names, index=1, key="compare_right"),
+    )
+
+
+def _draw_diff(answers: Mapping[str, PaneAnswer], left_name: str, right_name: str) -> None:
+    left, right = answers[left_name], answers[right_name]
+    if max(len(left.content), len(right.content)) > _LONGEST_CHARS:
+        st.caption("One of these answers is too long to be compared word by word.")
+        return
+    pieces = _diff(left.content, right.content)
+    share = same_share(pieces)
+    st.caption("The answers are the same." if share == 1 else _legend(share, left_name, right_name))
+    st.html(f'<div class="compare-diff">{"".join(map(_html, pieces))}</div>')
+
+
+def _legend(share: float | None, left_name: str, right_name: str) -> str:
+    shared = f"{100 * (share or 0):.0f} % of the text is shared."
+    left, right = plain_markdown(left_name), plain_markdown(right_name)
+    return f"{shared} Struck through is only in {left}, underlined only in {right}."
+
+
+def _html(piece: Piece) -> str:
+    text, tag = escape(piece.text), _TAGS.get(piece.kind)
+    return f"<{tag}>{text}</{tag}>" if tag else text
+
+
+@lru_cache(maxsize=64)
+def _diff(left: str, right: str) -> tuple[Piece, ...]:
+    return word_diff(left, right)

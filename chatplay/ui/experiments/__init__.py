@@ -1,0 +1,1 @@
+"""The experiments page, tab by tab."""

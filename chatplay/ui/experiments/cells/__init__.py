@@ -1,0 +1,1 @@
+"""The tab with the cases of an experiment, cell by cell."""

@@ -1,0 +1,28 @@
+"""What the fields of the Plan tab share: their errors, and the columns a plan can use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from chatplay.ui.experiments.plan.draft import Draft, errors_of
+from chatplay.ui.markdown import message_markdown
+
+
+def draw_errors(draft: Draft, *fields: str) -> None:
+    """What keeps the plan from starting because of these fields."""
+    found = errors_of(draft.preview)
+    draw_error(*(text for name in fields for text in found.get(name, ())))
+
+
+def draw_error(*texts: str) -> None:
+    """Under the field that they are about."""
+    for text in texts:
+        if text:
+            st.markdown(f":red[:material/error: {message_markdown(text)}]")
+
+
+def shown_columns(names: Iterable[str]) -> str:
+    """Columns as a prompt uses them, in Markdown."""
+    return ", ".join(f"`{{{{{name}}}}}`" for name in names)

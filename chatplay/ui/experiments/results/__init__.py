@@ -1,0 +1,1 @@
+"""The tab with an experiment's results."""

@@ -1,0 +1,64 @@
+"""What the cards of the Results tab share: their frame, how they say what the data lack, their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from chatplay.ui import state
+from chatplay.ui.experiments import charts
+from chatplay.ui.experiments.results import table as tables
+from chatplay.ui.experiments.results import words
+from chatplay.ui.experiments.results.data import Board
+from chatplay.ui.markdown import plain_markdown
+
+if TYPE_CHECKING:
+    from chatplay.experiments.stats.values import Metric
+
+AXIS_FORMATS = {"score": ".2~f", "passed": ".0%", "cost_usd": "$~g"}
+NO_SCORE = "No answer has a score of this kind yet. Choose other scores above, or score answers on the Review tab."
+_MOST_ROWS = 12
+
+
+@contextmanager
+def card(title: str, name: str) -> Iterator[None]:
+    """A card with its title, its definition on hover, and how its figures are computed."""
+    with st.container(border=True, key=f"experiments_card_{name}"):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.subheader(title, anchor=False, help=words.DEFINITIONS[name], width="content")
+            with st.popover("How is this computed", type="tertiary", key=state.experiments_key(f"how_{name}")):
+                st.markdown(words.HOW[name])
+        yield
+
+
+def draw_empty(why: str) -> None:
+    st.caption(why)
+
+
+def draw_caveats(board: Board, found: Iterable[str]) -> None:
+    """Each one once on the page, where it comes up first."""
+    for one in found:
+        if one not in board.said:
+            board.said.add(one)
+            st.caption(f":material/info: {plain_markdown(one)}")
+
+
+def draw_numbers(name: str, rows: list[dict[str, Any]]) -> None:
+    frame = pd.DataFrame(rows)
+    with st.expander("Numbers"):
+        st.dataframe(frame, hide_index=True, height="content" if len(frame) <= _MOST_ROWS else 400)
+        tables.draw_csv(name, frame)
+
+
+def rows_px(rows: int) -> int:
+    return 60 + charts.ROW_PX * rows
+
+
+def unit(metric: Metric) -> str:
+    """What a chart of the metric is about, in the middle of a sentence."""
+    title = "percentage of trials that passed" if metric == "passed" else words.AXIS_TITLES[metric]
+    return title[0].lower() + title[1:] if title[:4] != "TTFT" else title

@@ -1,0 +1,165 @@
+"""Tables of results: figures written as everywhere that sort as the numbers they are, with a CSV of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from chatplay.experiments.export import safe_cell
+from chatplay.ui import chart_style as style
+from chatplay.ui import format as fmt
+from chatplay.ui import state
+from chatplay.ui.experiments.results import words
+from chatplay.ui.experiments.results.data import Board
+
+if TYPE_CHECKING:
+    from chatplay.experiments.stats.values import ArmSummary, Estimate
+
+_MOST_PX = 600
+_MOST_ROWS = 16
+_SWATCH = "■"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A number and how it is written; None sorts last."""
+
+    value: float | None
+    text: str
+
+
+Cell = Shown | str
+
+
+def draw_table(name: str, rows: Sequence[Mapping[str, Cell]], *, colours: Sequence[str] = ()) -> None:
+    """`colours`: one for each row, drawn as a swatch beside its name."""
+    titles = list(rows[0]) if rows else []
+    frame = pd.DataFrame([{title: _plain(row[title]) for title in titles} for row in rows], columns=titles)
+    config: dict[str, Any] = {titles[0]: st.column_config.TextColumn(pinned=True)} if titles else {}
+    if colours:
+        frame.insert(1, " ", _SWATCH)
+        config[" "] = st.column_config.TextColumn(width=36)
+    st.dataframe(
+        _styled(frame, rows, colours),
+        hide_index=True,
+        height="content" if len(rows) <= _MOST_ROWS else _MOST_PX,
+        key=state.experiments_key(f"table_{name}"),
+        column_config=config,
+    )
+
+
+def _styled(frame: pd.DataFrame, rows: Sequence[Mapping[str, Cell]], colours: Sequence[str]) -> Any:
+    """Streamlit shows what a styler writes and sorts by what is under it."""
+    styler = frame.style
+    for title in frame.columns:
+        cells = [row.get(title) for row in rows]
+        shown = [(place, cell) for place, cell in enumerate(cells) if isinstance(cell, Shown)]
+        if shown:
+            styler = _written(styler, title, shown)
+    if colours:
+        styler = styler.apply(lambda _: [f"color: {colour}" for colour in colours], subset=[" "])
+    return styler
+
+
+def _written(styler: Any, title: str, shown: Sequence[tuple[int, Shown]]) -> Any:
+    """A whole column at once is quick; equal numbers that are written differently are told one by one."""
+    texts = {cell.value: cell.text for _, cell in shown}
+    unknown = texts.pop(None, fmt.UNKNOWN)
+    styler = styler.format(lambda value: texts.get(value, unknown), subset=[title], na_rep=unknown)
+    for place, cell in shown:
+        if cell.value is not None and texts[cell.value] != cell.text:
+            styler = styler.format(_writer(cell.text), subset=pd.IndexSlice[[place], [title]])
+    return styler
+
+
+def _writer(text: str) -> Any:
+    return lambda _: text
+
+
+def _plain(cell: Cell) -> float | str | None:
+    return cell.value if isinstance(cell, Shown) else cell
+
+
+def draw_csv(name: str, frame: pd.DataFrame) -> None:
+    """Whole and unrounded; names that a spreadsheet would take for formulas are made harmless."""
+    safe = frame.map(lambda value: safe_cell(value) if isinstance(value, str) else value)
+    st.download_button(
+        "CSV",
+        lambda: safe.to_csv(index=False).encode(),
+        file_name=f"experiment-{name}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key=state.experiments_key(f"csv_{name}"),
+    )
+
+
+def columns_of(title: str, value: Estimate) -> dict[str, Any]:
+    """An estimate as the columns of a CSV."""
+    return {
+        title: value.value,
+        f"{title}_low": value.low,
+        f"{title}_high": value.high,
+        f"{title}_trials": value.trials,
+        f"{title}_cases": value.cases,
+    }
+
+
+# ---- the table of arms -------------------------------------------------------------------------
+
+
+def draw_arms(board: Board) -> None:
+    """A row for each arm with everything that is known of it."""
+    summaries = board.summaries()
+    looks = style.colours(board.labels)
+    rows = [_arm_row(board, one) for one in summaries]
+    draw_table("arms", rows, colours=[looks[board.labels[one.arm]] for one in summaries])
+    draw_csv("arms", pd.DataFrame([_arm_columns(board, one) for one in summaries]))
+
+
+def _arm_row(board: Board, one: ArmSummary) -> dict[str, Cell]:
+    row: dict[str, Cell] = {
+        "Arm": board.labels[one.arm],
+        "n": _whole(one.trials),
+        "Failed": _whole(one.agreement.same_share.unknown),
+        "Cases": _whole(one.cases),
+    }
+    for metric in board.metrics:
+        found = one.estimate(metric)
+        row[words.TITLES[metric]] = Shown(found.value, words.estimate(metric, found))
+    k = _most_repeats(board)
+    if "passed" in board.metrics and k > 1:
+        at = next((found for found in one.pass_at if found.k == k), None)
+        row[f"pass@{k}"] = _share(at.at_least_one if at else None)
+        row[f"pass^{k}"] = _share(at.all_of_them if at else None)
+    if any(other.agreement.repeats_mean for other in board.summaries()):
+        row["Repeats agree"] = _share(one.agreement.same_share)
+    return row
+
+
+def _most_repeats(board: Board) -> int:
+    return max((found.k for one in board.summaries() for found in one.pass_at), default=0)
+
+
+def _whole(value: int) -> Shown:
+    return Shown(value, f"{value:,}")
+
+
+def _share(value: Estimate | None) -> Shown:
+    return Shown(None, fmt.UNKNOWN) if value is None else Shown(value.value, words.share(value))
+
+
+def _arm_columns(board: Board, one: ArmSummary) -> dict[str, Any]:
+    columns: dict[str, Any] = {"arm": board.labels[one.arm], **board.results.arms[one.arm].levels}
+    columns |= {"trials": one.trials, "cases": one.cases}
+    for metric in board.metrics:
+        columns |= columns_of(metric, one.estimate(metric))
+    for at in one.pass_at:
+        columns |= columns_of(f"pass@{at.k}", at.at_least_one) | columns_of(f"pass^{at.k}", at.all_of_them)
+    agreement = one.agreement
+    columns |= columns_of("repeats_agree", agreement.same_share)
+    return columns | {"distinct_answers_mean": agreement.distinct_mean, "all_same_cases": agreement.all_same_cases}

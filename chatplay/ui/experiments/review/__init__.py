@@ -1,0 +1,1 @@
+"""The tab in which answers are scored by hand."""

@@ -1,0 +1,1 @@
+"""The metrics page: filters, tiles, charts, calls and their flight recorder."""

@@ -1,0 +1,188 @@
+"""The row of filters over the metrics page; each change goes into the address, and the page follows the address."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from chatplay.errors import BadInput
+from chatplay.ui import state
+from chatplay.ui.charts import model_labels
+from chatplay.ui.metrics import view as metrics_view
+from chatplay.ui.metrics.view import CUSTOM, PRESETS, STATUSES, View
+from chatplay.usage.values import Choices
+
+T = TypeVar("T")
+_FIELDS = ("model", "source", "status", "param", "experiment", "range", "who", "from", "to")
+_EXAMPLES = "temperature:0.2, temperature:0.5..1, seed:not set"
+
+
+def current() -> View:
+    """What the address says now."""
+    return metrics_view.read({name: st.query_params.get_all(name) for name in st.query_params})
+
+
+def show(view: View) -> None:
+    """Puts a view into the address. Only in a callback, or before anything of the page is drawn."""
+    others = {name: st.query_params.get_all(name) for name in st.query_params if name not in _FIELDS}
+    st.query_params.from_dict(metrics_view.write(view) | others)
+    page = state.metrics()
+    page.drill, page.drill_title, page.after, page.picked = None, "", [], {}
+
+
+def draw(view: View, choices: Choices, *, now: datetime, tz: ZoneInfo, may_see_all: bool) -> None:
+    """The controls, as `view` has them."""
+    _set_widgets(view, now=now, tz=tz)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="metrics_filters"):
+        st.segmented_control(
+            "Range",
+            [*PRESETS, CUSTOM],
+            format_func=lambda name: "Custom" if name == CUSTOM else name,
+            required=True,
+            key=state.metrics_key("range"),
+            on_change=_range_changed,
+            args=(now, tz),
+            label_visibility="collapsed",
+        )
+        if view.span == CUSTOM:
+            st.date_input(
+                "Days, both included",
+                key=state.metrics_key("days"),
+                on_change=_days_changed,
+                label_visibility="collapsed",
+                format="YYYY-MM-DD",
+                max_value=now.astimezone(tz).date(),
+                width=240,
+            )
+        if may_see_all:
+            st.segmented_control(
+                "Whose calls",
+                ["mine", "all"],
+                format_func={"mine": "My calls", "all": "Everybody's"}.__getitem__,
+                required=True,
+                key=state.metrics_key("who"),
+                on_change=_changed,
+                label_visibility="collapsed",
+            )
+        _draw_more(view, choices)
+        if _narrowed(view):
+            st.button("Clear filters", type="tertiary", on_click=_clear, key=state.metrics_key("clear"))
+
+
+def _draw_more(view: View, choices: Choices) -> None:
+    count = _narrowed(view)
+    with st.popover(f"Filters ({count})" if count else "Filters", icon=":material/filter_list:"):
+        models = _with_chosen(choices.models, view.models)
+        labels = model_labels(models)
+        st.multiselect(
+            "Models", models, format_func=labels.__getitem__, key=state.metrics_key("models"), on_change=_changed
+        )
+        st.multiselect(
+            "Source",
+            _with_chosen(choices.sources, view.sources),
+            key=state.metrics_key("sources"),
+            on_change=_changed,
+            help="Where the call was made: on a page, through a route, or in an experiment.",
+        )
+        st.multiselect("Status", STATUSES, key=state.metrics_key("statuses"), on_change=_changed)
+        texts = [metrics_view.param_text(item) for item in view.params]
+        st.multiselect(
+            "Parameters",
+            texts,
+            key=state.metrics_key("params"),
+            on_change=_changed,
+            accept_new_options=True,
+            placeholder=_EXAMPLES,
+            help=f"A name and a value or a range, for example {_EXAMPLES}. Several must hold together.",
+        )
+        if experiments := _with_chosen(choices.experiments, (view.experiment_id,) if view.experiment_id else ()):
+            st.selectbox(
+                "Experiment",
+                experiments,
+                format_func=str,
+                key=state.metrics_key("experiment"),
+                on_change=_changed,
+                index=None,
+                placeholder="Any or none",
+            )
+
+
+def _set_widgets(view: View, *, now: datetime, tz: ZoneInfo) -> None:
+    today = now.astimezone(tz).date()
+    values = {
+        "range": view.span,
+        "days": (view.first or today - timedelta(days=6), view.last or today),
+        "who": "all" if view.everybody else "mine",
+        "models": list(view.models),
+        "sources": list(view.sources),
+        "statuses": list(view.statuses),
+        "params": [metrics_view.param_text(item) for item in view.params],
+        "experiment": view.experiment_id,
+    }
+    for name, value in values.items():
+        if name == "days" and _is_half_chosen():
+            continue
+        state.set_widget_value(state.metrics_key(name), value)
+
+
+def _is_half_chosen() -> bool:
+    """The first day of a range was clicked, the second not yet."""
+    days = state.widget_value(state.metrics_key("days"))
+    return isinstance(days, (tuple, list)) and len(days) == 1
+
+
+def _changed() -> None:
+    typed = state.widget_value(state.metrics_key("params")) or []
+    params = []
+    for text in typed:
+        try:
+            params.append(metrics_view.parse_param(text))
+        except BadInput as error:
+            st.toast(str(error), icon=":material/error:")
+    before = current()
+    show(
+        View(
+            span=before.span,
+            first=before.first,
+            last=before.last,
+            everybody=state.widget_value(state.metrics_key("who")) == "all",
+            models=tuple(state.widget_value(state.metrics_key("models")) or ()),
+            sources=tuple(state.widget_value(state.metrics_key("sources")) or ()),
+            statuses=tuple(state.widget_value(state.metrics_key("statuses")) or ()),
+            params=tuple(params),
+            experiment_id=state.widget_value(state.metrics_key("experiment")),
+        )
+    )
+
+
+def _range_changed(now: datetime, tz: ZoneInfo) -> None:
+    view, span = current(), state.widget_value(state.metrics_key("range"))
+    if span != CUSTOM:
+        show(replace(view, span=span, first=None, last=None))
+        return
+    start, end = view.bounds(now, tz)
+    show(replace(view, span=CUSTOM, first=start.astimezone(tz).date(), last=end.astimezone(tz).date()))
+
+
+def _days_changed() -> None:
+    days = state.widget_value(state.metrics_key("days"))
+    if isinstance(days, (tuple, list)) and len(days) == 2:
+        show(replace(current(), span=CUSTOM, first=days[0], last=days[1]))
+
+
+def _clear() -> None:
+    before = current()
+    show(View(span=before.span, first=before.first, last=before.last, everybody=before.everybody))
+
+
+def _narrowed(view: View) -> int:
+    return sum(map(bool, (view.models, view.sources, view.statuses, view.params, view.experiment_id)))
+
+
+def _with_chosen(known: tuple[T, ...], chosen: tuple[T, ...]) -> list[T]:
+    """What can be chosen, and what an address chose although it does not occur in the range."""
+    return [*known, *(item for item in chosen if item not in known)]

@@ -1,0 +1,1 @@
+"""The models page: cards, and the forms of administrators."""

@@ -1,0 +1,1 @@
+"""The usage page: tables, budgets and prices."""

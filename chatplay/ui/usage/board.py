@@ -1,0 +1,159 @@
+"""The upper part of the usage page: who used how much of what, in tables that an administrator can take away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from chatplay.ui import chart_style as style
+from chatplay.ui import charts, state
+from chatplay.ui import format as fmt
+from chatplay.ui.metrics.calls import draw_exports
+from chatplay.ui.metrics.parts import usage_frame
+from chatplay.usage.definitions import DEFINITIONS
+from chatplay.usage.service import Usage
+from chatplay.usage.values import By, UsageFilter, UsageRow
+
+RANGES = {
+    "1h": timedelta(hours=1),
+    "6h": timedelta(hours=6),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+}
+CUSTOM = "custom"
+_BY: dict[By, str] = {
+    "person": "Person",
+    "organisation": "Organisation",
+    "model": "Model",
+    "source": "Source",
+    "day": "Day",
+}
+_TOP = 5
+
+
+def choose_range(now: datetime, tz: ZoneInfo) -> tuple[datetime, datetime]:
+    """The range the administrator chose, aware; whole days of the viewer's zone when custom."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        span = st.segmented_control(
+            "Range",
+            [*RANGES, CUSTOM],
+            format_func=lambda name: "Custom" if name == CUSTOM else name,
+            default="7d",
+            required=True,
+            key=state.usage_key("range"),
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        if span != CUSTOM:
+            return now - RANGES[span], now
+        today = now.astimezone(tz).date()
+        days = st.date_input(
+            "Days, both included",
+            (today - timedelta(days=6), today),
+            max_value=today,
+            format="YYYY-MM-DD",
+            key=state.usage_key("days"),
+            label_visibility="collapsed",
+            width=240,
+        )
+    first, last = (days[0], days[-1]) if isinstance(days, tuple) and days else (today, today)
+    begin = datetime(first.year, first.month, first.day, tzinfo=tz)
+    return begin, datetime(last.year, last.month, last.day, tzinfo=tz) + timedelta(days=1)
+
+
+def draw(usage: Usage, asked: UsageFilter, tz: ZoneInfo) -> None:
+    by_person = usage.usage_table(asked, "person", tz.key)
+    if not by_person:
+        st.info("Nobody made a model call in this range. A longer range shows more.")
+        return
+    _draw_sums(by_person)
+    _draw_tops(usage, asked, by_person, tz)
+    _draw_table(usage, asked, tz)
+
+
+def _draw_sums(rows: Sequence[UsageRow]) -> None:
+    calls, failed = sum(row.calls for row in rows), sum(row.failed for row in rows)
+    costs = [row.cost_usd for row in rows if row.cost_usd is not None]
+    unknown = sum(row.cost_unknown for row in rows)
+    with st.container(horizontal=True, gap="small"):
+        _figure("People", "people", fmt.count(len(rows)), "with a call in this range")
+        _figure("Calls", "calls", fmt.count(calls), f"{fmt.rate_with_counts(failed, calls)} failed")
+        prompt, completion = sum(row.prompt_tokens for row in rows), sum(row.completion_tokens for row in rows)
+        _figure("Prompt tokens", "prompt_tokens", fmt.count(prompt), _without(rows))
+        _figure("Completion tokens", "completion_tokens", fmt.count(completion), _without(rows))
+        _figure(
+            "Cost",
+            "cost_usd",
+            fmt.cost(sum(costs)) if costs else fmt.UNKNOWN,
+            f"{unknown:,} calls without a known cost" if unknown else "of all calls",
+        )
+
+
+def _without(rows: Sequence[UsageRow]) -> str:
+    unknown = sum(row.tokens_unknown for row in rows)
+    return f"{unknown:,} calls without a count" if unknown else "of all calls"
+
+
+def _figure(label: str, name: str, value: str, beside: str) -> None:
+    st.metric(label, value, delta_description=beside, help=DEFINITIONS[name], border=True, width="stretch")
+
+
+def _draw_tops(usage: Usage, asked: UsageFilter, people: Sequence[UsageRow], tz: ZoneInfo) -> None:
+    """The heaviest users and models, by tokens and by cost."""
+    models = usage.usage_table(asked, "model", tz.key)
+    for column, (title, rows) in zip(st.columns(2), (("People", people), ("Models", models)), strict=True):
+        with column, st.container(border=True):
+            priced = any(row.cost_usd for row in rows)
+            st.subheader(f"{title} with the {'highest cost' if priced else 'most tokens'}", anchor=False)
+            top = sorted(rows, key=_cost if priced else _tokens, reverse=True)[:_TOP]
+            chart = charts.amounts(top, measure="cost" if priced else "tokens")
+            style.draw(chart, key=f"usage_top_{title.lower()}", height=60 + 30 * len(top))
+
+
+def _cost(row: UsageRow) -> float:
+    return row.cost_usd or 0.0
+
+
+def _tokens(row: UsageRow) -> float:
+    return row.prompt_tokens + row.completion_tokens
+
+
+def _draw_table(usage: Usage, asked: UsageFilter, tz: ZoneInfo) -> None:
+    with st.container(border=True):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            by = st.segmented_control(
+                "By",
+                list(_BY),
+                format_func=_BY.__getitem__,
+                default="person",
+                required=True,
+                key=state.usage_key("by"),
+                bind="query-params",
+                label_visibility="collapsed",
+            )
+            with st.container(horizontal=True, width="content"):
+                draw_exports(asked)
+        rows = usage.usage_table(asked, by, tz.key)
+        st.dataframe(
+            usage_frame(rows).rename(columns={"Of": _BY[by]}),
+            hide_index=True,
+            column_config=_COLUMNS,
+            height=min(38 + 35 * max(len(rows), 1), 560),
+        )
+        st.caption("Sums are of what is known. Calls without a token count or a price are counted beside them.")
+
+
+_COLUMNS: dict[str, Any] = {
+    "Cost, US dollars": st.column_config.NumberColumn(format="dollar"),
+    "TTFT p50, ms": st.column_config.NumberColumn(format="%.0f"),
+    "TTFT p95, ms": st.column_config.NumberColumn(format="%.0f"),
+    "tok/s p50": st.column_config.NumberColumn(format="%.1f"),
+} | {
+    name: st.column_config.NumberColumn(format="localized")
+    for name in ("Calls", "Failed", "Fallbacks", "Prompt tokens", "Completion tokens", "Chats")
+}
