@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -14,11 +12,12 @@ from chatplay.runtime import get_runtime
 from chatplay.ui import format, state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import turn_actions
+from chatplay.ui.history_rows import Rows
 from chatplay.ui.markdown import plain_markdown
 from db.chats import ChatSummary
 
 _PAGE_CHATS = 20
-_MENU = {"rename": "Rename", "delete": "Delete"}
+_ROWS = Rows("chat", chat_actions.open_chat, chat_actions.chat_menu)
 
 
 def draw(current: UUID | None) -> None:
@@ -60,9 +59,9 @@ def _draw_begun(hint: str) -> None:
         else:
             st.empty()  # puts away the row of a chat that is now in the list
         return
-    chat, now = page.view.chat, format.now_utc()
-    title = title_from(page.turns[0].user_message.content)
-    _draw_row(ChatSummary(chat.id, title, chat.model_name, now, streaming=False), is_current=True)
+    chat, title = page.view.chat, title_from(page.turns[0].user_message.content)
+    begun = ChatSummary(chat.id, title, chat.model_name, format.now_utc(), streaming=False)
+    _ROWS.draw_row(begun, is_current=True)
 
 
 def _draw_list(search: str, current: UUID | None) -> str:
@@ -71,43 +70,9 @@ def _draw_list(search: str, current: UUID | None) -> str:
     chats = get_runtime().chats.list_chats(user_id=state.person().id, search=search, limit=limit + 1)
     if not chats:
         return "No chat holds these words. Try fewer or others." if search else "Your chats will be listed here."
-    tz, now = viewer_zone(), format.now_utc()
-    for day, group in groupby(chats[:limit], key=lambda chat: format.day_group(chat.updated_at, now=now, tz=tz)):
-        st.caption(day)
-        for chat in group:
-            _draw_row(chat, is_current=chat.id == current)
+    _ROWS.draw(chats[:limit], current)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if len(chats) > limit:
             st.button("Show more", key="chat_more", type="tertiary", on_click=chat_actions.more_chats)
         st.button("Clear All", key="chat_clear_all", type="tertiary", on_click=chat_actions.ask, args=("clear_all",))
     return ""
-
-
-def _draw_row(chat: ChatSummary, *, is_current: bool) -> None:
-    key = f"chat_row_{'now_' if is_current else ''}{chat.id}"
-    with st.container(key=key, horizontal=True, gap=None, vertical_alignment="center", wrap=False):
-        st.button(
-            plain_markdown(chat.title or "Untitled"),
-            key=f"chat_open_{chat.id}",
-            type="tertiary",
-            icon="spinner" if chat.streaming and not is_current else None,
-            width="stretch",
-            on_click=chat_actions.open_chat,
-            args=(chat.id,),
-        )
-        menu_key = f"chat_icon_row_{chat.id}"
-        st.menu_button(
-            "Rename or delete",
-            list(_MENU),
-            key=menu_key,
-            type="tertiary",
-            icon=":material/more_vert:",
-            format_func=lambda name: _MENU.get(name, name),
-            on_click=chat_actions.chat_menu,
-            args=(chat.id, chat.title, menu_key),
-        )
-
-
-def viewer_zone() -> ZoneInfo:
-    """The zone the person chose, else the browser's."""
-    return format.zone(state.person().preferences.time_zone or st.context.timezone)

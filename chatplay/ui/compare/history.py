@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from uuid import UUID
 
 import streamlit as st
 
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
-from chatplay.ui import format, state
-from chatplay.ui.chat.history import viewer_zone
+from chatplay.ui import state
 from chatplay.ui.compare import actions as compare_actions
+from chatplay.ui.history_rows import Rows
 from chatplay.ui.markdown import plain_markdown
-from db.compare import ComparisonSummary
 
 _PAGE_ROWS = 20
-_MENU = {"rename": "Rename", "delete": "Delete"}
+_ROWS = Rows("compare", compare_actions.open_comparison, compare_actions.ask)
 
 
 def draw(current: UUID | None) -> None:
@@ -50,38 +48,9 @@ def _draw_list(search: str, current: UUID | None) -> None:
     rows = get_runtime().compare.list_comparisons(user_id=state.person().id, search=search, limit=limit + 1)
     if not rows:
         st.caption("No comparison holds these words." if search else "Your comparisons will be listed here.")
-    tz, now = viewer_zone(), format.now_utc()
-    for day, group in groupby(rows[:limit], key=lambda row: format.day_group(row.updated_at, now=now, tz=tz)):
-        st.caption(day)
-        for row in group:
-            _draw_row(row, is_current=row.id == current)
+    _ROWS.draw(rows[:limit], current)
     if len(rows) > limit:
         st.button("Show more", key="compare_more", type="tertiary", on_click=compare_actions.more)
-
-
-def _draw_row(row: ComparisonSummary, *, is_current: bool) -> None:
-    key = f"chat_row_{'now_' if is_current else ''}{row.id}"  # the look of the chat's history
-    with st.container(key=key, horizontal=True, gap=None, vertical_alignment="center", wrap=False):
-        st.button(
-            plain_markdown(row.title or "Untitled"),
-            key=f"compare_open_{row.id}",
-            type="tertiary",
-            icon="spinner" if row.streaming and not is_current else None,
-            width="stretch",
-            on_click=compare_actions.open_comparison,
-            args=(row.id,),
-        )
-        menu_key = f"chat_icon_row_{row.id}"
-        st.menu_button(
-            "Rename or delete",
-            list(_MENU),
-            key=menu_key,
-            type="tertiary",
-            icon=":material/more_vert:",
-            format_func=lambda name: _MENU.get(name, name),
-            on_click=compare_actions.ask,
-            args=(row.id, row.title, menu_key),
-        )
 
 
 # ---- dialogs -----------------------------------------------------------------------------------
