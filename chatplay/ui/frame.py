@@ -16,6 +16,7 @@ from chatplay.ui.scripts import ahead_html
 _log = logging.getLogger(__name__)
 _NAME = "Chat Playground"
 _NAMELESS = ("Welcome", "Playground")  # in the browser's tab these go by the name of the whole
+_UNTITLED = ("Playground", "Compare")  # these have no room for a title in sight
 _PAGES = Path(__file__).resolve().parents[2] / "pages"
 _ICON = str(Path(__file__).with_name("favicon.png"))  # a :material/ icon would be fetched from another site
 _STYLE = Path(__file__).with_name("style.css")
@@ -45,8 +46,8 @@ def draw() -> None:
     st.html(_STYLE)
     person = gate.require_person()
     state.set_person(person)
-    st.html(ahead_html(), unsafe_allow_javascript=True)
     page = st.navigation(pages_for(person))
+    st.html(_unseen_title(page.title) + ahead_html(), unsafe_allow_javascript=True)
     if page.title not in _NAMELESS:
         st.set_page_config(page_title=f"{page.title} · {_NAME}")
     _draw_sign_out(person)
@@ -58,6 +59,11 @@ def draw() -> None:
         page.run()
     except Exception as error:  # a fault of ours: said in our words, found again by its number
         _draw_fault(error)
+
+
+def _unseen_title(name: str) -> str:
+    """Screen readers go from heading to heading, and every page begins with one."""
+    return f'<h1 class="chat-unseen">{name}</h1>' if name in _UNTITLED else ""
 
 
 def _draw_fault(error: Exception) -> None:

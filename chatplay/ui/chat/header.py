@@ -25,7 +25,6 @@ def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None)
     ranges = model.ranges if model else {}
     params_panel.fill(view.chat, ranges)
     with st.container(key="chat_header", gap="xsmall"):
-        st.html('<h1 class="chat-unseen">Playground</h1>')  # screen readers go from heading to heading
         wide, rest = st.columns(2, gap="medium", vertical_alignment="bottom")
         with wide:
             _draw_selector(view, models, model)  # a first message draws it again, locked
