@@ -201,5 +201,5 @@ def _refused(status: int | None, has_key: bool) -> Problem:
 
 
 def _silent(limit_sec: float) -> Problem:
-    cure = "It may be starting or overloaded; if it stays, look at that server's log."
+    cure = "It may be starting or overloaded; if it stays silent, that server's log says why."
     return Problem("silent", f"It did not answer within {limit_sec:g} seconds.", cure)

@@ -9,9 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from chatplay.auth.person import Person
-from chatplay.errors import StoreUnavailable
+from chatplay.errors import ProviderSilent, StoreUnavailable
 from chatplay.generation.values import AnswerMetrics
-from chatplay.models.health import Breaker, CheckResult, Health, Problem
+from chatplay.models.health import Breaker, CheckResult, Health, Problem, explain
 from chatplay.models.offers import Offer
 from chatplay.models.upstreams import UpstreamDraft
 from chatplay.params import Range
@@ -300,6 +300,16 @@ def test_well_server_without_a_model_says_why_there_is_none(services, analyst, m
     app = opened()
     assert words in app.warning[0].value
     assert "For an administrator:" in app.warning[0].value
+
+
+def test_trouble_that_passes_with_time_is_told_everybody_alike(services, analyst):
+    serve(services, server())
+    error = ProviderSilent("quiet", provider="lab", model="")
+    silent = CheckResult(None, None, None, explain(error, has_key=False, limit_sec=2.0))
+    services.catalog.set_health({"lab": Health().after_check(silent, services.catalog.now())})
+    app = opened()
+    assert "It may be starting or overloaded" in said(app)
+    assert "For an administrator" not in said(app)
 
 
 # ---- administrators and others ----

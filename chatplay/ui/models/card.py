@@ -39,6 +39,7 @@ _STANDINGS: dict[str, tuple[str, str, Color]] = {
 }
 _SHOWN_MODELS = 5
 _SPARK_CHECKS = 60
+_FOR_EVERYBODY = ("silent", "rate_limited")  # problems that pass with time: there is nothing but to wait
 
 
 def draw(
@@ -101,9 +102,8 @@ def _draw_trouble(status: UpstreamStatus, viewer: Person) -> None:
     parts = []
     if problem is not None:
         parts.append(f"**{message_markdown(problem.message)}**")
-        parts.append(
-            message_markdown(problem.cure if viewer.is_administrator else f"For an administrator: {problem.cure}")
-        )
+        is_theirs = problem.code not in _FOR_EVERYBODY and not viewer.is_administrator
+        parts.append(message_markdown(f"For an administrator: {problem.cure}" if is_theirs else problem.cure))
     if status.breaker == "open":
         parts.append(
             f"It failed several times in a row, so no message is sent there for {wait(status)}; then it is tried again."

@@ -65,7 +65,7 @@ def draw_where_it_is_wrong(form: Form) -> None:
     if form.error is None or not form.error_at:
         return
     place = _PLACES.get(form.error_at)
-    said = f"Look above: **{place}** has to be corrected first." if place else _words(form.error, None)
+    said = f"Look above: what is in **{place}** has to be corrected first." if place else _words(form.error, None)
     st.error(said if place else message_markdown(said), icon=":material/arrow_upward:")
 
 
