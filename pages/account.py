@@ -13,13 +13,13 @@ from chatplay.auth.sessions import Device
 from chatplay.errors import ChatplayError
 from chatplay.runtime import get_runtime
 from chatplay.ui import access_tokens, state
-from chatplay.ui.people import browser_name, viewer_zone, when
+from chatplay.ui.people import browser_name, plain, viewer_zone, when
 
 
 def draw() -> None:
     person = state.person()
     st.title("Account", anchor=False)
-    st.caption(f"Signed in as {person.username}, {person.role}, organisation {person.organisation}.")
+    st.caption(plain(f"Signed in as {person.username}, {person.role}, organisation {person.organisation}."))
     with st.container(width=640):
         draw_profile(person)
         draw_password(person)

@@ -15,6 +15,7 @@ from chatplay.ui.compare import opening as compare_opening
 from chatplay.ui.compare import pane as compare_pane
 from chatplay.ui.compare import prompt as compare_prompt
 from chatplay.ui.compare import results as compare_results
+from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.scripts import copy_html
 
 PUT_AWAY_SEC = 0.05  # until what stood here has left for the browser: it would stay beside what comes
@@ -58,7 +59,7 @@ def draw_panes(page, view, models):
         st.segmented_control(
             "Pane on show",
             range(len(names)),
-            format_func=names.__getitem__,
+            format_func=lambda place: plain_markdown(names[place]),
             default=0,
             required=True,
             key="compare_tabs",

@@ -11,7 +11,7 @@ from chatplay.experiments.values import Experiment
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.experiments import head as experiments_head
-from chatplay.ui.experiments import listing as experiments_list
+from chatplay.ui.experiments import listing as experiments_listing
 from chatplay.ui.experiments import run as experiments_run
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments.plan import tab as experiments_plan
@@ -30,7 +30,7 @@ MODULES = {
 def draw() -> None:
     place = experiments_state.current()
     if place.is_list:
-        experiments_list.draw(place)
+        experiments_listing.draw(place)
         return
     try:
         experiment = find(place)

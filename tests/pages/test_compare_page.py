@@ -11,6 +11,7 @@ from chatplay.errors import StoreUnavailable
 from chatplay.fingerprint import fingerprint_of
 from chatplay.providers import demo
 from chatplay.providers.demo import DemoProvider
+from chatplay.ui.compare import figures
 from tests.sign_in_rig import PASSWORD
 
 APP = str(Path(__file__).resolve().parents[2] / "app.py")
@@ -118,6 +119,18 @@ def test_run_all_answers_in_every_pane_with_figures_and_fingerprints(services, a
     assert html(app).count("Time to first token") == 2
     assert "Which answer is best?" in said(app)
     assert app.query_params["comparison"]
+
+
+def test_page_begins_with_a_heading_for_screen_readers(services, ada):
+    assert '<h1 class="chat-unseen">Compare</h1>' in html(opened())
+
+
+def test_name_of_a_model_is_shown_as_it_is_written(services, desk, monkeypatch):
+    monkeypatch.setattr(figures, "name_of", lambda view, place: f"{place + 1} *m* ![x](x)")
+    desk.run()
+    app = opened()
+    assert {"1 \\*m\\* \\!\\[x\\]\\(x\\)"} <= set(labels(app))
+    assert not any("![" in option for one in app.get("button_group") for option in one.options)
 
 
 def test_address_shows_the_same_answers_again(services, desk):

@@ -25,6 +25,7 @@ from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import callbacks, clicks, composer, header, transcript
 from chatplay.ui.chat.live import write_answer
 from chatplay.ui.chat.turn_actions import TURN_SLOTS, turn_key
+from chatplay.ui.markdown import message_markdown
 
 _EXAMPLES = (
     "Explain what the temperature setting does, in three sentences.",
@@ -125,7 +126,7 @@ def _draw_coming(turn: Turn, places: Places, prompt: _Prompt, *, follow: bool) -
         end = write_answer(_watched(updates, follow=follow), on_news=_Figures(marker, places, prompt))
     except ChatplayError as error:
         marker.empty()
-        st.error(f"{error.message} {error.cure}")
+        st.error(message_markdown(str(error)))
         places.draw()
         return
     if end is None:

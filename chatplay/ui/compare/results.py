@@ -48,7 +48,7 @@ def _question(view: ComparisonView) -> str:
 def _draw_choice(view: ComparisonView, label: str, choice: str, place: int | None = None) -> None:
     pane = view.places[place] if place is not None else None
     st.button(
-        label,
+        plain_markdown(label),
         key=state.compare_key("vote", choice, "" if place is None else place),
         type="primary" if _is_chosen(view.vote, choice, pane.id if pane else None) else "secondary",
         on_click=compare_actions.vote,

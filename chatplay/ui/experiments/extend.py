@@ -20,7 +20,7 @@ from chatplay.ui.experiments.plan import settings as plan_settings
 from chatplay.ui.experiments.plan.draft import Draft, begin
 from chatplay.ui.experiments.plan.fields import draw_error
 from chatplay.ui.experiments.state import act, close_dialog
-from chatplay.ui.markdown import message_markdown
+from chatplay.ui.markdown import message_markdown, plain_markdown
 
 
 def open_dialog(name: str, experiment: Experiment) -> None:
@@ -122,7 +122,7 @@ def _draw_fields(draft: Draft, models: Any) -> None:
         plan_settings.draw_params(draft)
     with st.expander("More cases", icon=":material/playlist_add:"):
         st.text_area(
-            f"Columns: {', '.join(draft.cases.columns)}",
+            f"Columns: {plain_markdown(', '.join(draft.cases.columns))}",
             key=draft.key("more_cases"),
             height=100,
             placeholder="CSV, cells of a sheet or JSON lines; the first row names the columns",

@@ -19,6 +19,7 @@ from chatplay.ui.experiments.results import words
 from chatplay.ui.experiments.results.data import Board
 from chatplay.ui.experiments.results.parts import card, draw_caveats, draw_empty, rows_px
 from chatplay.ui.experiments.results.table import Cell, Shown
+from chatplay.ui.markdown import message_markdown
 
 if TYPE_CHECKING:
     from chatplay.experiments.stats.values import Strength
@@ -91,7 +92,7 @@ def draw_judges(board: Board, judges: list[Judge]) -> None:
 
 
 def draw_judge(board: Board, judge: Judge) -> None:
-    st.markdown(f"**{_name(judge)}**")
+    st.markdown(f"**{message_markdown(_name(judge))}**")
     facts, caveats = _pair_facts(board, judge) if judge.plan.pairs else _score_facts(board, judge)
     st.html(experiments_words.facts_html([*_progress_facts(judge), *facts]))
     draw_caveats(board, caveats)
