@@ -1,4 +1,7 @@
-"""`/v1/usage`: one's own calls, everybody's for administrators, as a file that is written while it is sent."""
+"""`/v1/usage`: one's own calls, everybody's for administrators, as a file that is written while it is sent.
+
+A token without the scope `admin` gets its owner's own calls, an administrator's too.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,15 @@ async def download_calls(
     format: ExportFormat = "csv",
     start: Annotated[datetime | None, Query(description="From then on; 30 days before `end` without it.")] = None,
     end: Annotated[datetime | None, Query(description="Up to then; now without it.")] = None,
-    everybody: Annotated[bool, Query(description="Not only one's own calls; for administrators.")] = False,
+    everybody: Annotated[bool, Query(description="Not only one's own calls; with the scope `admin`.")] = False,
     filter: Annotated[
         str | None, Query(max_length=8_000, description="What a page shows, instead of all these.")
     ] = None,
 ) -> StreamingResponse:
     """Every call of the range, oldest first: figures only, no prompt and no answer."""
     wanted = read_range(start, end) if filter is None else read_filter(filter)
-    if filter is None and not everybody:
-        wanted = replace(wanted, user_id=caller.user_id)
+    if "admin" not in caller.scopes or (filter is None and not everybody):
+        wanted = replace(wanted, user_id=caller.user_id, organisation_id=None)
     pieces = rt.usage.export(rt.usage.restrict(wanted, caller.person), format)
     first = await threads.run(next, pieces, None)  # what cannot be read is told before anything is sent
     name = f"calls-{wanted.start:%Y%m%d}-{wanted.end:%Y%m%d}"

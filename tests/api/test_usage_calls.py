@@ -46,6 +46,14 @@ def test_analyst_gets_only_their_own_calls_whatever_they_ask_for(house):
         assert users(rows(house.ana, **query)) == {house.ana.person.id}
 
 
+def test_token_of_an_administrator_without_the_scope_admin_gets_only_their_own_calls(house):
+    made = house.runtime.access_tokens.create(actor=house.ada.person, name="reader", scopes=("read",), days=1)
+    reader = replace(house.ada, token=made.secret)
+    theirs = write_filter(everything(user_id=house.ana.person.id))
+    for query in ({"everybody": True}, {"filter": write_filter(everything())}, {"filter": theirs}):
+        assert users(rows(reader, **query)) == {house.ada.person.id}
+
+
 def test_filter_of_a_page_narrows_the_file(house):
     assert rows(house.ada, filter=write_filter(everything(statuses=("failed",)))) == []
     assert users(rows(house.ada, filter=write_filter(everything(user_id=house.ana.person.id)))) == {house.ana.person.id}
