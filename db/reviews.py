@@ -150,7 +150,7 @@ SELECT (SELECT coalesce(sum((n * n - alike) / 2), 0) FROM (
 _NEXT_PAIR = f"""
 WITH votes AS (SELECT a.case_no, a.repeat, count(*) AS votes {_CAST} GROUP BY 1, 2)
 SELECT pair.left_id, pair.right_id FROM (
-  SELECT case_no, repeat, coalesce(max(votes), 0) AS votes, hashint8(case_no * 100003 + repeat) AS place
+  SELECT case_no, repeat, coalesce(max(votes), 0) AS votes, hashint8(CAST(case_no AS bigint) * 100003 + repeat) AS place
   FROM experiment_trials LEFT JOIN votes USING (case_no, repeat) WHERE {_ANSWERED}
   GROUP BY case_no, repeat HAVING min(answer_hash) <> max(answer_hash)
   ORDER BY votes, place, case_no, repeat OFFSET 0) block

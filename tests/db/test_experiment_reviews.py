@@ -140,6 +140,13 @@ def test_votes_go_round_the_cases_and_count_down(house):
     assert rounds == [{0, 1, 2, 3}] * 3
 
 
+def test_pairs_of_an_experiment_extended_to_very_many_cases_are_handed_out(house):
+    experiment_id = house.run(cases=1, repeats=1)
+    query(house.url, "UPDATE experiment_cases SET number = 150000")
+    query(house.url, "UPDATE experiment_trials SET case_no = 150000")
+    assert house.call("next_pair", experiment_id).case.number == 150_000
+
+
 def test_pair_of_a_cell_that_was_run_again_is_voted_on_anew(house):
     experiment_id = house.run(cases=1, repeats=1)
     pair = house.call("next_pair", experiment_id)
