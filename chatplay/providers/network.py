@@ -148,6 +148,8 @@ class Stream(httpcore2.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
+        if self._inbox.ended:  # a handshake would wait for an end that has been told already
+            raise httpcore2.ConnectError("the server hung up")
         loop, inbox = asyncio.get_running_loop(), _Inbox()
         try:
             async with asyncio.timeout(timeout):

@@ -134,6 +134,18 @@ def test_port_without_a_server_is_a_connect_error():
         asyncio.run(run())
 
 
+def test_tls_with_a_server_that_has_hung_up_is_a_connect_error_at_once():
+    async def serve(_reader, _writer):
+        return
+
+    async def act(stream):
+        await asyncio.sleep(0.05)
+        with pytest.raises(httpcore2.ConnectError):
+            await stream.start_tls(ssl.create_default_context(), "localhost", timeout=2)
+
+    talk(serve, act)
+
+
 def certificate(folder):
     """A server's TLS context for `localhost`, and one that trusts it alone."""
     key = ec.generate_private_key(ec.SECP256R1())
