@@ -234,6 +234,22 @@ def test_start_turns_to_the_run(services, ada, draft):
     assert "0 of 27 trials" in app.get("progress")[0].proto.text
 
 
+def test_change_that_comes_together_with_the_start_is_part_of_what_starts(services, ada, draft):
+    app = opened(experiment=draft.id)
+    field(app, "Repeats").set_value(2)
+    press(app, "Start 27 trials")
+    assert stored(services, ada, draft).state == "running"
+    assert "0 of 18 trials" in app.get("progress")[0].proto.text
+
+
+def test_mistake_that_comes_together_with_the_start_keeps_it_from_starting(services, ada, draft):
+    app = opened(experiment=draft.id)
+    field(app, "Temperature").set_value("0, warm")
+    press(app, "Start 27 trials")
+    assert stored(services, ada, draft).state == "draft"
+    assert "`warm` is not a number" in said(app)
+
+
 def test_started_plan_can_only_be_read(services, ada, running):
     app = opened(experiment=running.id, tab="plan")
     assert "It has started, so its plan stays." in said(app)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 import streamlit as st
 
@@ -141,16 +143,16 @@ def _draw_messages(arm: Arm, draft: Draft, case: int) -> None:
 # ---- the start ---------------------------------------------------------------------------------
 
 
-def draw_start(draft: Draft, preview: Preview) -> None:
-    """The button, and everything that keeps it from working."""
+def draw_start(draft: Draft, preview: Preview, *, take_over: Callable[[Draft], None]) -> None:
+    """The button, and everything that keeps it from working. `take_over` reads and saves what is in the fields."""
     st.button(
         f"Start {preview.trials:,} trials" if preview.trials and not preview.problems else "Start",
         key=draft.key("start"),
         type="primary",
         icon=":material/play_arrow:",
-        disabled=bool(preview.problems or draft.error) or draft.overtaken,
+        disabled=not _may_start(draft),
         on_click=_start,
-        args=(draft,),
+        args=(draft, take_over),
         width="stretch",
     )
     if draft.error:
@@ -162,11 +164,21 @@ def draw_start(draft: Draft, preview: Preview) -> None:
         st.caption("Everything you change is saved at once.")
 
 
-def _start(draft: Draft) -> None:
-    """Turns to the run; what a second tab changed in between is said at the head."""
+def _may_start(draft: Draft) -> bool:
+    return draft.preview is not None and not (draft.preview.problems or draft.error or draft.overtaken)
+
+
+def _start(draft: Draft, take_over: Callable[[Draft], None]) -> None:
+    """Turns to the run; what a second tab changed in between is said at the head.
+
+    A last change may come together with the click: it is part of what starts.
+    """
     page, person = state.experiments(), state.person()
     page.notice = None
     try:
+        take_over(draft)
+        if not _may_start(draft):
+            st.rerun()
         get_runtime().experiments.start(
             user_id=person.id, role=person.role, experiment_id=draft.experiment_id, revision=draft.revision
         )

@@ -62,9 +62,7 @@ def _edit() -> None:
     gate.recheck()
     draft: Draft = state.experiments().draft
     try:
-        _collect(draft)
-        _save(draft)
-        _look_ahead(draft)
+        _take_over(draft)
         models = get_runtime().catalog.list_running(state.person().role)
     except ChatplayError as error:
         st.error(message_markdown(str(error)))
@@ -105,12 +103,18 @@ def _draw_outlook(draft: Draft) -> None:
     if draft.preview is None:
         return
     with st.container():
-        plan_outlook.draw_start(draft, draft.preview)
+        plan_outlook.draw_start(draft, draft.preview, take_over=_take_over)
     with st.container():
         plan_outlook.draw_forecast(draft.preview)
     with st.container():
         plan_outlook.draw_grid(draft, draft.preview)
     plan_outlook.draw_bound(draft, draft.preview)
+
+
+def _take_over(draft: Draft) -> None:
+    _collect(draft)
+    _save(draft)
+    _look_ahead(draft)
 
 
 def _collect(draft: Draft) -> None:
