@@ -83,6 +83,8 @@ class Audience:
                 await self._look_once(runtime)
             except StoreError as error:
                 _log.warning("who is connected is not checked while the database is away (%s)", error.code)
+            except Exception:  # a look that fails for a reason nobody thought of must not be the last one
+                _log.exception("who stays connected")
 
     async def _look_once(self, runtime: Runtime) -> None:
         seats, now = list(self._seats), time.monotonic()
