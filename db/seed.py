@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Engine, text
 from db import accounts, usage_rollup
 from db.embedded import EmbeddedPostgres
 from db.engine import make_engine, migrate
+from db.errors import DatabaseError
 from db.schema.generations import usage as usage_table
 from db.schema.rollups import usage_rollups
 from db.seed_calls import COLUMNS, CallBatch, make_calls
@@ -77,8 +78,14 @@ def seed(engine: Engine, plan: Plan, *, progress: Callable[[str], None] = print)
 
 
 def seed_empty(engine: Engine, plan: Plan, *, progress: Callable[[str], None] = print) -> int:
-    """The same into a database without usage, many times faster; killed in the middle, nothing of it happened."""
+    """The same into a database without usage, many times faster; killed in the middle, nothing of it happened.
+
+    Raises DatabaseError when there is usage.
+    """
     with engine.begin() as conn:
+        conn.execute(text("LOCK TABLE usage"))
+        if _has_usage(conn):
+            raise DatabaseError("The app has made its first calls meanwhile. Begin again: they stay.")
         people = _add_people(conn, plan.people)
         organisation_id = accounts.get_or_add_organisation(conn, name=ORGANISATION)
         conn.execute(text(f"TRUNCATE {', '.join(_TABLES)}"))
@@ -104,7 +111,11 @@ def seed_empty(engine: Engine, plan: Plan, *, progress: Callable[[str], None] = 
 def is_empty(engine: Engine) -> bool:
     """Whether there is no usage at all."""
     with engine.connect() as conn:
-        return not conn.execute(text("SELECT EXISTS (SELECT FROM usage)")).scalar_one()
+        return not _has_usage(conn)
+
+
+def _has_usage(conn: Connection) -> bool:
+    return bool(conn.execute(text("SELECT EXISTS (SELECT FROM usage)")).scalar_one())
 
 
 def count_all(engine: Engine) -> None:

@@ -11,6 +11,7 @@ from chatplay.auth.passwords import bcrypt_hasher
 from chatplay.cli import stored
 from chatplay.store import Store
 from db import accounts, seed, usage_rollup
+from db.errors import DatabaseError
 from db.seed import Plan
 from tests.db.usage_rig import day, make_rig
 
@@ -127,6 +128,12 @@ def test_seeding_leaves_every_index_behind(engine):
     seed.seed_empty(engine, PLAN, progress=quiet)
     assert ask(engine, indexes) == before
     assert not seed.is_empty(engine)
+
+
+def test_fast_seeding_leaves_usage_that_is_there_alone(seeded):
+    with pytest.raises(DatabaseError, match="they stay"):
+        seed.seed_empty(seeded, PLAN, progress=quiet)
+    assert ask(seeded, "SELECT count(*) FROM usage") == [(600,)]
 
 
 def rows_of(engine, table):
