@@ -63,7 +63,7 @@ def press(app, label):
 
 def field(app, label):
     items = [*app.text_input, *app.text_area, *app.number_input, *app.multiselect, *app.selectbox]
-    return next(one for one in items if one.label == label)
+    return next(one for one in items if one.label.replace("\\", "") == label)
 
 
 def fill(app, **texts):
@@ -303,6 +303,21 @@ def test_extension_tells_how_many_trials_are_new_and_runs_only_those(services, a
     app = fill(app, Repeats=5, Temperature="0, 0.7, 1, 0.3")
     app = press(app, "Run 33 new trials")
     assert "0 of 60 trials" in app.get("progress")[0].proto.text
+
+
+def test_change_that_comes_together_with_the_press_is_part_of_the_extension(services, ada, running):
+    app = fill(press(opened(experiment=running.id), "Extend"), Repeats=4)
+    field(app, "Repeats").set_value(5)
+    app = press(app, "Run 9 new trials")
+    assert "0 of 45 trials" in app.get("progress")[0].proto.text
+
+
+def test_mistake_that_comes_together_with_the_press_runs_nothing_and_is_said(services, ada, running):
+    app = fill(press(opened(experiment=running.id), "Extend"), Repeats=4)
+    field(app, "Temperature").set_value("0, warm")
+    app = press(app, "Run 9 new trials")
+    assert "`warm` is not a number" in said(app)
+    assert stored(services, ada, running).plan.repeats == 3
 
 
 def test_extension_by_cases_names_a_column_that_is_not_there(services, ada, running):

@@ -92,16 +92,22 @@ def _extend_dialog(experiment: Experiment) -> None:
     if not isinstance(draft, Draft) or draft.experiment_id != experiment.id:
         close_dialog()
         st.rerun()
-    person = gate.recheck()
+    models = get_runtime().catalog.list_running(gate.recheck().role)
+    preview, _, error = _take_over(experiment, draft)
+    _draw_fields(draft, models)
+    draw_error(error)
+    _draw_outcome(experiment, draft, preview, is_readable=not error)
+
+
+def _take_over(experiment: Experiment, draft: Draft) -> tuple[Preview, CaseTable | None, str]:
+    """What the fields come to, the cases to add, and what is wrong with those."""
+    person = state.person()
     draft.plan = _with_new_arms(plan_settings.collect(draft), experiment.plan)
-    models = get_runtime().catalog.list_running(person.role)
     more, error = _more_cases(draft)
     draft.preview = get_runtime().experiments.preview(
         user_id=person.id, role=person.role, experiment_id=experiment.id, plan=draft.plan, cases=more
     )
-    _draw_fields(draft, models)
-    draw_error(error)
-    _draw_outcome(experiment, draft, draft.preview, more, is_readable=not error)
+    return draft.preview, more, error
 
 
 def _with_new_arms(plan: Plan, before: Plan) -> Plan:
@@ -144,9 +150,7 @@ def _more_cases(draft: Draft) -> tuple[CaseTable | None, str]:
     return table, ""
 
 
-def _draw_outcome(
-    experiment: Experiment, draft: Draft, preview: Preview, more: CaseTable | None, *, is_readable: bool
-) -> None:
+def _draw_outcome(experiment: Experiment, draft: Draft, preview: Preview, *, is_readable: bool) -> None:
     for problem in preview.problems[:10]:
         draw_error(f"{problem.message} {problem.cure}".strip())
     cancelled = _count_cancelled(experiment)
@@ -164,7 +168,7 @@ def _draw_outcome(
         type="primary",
         disabled=not can_run or not to_run,
         on_click=_extend,
-        args=(experiment, draft.plan, more),
+        args=(experiment, draft),
     )
 
 
@@ -172,16 +176,28 @@ def _count_cancelled(experiment: Experiment) -> int:
     return get_runtime().experiments.get_progress(user_id=state.person().id, experiment_id=experiment.id).cancelled
 
 
-def _extend(experiment: Experiment, plan: Plan, more: CaseTable | None) -> None:
-    person = state.person()
-    act(
-        lambda: get_runtime().experiments.extend(
-            user_id=person.id, role=person.role, experiment_id=experiment.id, plan=plan, cases=more
-        )
-    )
-    state.experiments().draft = None
+def _extend(experiment: Experiment, draft: Draft) -> None:
+    page = state.experiments()
+    act(_run_more, experiment, draft)
+    if page.draft is draft and page.notice is None:
+        return
+    page.draft = None
     close_dialog()
     st.rerun()
+
+
+def _run_more(experiment: Experiment, draft: Draft) -> None:
+    """A last change may come together with the press: it is part of what runs. With a mistake in it nothing does, and
+    the dialog says so.
+    """
+    preview, more, error = _take_over(experiment, draft)
+    if error or preview.problems:
+        return
+    person = state.person()
+    get_runtime().experiments.extend(
+        user_id=person.id, role=person.role, experiment_id=experiment.id, plan=draft.plan, cases=more
+    )
+    state.experiments().draft = None
 
 
 _DIALOGS = {"cancel": _cancel_dialog, "limits": _limits_dialog, "extend": _extend_dialog}
