@@ -19,7 +19,7 @@ from chatplay.ui.experiments.results import words
 from chatplay.ui.experiments.results.data import Board
 from chatplay.ui.experiments.results.parts import card, draw_caveats, draw_empty, rows_px
 from chatplay.ui.experiments.results.table import Cell, Shown
-from chatplay.ui.markdown import message_markdown
+from chatplay.ui.markdown import message_markdown, plain_markdown
 
 if TYPE_CHECKING:
     from chatplay.experiments.stats.values import Strength
@@ -51,7 +51,7 @@ def _choose_voter(judges: list[Judge]) -> int:
     chosen: int = st.segmented_control(
         "Votes of",
         list(names),
-        format_func=lambda number: names.get(number, str(number)),
+        format_func=lambda number: plain_markdown(names.get(number, str(number))),
         default=_PEOPLE,
         required=True,
         key=state.experiments_key("voter"),
