@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from chatplay import params as parameters
 from chatplay.experiments.scoring import describe_rule
 from chatplay.experiments.values import Arm, ExportFormat, Plan
+from chatplay.sheets import safe_cell
 from db.trial_reads import ExportRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Kind = Literal["int", "float", "text", "bool", "time"]
-# What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection), full-width forms included.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _BOM = "\ufeff"  # without it spreadsheets read UTF-8 as something else
 
 
@@ -140,11 +139,6 @@ def write(fmt: ExportFormat, columns: Sequence[Column], pages: Iterable[Sequence
     """The file piece by piece, a piece a page."""
     writers = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
     return writers[fmt](columns, pages)
-
-
-def safe_cell(text: str) -> str:
-    """`text` as no spreadsheet takes it for a formula: with an apostrophe before what could begin one."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _csv(columns: Sequence[Column], pages: Iterable[Sequence[ExportRow]]) -> Iterator[bytes]:

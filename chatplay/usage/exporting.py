@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from chatplay.sheets import safe_cell
 from chatplay.store import Store
 from chatplay.usage.values import ExportFormat, UsageFilter
 from db import usage_calls
 from db.usage_calls import EXPORTED, Place
 
 _PAGE = 5_000
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 Rows = Iterator[Sequence[Sequence[Any]]]
 
 
@@ -36,11 +36,6 @@ def _pages(store: Store, filter: UsageFilter) -> Rows:
         if len(rows) < _PAGE:
             return
         after = Place(rows[-1][at], rows[-1][id_])
-
-
-def guard(text: str) -> str:
-    """The text with an apostrophe before what a spreadsheet would take for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _to_csv(pages: Rows) -> Iterator[bytes]:
@@ -63,7 +58,7 @@ def _taken(buffer: io.StringIO) -> bytes:
 def _cell(value: Any) -> Any:
     match value:
         case str():
-            return guard(value)
+            return safe_cell(value)
         case datetime():
             return value.isoformat()
         case dict() | list():

@@ -10,9 +10,9 @@ import pytest
 
 from chatplay.errors import BadInput, NotFound
 from chatplay.prices import Price
+from chatplay.sheets import safe_cell
 from chatplay.store import Store
 from chatplay.usage import exporting
-from chatplay.usage.exporting import guard
 from chatplay.usage.flight import stall_limit_ms
 from tests.db.usage_rig import FAILED, NOON, day, make_rig
 
@@ -145,7 +145,7 @@ def test_csv_leaves_unknown_empty_and_numbers_as_they_are(house):
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
 def test_csv_text_that_looks_like_a_formula_is_guarded(house, text):
-    assert guard(text) == f"'{text}"
+    assert safe_cell(text) == f"'{text}"
     house.add(model=text, upstream=text)
     (row,) = read_csv(house, house.everyone(**day()))
     assert (row["model"], row["upstream"]) == (f"'{text}", f"'{text}")

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
+from chatplay.sheets import safe_cell
 from chatplay.ui import chart_style as style
 from chatplay.ui import charts, state
 from chatplay.usage.definitions import DEFINITIONS
@@ -73,7 +74,7 @@ def draw_nothing(why: str = NOTHING) -> None:
 
 
 def draw_table(name: str, rows: pd.DataFrame, tz: ZoneInfo, title: str = "Numbers") -> None:
-    """The chart's numbers; whole and unrounded in the CSV."""
+    """The chart's numbers; whole and unrounded in the CSV, where no name is taken for a formula."""
     data = rows.copy()
     for column in data.columns:
         if len(data) and isinstance(data[column].iloc[0], datetime):
@@ -84,13 +85,18 @@ def draw_table(name: str, rows: pd.DataFrame, tz: ZoneInfo, title: str = "Number
         st.dataframe(data, hide_index=True, height=min(38 + 35 * len(data), 320))
         st.download_button(
             "CSV",
-            lambda: data.to_csv(index=False).encode(),
+            lambda: _file(data),
             file_name=f"metrics-{name}.csv",
             mime="text/csv",
             icon=":material/download:",
             on_click="ignore",
             key=f"metrics_csv_{name}",
         )
+
+
+def _file(data: pd.DataFrame) -> bytes:
+    safe = data.map(lambda value: safe_cell(value) if isinstance(value, str) else value)
+    return safe.to_csv(index=False).encode()
 
 
 _AMOUNTS = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from chatplay.experiments.export import safe_cell
+from chatplay.sheets import safe_cell
 from chatplay.ui import chart_style as style
 from chatplay.ui import format as fmt
 from chatplay.ui import state

@@ -1,0 +1,17 @@
+"""The table and the file under a chart of the metrics page."""
+
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pytest
+import streamlit as st
+
+from chatplay.ui.metrics import parts
+
+
+@pytest.mark.parametrize("name", ["=cmd()", "+1", "@sum", "－1"])
+def test_name_that_looks_like_a_formula_is_guarded_in_the_file(monkeypatch, name):
+    files = []
+    monkeypatch.setattr(st, "download_button", lambda label, data, **more: files.append(data().decode()))
+    parts.draw_table("people", pd.DataFrame({"Of": [name], "Calls": [3], "p50": [-1.5]}), ZoneInfo("UTC"))
+    assert files == [f"Of,Calls,p50\n'{name},3,-1.5\n"]
