@@ -6,12 +6,11 @@ import streamlit as st
 
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import flight_recorder, state
 from chatplay.ui.format import now_utc
 from chatplay.ui.metrics import calls as metrics_calls
 from chatplay.ui.metrics import cards as metrics_cards
 from chatplay.ui.metrics import filters as metrics_filters
-from chatplay.ui.metrics import flight_recorder
 from chatplay.ui.metrics import tiles as metrics_tiles
 from chatplay.ui.people import viewer_zone
 

@@ -11,7 +11,7 @@ import streamlit as st
 from chatplay.auth import gate
 from chatplay.auth.person import Person
 from chatplay.ui import budget_note, state
-from chatplay.ui.scripts import ahead_html
+from chatplay.ui.scripts import ahead_html, sidebar_html, whole_characters_html
 
 _log = logging.getLogger(__name__)
 _NAME = "Chat Playground"
@@ -47,7 +47,9 @@ def draw() -> None:
     person = gate.require_person()
     state.set_person(person)
     page = st.navigation(pages_for(person))
-    st.html(_unseen_title(page.title) + ahead_html(), unsafe_allow_javascript=True)
+    # One element for all: what a page costs grows with its elements.
+    scripts = ahead_html() + whole_characters_html() + sidebar_html()
+    st.html(_unseen_title(page.title) + scripts, unsafe_allow_javascript=True)
     if page.title not in _NAMELESS:
         st.set_page_config(page_title=f"{page.title} · {_NAME}")
     _draw_sign_out(person)

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.app_process import PASSWORD
 from tests.browser.chat_screen import Chat
+from tests.browser.compare_screen import Compare
 from tests.browser.scripts import held
 from tests.upstream import SCRIPTS, answer
 
@@ -58,6 +59,15 @@ def test_choosing_a_chat_on_a_narrow_screen_puts_the_sidebar_away(app, upstream,
     row.click()
     expect(row).not_to_be_in_viewport()
     expect(chat.answer).to_contain_text("Here.")
+
+
+def test_beginning_a_comparison_on_a_narrow_screen_puts_the_sidebar_away(app, person, visitors):
+    board = Compare(visitors.visit(person, viewport=PHONE), app.url).open()
+    board.page.get_by_test_id("stExpandSidebarButton").click()
+    new = board.page.locator(".st-key-compare_new button")
+    expect(new).to_be_in_viewport()
+    new.click()
+    expect(new).not_to_be_in_viewport()
 
 
 def test_stop_leaves_the_context_line_readable_on_a_narrow_screen(app, upstream, person, visitors, gate):

@@ -4,7 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from chatplay.ui.chat.blocks import BlockCutter
+from chatplay.ui.blocks import BlockCutter
 
 RENDERER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("reference")
 

@@ -18,8 +18,7 @@ from chatplay.errors import BadInput, ChatplayError, NotFound
 from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
-from chatplay.ui.chat import params_panel
+from chatplay.ui import params_panel, state
 from chatplay.ui.state import ChatState, Notice
 
 

@@ -8,9 +8,9 @@ import streamlit as st
 
 from chatplay.chats.values import ChatView, MessageRecord
 from chatplay.models.catalog import CatalogStatus, ModelInfo
-from chatplay.ui import format, state
+from chatplay.ui import format, params_panel, state
 from chatplay.ui.chat import actions as chat_actions
-from chatplay.ui.chat import callbacks, params_panel, turn_actions
+from chatplay.ui.chat import callbacks, turn_actions
 from chatplay.ui.markdown import message_markdown, plain_markdown
 
 Place = st.delta_generator.DeltaGenerator

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import streamlit as st
 
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
-from chatplay.ui.chat.blocks import BlockCutter
+from chatplay.ui.blocks import BlockCutter
 from chatplay.ui.markdown import safe_markdown, stable_part
 
 Clock = Callable[[], float]

@@ -14,8 +14,7 @@ from chatplay.auth import gate
 from chatplay.chats.values import MessageRecord
 from chatplay.errors import ChatplayError, NotFound
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
-from chatplay.ui.chat import params_panel
+from chatplay.ui import params_panel, state
 from chatplay.ui.chat.callbacks import (
     action,
     current_params,

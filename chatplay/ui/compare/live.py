@@ -19,7 +19,7 @@ from chatplay.compare.values import ComparisonView, PaneAnswer, Window
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
-from chatplay.ui.chat.blocks import BlockCutter
+from chatplay.ui.blocks import BlockCutter
 from chatplay.ui.compare.figures import live_line
 from chatplay.ui.markdown import plain_markdown, safe_markdown, stable_part
 

@@ -10,8 +10,7 @@ from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.models.catalog import ModelInfo
 from chatplay.params import SPECS
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
-from chatplay.ui.chat import params_panel
+from chatplay.ui import params_panel, state
 from chatplay.ui.chat.callbacks import model_id
 from chatplay.ui.compare import actions as compare_actions
 from chatplay.ui.compare import figures as compare_figures

@@ -9,13 +9,12 @@ import streamlit as st
 from chatplay.errors import ChatplayError, NotFound
 from chatplay.experiments.values import Attempt, Cell, CodeLanguage, Experiment, Trial
 from chatplay.runtime import get_runtime
+from chatplay.ui import flight_recorder, state
 from chatplay.ui import format as fmt
-from chatplay.ui import state
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.results.data import about
 from chatplay.ui.markdown import message_markdown
-from chatplay.ui.metrics import flight_recorder
 from chatplay.ui.people import viewer_zone
 
 _LANGUAGES: Mapping[CodeLanguage, tuple[str, str]] = {"curl": ("curl", "bash"), "python": ("Python", "python")}
