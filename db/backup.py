@@ -26,23 +26,24 @@ _UNCHANGED = "The database is as it was."
 _NOTHING_LOST = "The database was only read, and older backups are untouched."
 
 # Everything of ours in `public`, without touching the schema itself, which belongs to somebody else before version 15.
+# All names are written down before the first is dropped: what CASCADE takes along has no name any more.
 _EMPTY_PUBLIC = """
-DO $$ DECLARE found record; BEGIN
-  FOR found IN SELECT format('DROP %s IF EXISTS %s CASCADE',
+DO $$ DECLARE command text; BEGIN
+  FOREACH command IN ARRAY ARRAY(SELECT format('DROP %s IF EXISTS %s CASCADE',
       CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
-      c.oid::regclass) AS command
+      c.oid::regclass)
     FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('e', 'a', 'i'))
-    LOOP EXECUTE found.command; END LOOP;
-  FOR found IN SELECT format('DROP ROUTINE IF EXISTS %s CASCADE', p.oid::regprocedure) AS command
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('e', 'a', 'i')))
+    LOOP EXECUTE command; END LOOP;
+  FOREACH command IN ARRAY ARRAY(SELECT format('DROP ROUTINE IF EXISTS %s CASCADE', p.oid::regprocedure)
     FROM pg_proc p WHERE pronamespace = 'public'::regnamespace
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype IN ('e', 'i'))
-    LOOP EXECUTE found.command; END LOOP;
-  FOR found IN SELECT format('DROP TYPE IF EXISTS %s CASCADE', t.oid::regtype) AS command
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype IN ('e', 'i')))
+    LOOP EXECUTE command; END LOOP;
+  FOREACH command IN ARRAY ARRAY(SELECT format('DROP TYPE IF EXISTS %s CASCADE', t.oid::regtype)
     FROM pg_type t WHERE typnamespace = 'public'::regnamespace
       AND (typtype IN ('e', 'd', 'r') OR EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = t.oid AND d.deptype IN ('e', 'i'))
-    LOOP EXECUTE found.command; END LOOP;
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = t.oid AND d.deptype IN ('e', 'i')))
+    LOOP EXECUTE command; END LOOP;
 END $$;
 """
 

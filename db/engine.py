@@ -45,7 +45,22 @@ def make_engine(
     event.listen(engine, "connect", _leave_out_jit)
     event.listen(engine, "checkin", _note_time)
     event.listen(engine, "checkout", _refuse_dead)
+    _close_late_returns(engine)
     return engine
+
+
+def _close_late_returns(engine: Engine) -> None:
+    """A connection still in use at `dispose` comes back to a pool that nobody looks at any more: it is closed then."""
+
+    def note_pool(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["pool"] = engine.pool
+
+    def close_if_late(connection: Any, record: ConnectionPoolEntry) -> None:
+        if connection is not None and record.info.get("pool") is not engine.pool:
+            connection.close()
+
+    event.listen(engine, "connect", note_pool)
+    event.listen(engine, "checkin", close_if_late)
 
 
 _ASK_AFTER_SEC = 30.0

@@ -154,3 +154,12 @@ def test_connection_in_use_is_not_asked_before_each_use(empty_engine, monkeypatc
         with empty_engine.connect() as conn:
             conn.scalar(text("SELECT 1"))
     assert asked == []
+
+
+def test_connection_that_comes_back_after_the_end_is_closed(empty_engine):
+    used = empty_engine.connect()
+    raw = used.connection.driver_connection
+    empty_engine.dispose()
+    used.execute(text("SELECT 1"))
+    used.close()
+    assert raw.closed
