@@ -16,7 +16,7 @@ from chatplay.ui.scripts import ahead_html, sidebar_html, whole_characters_html
 _log = logging.getLogger(__name__)
 _NAME = "Chat Playground"
 _NAMELESS = ("Welcome", "Playground")  # in the browser's tab these go by the name of the whole
-_UNTITLED = ("Playground", "Compare")  # these have no room for a title in sight
+_ANSWERING = ("Playground", "Compare")  # where answers come: these have no room for a title in sight
 _PAGES = Path(__file__).resolve().parents[2] / "pages"
 _ICON = str(Path(__file__).with_name("favicon.png"))  # a :material/ icon would be fetched from another site
 _STYLE = Path(__file__).with_name("style.css")
@@ -48,7 +48,7 @@ def draw() -> None:
     state.set_person(person)
     page = st.navigation(pages_for(person))
     # One element for all: what a page costs grows with its elements.
-    scripts = ahead_html() + whole_characters_html() + sidebar_html()
+    scripts = whole_characters_html() + sidebar_html() + (ahead_html() if page.title in _ANSWERING else "")
     st.html(_unseen_title(page.title) + scripts, unsafe_allow_javascript=True)
     if page.title not in _NAMELESS:
         st.set_page_config(page_title=f"{page.title} · {_NAME}")
@@ -65,7 +65,7 @@ def draw() -> None:
 
 def _unseen_title(name: str) -> str:
     """Screen readers go from heading to heading, and every page begins with one."""
-    return f'<h1 class="chat-unseen">{name}</h1>' if name in _UNTITLED else ""
+    return f'<h1 class="chat-unseen">{name}</h1>' if name in _ANSWERING else ""
 
 
 def _draw_fault(error: Exception) -> None:
