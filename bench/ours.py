@@ -14,6 +14,7 @@ from chatplay.auth.tokens import SESSION_COOKIE
 from chatplay.settings import load_settings
 from chatplay.store import Connection, Store
 from db import accounts, chats
+from db import messages as message_rows
 from db.embedded import EmbeddedPostgres
 from db.engine import make_engine
 
@@ -79,7 +80,7 @@ def _add_chat(store: Store, person: int, history: int) -> str:
     with store.transaction() as conn:
         chat_id = UUID(add_chat(conn, person))
         for message in messages(history):
-            leaf = chats.insert_message(
+            leaf = message_rows.insert_message(
                 conn, chat_id=chat_id, parent_id=leaf, role=message["role"], content=message["content"]
             )
         chats.update_chat(conn, chat_id=chat_id, leaf_message_id=leaf, locked_at=chats.NOW, title="History")

@@ -1,5 +1,4 @@
-"""Chat sessions and their messages. Messages form a tree: a regenerated answer or an edited prompt is a
-sibling under the same parent, and a session's `leaf_message_id` names the thread on show."""
+"""Chat sessions: found, listed, searched, changed. `leaf_message_id` names the thread of messages on show."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Row, Uuid, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import BigInteger, Connection, Uuid, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from db.schema import chat_messages, chat_sessions, users
@@ -46,23 +45,6 @@ class ChatSummary:
     model_name: str
     updated_at: datetime
     streaming: bool
-
-
-@dataclass(frozen=True)
-class MessageRow:
-    """A row of chat_messages with its siblings' ids (itself among them), oldest first."""
-
-    id: int
-    session_id: UUID
-    parent_id: int | None
-    role: str
-    content: str
-    status: str
-    metrics: Mapping[str, Any]
-    generation_id: UUID | None
-    request_key: UUID | None
-    created_at: datetime
-    sibling_ids: tuple[int, ...]
 
 
 _CHAT_COLUMNS = (
@@ -239,159 +221,3 @@ def remember_params(
     person = update(users).where(users.c.id == user_id).values(params=dict(params))
     chat = update(chat_sessions).where(chat_sessions.c.id == chat_id).values(params_json=dict(params), **columns)
     conn.execute(chat.add_cte(person.cte("person")))
-
-
-# ---- messages ----------------------------------------------------------------------------------
-
-_PATH = text("""
-WITH RECURSIVE path AS (
-    SELECT m.*, 1 AS depth FROM chat_messages m WHERE m.id = :leaf_id AND m.session_id = :chat_id
-    UNION ALL
-    SELECT m.*, path.depth + 1 FROM chat_messages m JOIN path ON m.id = path.parent_id WHERE path.depth < :limit
-)
-SELECT p.id, p.session_id, p.parent_id, p.role, p.content, p.status, p.metrics_json, p.generation_id, p.request_key,
-       p.created_at, siblings.ids
-FROM path p CROSS JOIN LATERAL (
-    SELECT array_agg(s.id ORDER BY s.id) AS ids FROM (
-        SELECT id FROM chat_messages WHERE parent_id = p.parent_id
-        UNION ALL
-        SELECT id FROM chat_messages WHERE p.parent_id IS NULL AND parent_id IS NULL AND session_id = p.session_id
-    ) s
-) siblings
-ORDER BY p.depth DESC
-""")
-_ALL = 1_000_000
-
-
-def list_path(conn: Connection, *, chat_id: UUID, leaf_id: int, limit: int = _ALL) -> list[MessageRow]:
-    """The last `limit` messages of the thread that ends at `leaf_id`, oldest first."""
-    rows = conn.execute(_PATH, {"chat_id": chat_id, "leaf_id": leaf_id, "limit": limit})
-    return [_message(row) for row in rows]
-
-
-def _message(row: Row[Any]) -> MessageRow:
-    return MessageRow(*tuple(row)[:-1], sibling_ids=tuple(row.ids))  # type: ignore[misc]
-
-
-def find_message(conn: Connection, *, chat_id: UUID, message_id: int) -> MessageRow | None:
-    """One message of this chat, or None."""
-    found = list_path(conn, chat_id=chat_id, leaf_id=message_id, limit=1)
-    return found[0] if found else None
-
-
-_OBSTACLES = text("""
-SELECT (SELECT id FROM chat_messages WHERE session_id = :chat_id AND request_key = :request_key),
-       EXISTS (SELECT 1 FROM generations g JOIN chat_messages m ON m.id = g.message_id
-               WHERE m.session_id = :chat_id AND g.status = 'streaming')
-""")
-
-
-def find_obstacles(conn: Connection, *, chat_id: UUID, request_key: UUID) -> tuple[int | None, bool]:
-    """The message an earlier copy of the same request made, and whether an answer is coming in the chat."""
-    same_id, is_streaming = conn.execute(_OBSTACLES, {"chat_id": chat_id, "request_key": request_key}).one()
-    return same_id, is_streaming
-
-
-def count_messages(conn: Connection, *, chat_id: UUID) -> int:
-    """All messages of the chat, variants included."""
-    query = select(func.count()).select_from(chat_messages).where(chat_messages.c.session_id == chat_id)
-    return conn.execute(query).scalar_one()
-
-
-_NEWEST_BELOW = """
-WITH RECURSIVE down AS (
-    SELECT CAST(:message_id AS bigint) AS id
-    UNION ALL
-    SELECT (SELECT max(c.id) FROM chat_messages c WHERE c.parent_id = down.id) FROM down WHERE down.id IS NOT NULL
-)
-SELECT max(id) FROM down
-"""
-
-
-def newest_leaf_below(conn: Connection, *, message_id: int) -> int:
-    """The end of the thread reached from a message by taking the newest child each time."""
-    return int(conn.execute(text(_NEWEST_BELOW), {"message_id": message_id}).scalar_one())
-
-
-def newest_child(conn: Connection, *, message_id: int) -> int | None:
-    """The newest message below this one."""
-    query = select(func.max(chat_messages.c.id)).where(chat_messages.c.parent_id == message_id)
-    newest: int | None = conn.execute(query).scalar_one()
-    return newest
-
-
-_INSERT_TURN = text("""
-WITH prompt AS (
-    INSERT INTO chat_messages (session_id, parent_id, role, content, status, request_key, metrics_json)
-    VALUES (:chat_id, :parent_id, 'user', :content, 'complete', :request_key, '{}') RETURNING id
-)
-INSERT INTO chat_messages (session_id, parent_id, role, content, status, generation_id, metrics_json)
-SELECT :chat_id, id, 'assistant', '', 'streaming', :generation_id, '{}' FROM prompt RETURNING id
-""")
-
-
-def insert_turn(
-    conn: Connection,
-    *,
-    chat_id: UUID,
-    parent_id: int | None,
-    text: str | None,
-    generation_id: UUID,
-    request_key: UUID,
-) -> int:
-    """Adds a prompt and its empty answer, and returns the answer's id; without `text`, an answer to `parent_id`."""
-    if text is not None:
-        values = {"chat_id": chat_id, "parent_id": parent_id, "content": text, "request_key": request_key}
-        return int(conn.execute(_INSERT_TURN, values | {"generation_id": generation_id}).scalar_one())
-    return insert_message(
-        conn,
-        chat_id=chat_id,
-        parent_id=parent_id,
-        role="assistant",
-        content="",
-        status="streaming",
-        generation_id=generation_id,
-        request_key=request_key,
-    )
-
-
-def insert_message(
-    conn: Connection,
-    *,
-    chat_id: UUID,
-    parent_id: int | None,
-    role: str,
-    content: str,
-    status: str = "complete",
-    generation_id: UUID | None = None,
-    request_key: UUID | None = None,
-    metrics: Mapping[str, Any] | None = None,
-) -> int:
-    """Adds a message and returns its id."""
-    query = insert(chat_messages).values(
-        session_id=chat_id,
-        parent_id=parent_id,
-        role=role,
-        content=content,
-        status=status,
-        generation_id=generation_id,
-        request_key=request_key,
-        metrics_json=dict(metrics or {}),
-    )
-    return int(conn.execute(query.returning(chat_messages.c.id)).scalar_one())
-
-
-def finish_message(conn: Connection, *, message_id: int, content: str, status: str, metrics: Mapping[str, Any]) -> None:
-    """Writes an answer's final text and figures; does nothing when its chat was deleted meanwhile."""
-    conn.execute(
-        update(chat_messages)
-        .where(chat_messages.c.id == message_id)
-        .values(content=content, status=status, metrics_json=dict(metrics))
-    )
-
-
-def get_answer(conn: Connection, *, message_id: int) -> tuple[str, str, Mapping[str, Any]]:
-    """Content, status and metrics of one message that is known to exist."""
-    query = select(chat_messages.c.content, chat_messages.c.status, chat_messages.c.metrics_json)
-    row = conn.execute(query.where(chat_messages.c.id == message_id)).one()
-    return row.content, row.status, row.metrics_json

@@ -16,6 +16,7 @@ from chatplay.chats.values import ChatRecord, MessageRecord, chat_record, check_
 from chatplay.errors import Conflict, GenerationRunning, NotFound
 from chatplay.store import Store
 from db import chat_lines, chats
+from db import messages as message_rows
 from db.chat_lines import AnswerRef, ChatLine
 
 __all__ = ["AnswerRef", "ChatLine", "ChatLog", "LastAnswer", "ThreadPage"]
@@ -67,11 +68,11 @@ class ChatLog:
             chat = own_chat(conn, user_id, chat_id)
             leaf_id = chat.leaf_message_id
             if before_message_id is not None:
-                found = chats.find_message(conn, chat_id=chat_id, message_id=before_message_id)
+                found = message_rows.find_message(conn, chat_id=chat_id, message_id=before_message_id)
                 if found is None:
                     raise not_found("message")
                 leaf_id = found.parent_id
-            rows = chats.list_path(conn, chat_id=chat_id, leaf_id=leaf_id, limit=limit) if leaf_id else []
+            rows = message_rows.list_path(conn, chat_id=chat_id, leaf_id=leaf_id, limit=limit) if leaf_id else []
         messages = tuple(message_record(row) for row in rows)
         return ThreadPage(chat_record(chat), messages, bool(rows) and rows[0].parent_id is not None)
 
@@ -79,7 +80,7 @@ class ChatLog:
         """One message of the person's chat, whatever its thread. Raises NotFound."""
         with self._store.reading() as conn:
             own_chat(conn, user_id, chat_id)
-            found = chats.find_message(conn, chat_id=chat_id, message_id=message_id)
+            found = message_rows.find_message(conn, chat_id=chat_id, message_id=message_id)
         if found is None:
             raise not_found("message")
         return message_record(found)
@@ -94,10 +95,10 @@ class ChatLog:
         check_text(text, max_chars=self._max_prompt_chars)
         with self._store.transaction() as conn:
             chat = own_chat(conn, user_id, chat_id, for_update=True)
-            same_id, is_streaming = chats.find_obstacles(conn, chat_id=chat_id, request_key=request_key)
+            same_id, is_streaming = message_rows.find_obstacles(conn, chat_id=chat_id, request_key=request_key)
             if same_id is None and is_streaming:
                 raise GenerationRunning("An answer is still coming in this chat.", cure="Wait for its end or stop it.")
-            message_id = same_id or chats.insert_message(
+            message_id = same_id or message_rows.insert_message(
                 conn,
                 chat_id=chat_id,
                 parent_id=chat.leaf_message_id,
@@ -108,7 +109,7 @@ class ChatLog:
             if same_id is None:
                 title = text if role == "user" else None
                 chats.update_chat(conn, chat_id=chat_id, **changes_of_chat(chat, message_id, title))
-            added = chats.find_message(conn, chat_id=chat_id, message_id=message_id)
+            added = message_rows.find_message(conn, chat_id=chat_id, message_id=message_id)
         if added is None:
             raise Conflict("This message was deleted meanwhile.", cure="Send it again under another key.")
         return message_record(added)

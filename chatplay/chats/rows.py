@@ -12,7 +12,9 @@ from chatplay.errors import Conflict
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection
 from db import chats
-from db.chats import ChatRow, MessageRow
+from db import messages as message_rows
+from db.chats import ChatRow
+from db.messages import MessageRow
 
 
 def empty_chat(conn: Connection, catalog: ModelCatalog, *, user_id: int, role: str) -> ChatRow:
@@ -67,7 +69,7 @@ def view_of(conn: Connection, chat: ChatRow, *, limit: int) -> ChatView:
     """The chat with the last `limit` messages of the thread on show."""
     rows = []
     if chat.leaf_message_id is not None:
-        rows = chats.list_path(conn, chat_id=chat.id, leaf_id=chat.leaf_message_id, limit=limit)
+        rows = message_rows.list_path(conn, chat_id=chat.id, leaf_id=chat.leaf_message_id, limit=limit)
     messages = tuple(message_record(row) for row in rows)
     tokens, estimated = history_tokens(messages)
     last = messages[-1] if messages else None
@@ -75,7 +77,7 @@ def view_of(conn: Connection, chat: ChatRow, *, limit: int) -> ChatView:
         chat=chat_record(chat),
         messages=messages,
         has_older=bool(rows) and rows[0].parent_id is not None,
-        message_count=chats.count_messages(conn, chat_id=chat.id) if rows else 0,
+        message_count=message_rows.count_messages(conn, chat_id=chat.id) if rows else 0,
         history_tokens=tokens,
         history_estimated=estimated,
         running=last.generation_id if last and last.status == "streaming" else None,
@@ -91,7 +93,7 @@ def copy_thread(conn: Connection, thread: list[MessageRow], *, chat_id: UUID) ->
     """Copies a thread into another chat; answers keep text and figures, an unfinished one counts as stopped."""
     parent_id = None
     for row in thread:
-        parent_id = chats.insert_message(
+        parent_id = message_rows.insert_message(
             conn,
             chat_id=chat_id,
             parent_id=parent_id,

@@ -31,6 +31,7 @@ from chatplay.params import Params
 from chatplay.store import Store
 from chatplay.tokens.counting import TokenCounter
 from db import chats, generations
+from db import messages as message_rows
 from db.chats import ChatSummary
 
 _TITLE_LIMIT = 200
@@ -95,7 +96,7 @@ class ChatService:
             own_chat(conn, user_id, chat_id)
             if before.parent_id is None:
                 return [], False
-            rows = chats.list_path(conn, chat_id=chat_id, leaf_id=before.parent_id, limit=limit)
+            rows = message_rows.list_path(conn, chat_id=chat_id, leaf_id=before.parent_id, limit=limit)
         return [message_record(row) for row in rows], bool(rows) and rows[0].parent_id is not None
 
     def rename(self, *, user_id: int, chat_id: UUID, title: str) -> None:
@@ -144,7 +145,7 @@ class ChatService:
         with self._store.transaction() as conn:
             chat = own_chat(conn, user_id, chat_id)
             leaf_id = upto_message_id or chat.leaf_message_id
-            thread = chats.list_path(conn, chat_id=chat_id, leaf_id=leaf_id) if leaf_id else []
+            thread = message_rows.list_path(conn, chat_id=chat_id, leaf_id=leaf_id) if leaf_id else []
             if upto_message_id is not None and not thread:
                 raise not_found("message")
             fresh = empty_chat(conn, self._catalog, user_id=user_id, role=role)
@@ -258,9 +259,9 @@ class ChatService:
         """Puts the thread through this message on show, following its newest continuation."""
         with self._store.transaction() as conn:
             own_chat(conn, user_id, chat_id, for_update=True)
-            if chats.find_message(conn, chat_id=chat_id, message_id=message_id) is None:
+            if message_rows.find_message(conn, chat_id=chat_id, message_id=message_id) is None:
                 raise not_found("message")
-            leaf = chats.newest_leaf_below(conn, message_id=message_id)
+            leaf = message_rows.newest_leaf_below(conn, message_id=message_id)
             chats.update_chat(conn, chat_id=chat_id, leaf_message_id=leaf)
 
     def stop(self, *, user_id: int, generation_id: UUID) -> None:

@@ -18,6 +18,7 @@ from chatplay.params import Params
 from chatplay.store import Connection, Store
 from chatplay.tokens.counting import TokenCounter
 from db import chats
+from db import messages as message_rows
 from db.chats import ChatRow
 
 _SETTLE_SEC = 2.0  # how long a turn waits for the answer before it to reach the database
@@ -73,7 +74,7 @@ class Turns:
         self._hub.settle(user_id=prompt.user_id, timeout_sec=_SETTLE_SEC)
         with self._store.transaction() as conn:
             chat = own_chat(conn, prompt.user_id, prompt.chat_id, for_update=True)
-            same_id, is_streaming = chats.find_obstacles(conn, chat_id=chat.id, request_key=prompt.request_key)
+            same_id, is_streaming = message_rows.find_obstacles(conn, chat_id=chat.id, request_key=prompt.request_key)
             if same_id is not None:
                 return _same_turn(conn, chat.id, same_id)
             if is_streaming:
@@ -90,7 +91,7 @@ class Turns:
         self._catalog.check_open(info)
         params = parameters.validate(prompt.params, overrides=info.ranges)
         generation_id = uuid4()
-        answer_id = chats.insert_turn(
+        answer_id = message_rows.insert_turn(
             conn,
             chat_id=chat.id,
             parent_id=_parent(conn, chat, prompt),
@@ -105,7 +106,7 @@ class Turns:
             params=parameters.to_json(params),
             **changes_of_chat(chat, answer_id, prompt.text),
         )
-        thread = chats.list_path(conn, chat_id=chat.id, leaf_id=answer_id)
+        thread = message_rows.list_path(conn, chat_id=chat.id, leaf_id=answer_id)
         policy = cast(OverflowPolicy, chat.overflow_policy)  # the table's check constraint holds it to these
         prompt_plan = plan(thread[:-1], params=params, model=info, policy=policy, counter=self._counter)
         call = Call(
@@ -129,7 +130,7 @@ def _parent(conn: Connection, chat: ChatRow, prompt: Prompt) -> int | None:
         if prompt.text is None:
             raise not_found("message")
         return chat.leaf_message_id
-    target = chats.find_message(conn, chat_id=chat.id, message_id=prompt.at_message)
+    target = message_rows.find_message(conn, chat_id=chat.id, message_id=prompt.at_message)
     if target is None or (prompt.text is not None and target.role != "user"):
         raise not_found("message")
     return target.id if prompt.text is None and target.role != "assistant" else target.parent_id
@@ -146,8 +147,8 @@ def changes_of_chat(chat: ChatRow, leaf_id: int, text: str | None) -> dict[str, 
 
 
 def _same_turn(conn: Connection, chat_id: UUID, message_id: int) -> Turn:
-    leaf_id = chats.newest_child(conn, message_id=message_id) or message_id  # a prompt has its answer below
-    user, answer = chats.list_path(conn, chat_id=chat_id, leaf_id=leaf_id, limit=2)
+    leaf_id = message_rows.newest_child(conn, message_id=message_id) or message_id  # a prompt has its answer below
+    user, answer = message_rows.list_path(conn, chat_id=chat_id, leaf_id=leaf_id, limit=2)
     if answer.generation_id is None:
         raise Conflict("This message was sent already.", cure="Reload the page to see its answer.")
     return Turn(message_record(user), message_record(answer), answer.generation_id)

@@ -15,7 +15,8 @@ from chatplay.params import Params
 from chatplay.providers.base import Message, Role
 from chatplay.tokens.estimate import DEFAULT_WEIGHTS, Shape
 from chatplay.tokens.ranks import estimate_tokens
-from db.chats import ChatRow, MessageRow
+from db.chats import ChatRow
+from db.messages import MessageRow
 
 _TITLE_CHARS = 40
 OverflowPolicy = Literal["hold_back", "drop_oldest"]

@@ -13,7 +13,7 @@ from chatplay.params import Params
 from chatplay.providers.base import Message
 from chatplay.tokens.counting import Count, TokenCounter
 from chatplay.tokens.estimate import estimate_message
-from db.chats import MessageRow
+from db.messages import MessageRow
 
 Thread = Sequence[MessageRow | MessageRecord]
 

@@ -16,6 +16,7 @@ from chatplay.models.view import constraints_of
 from chatplay.params import Params
 from chatplay.store import Connection
 from db import chats, compare
+from db import messages as message_rows
 from db.compare import ComparisonRow
 
 
@@ -24,7 +25,7 @@ def comparison_from(conn: Connection, user_id: int, chat_id: UUID, message_id: i
     it is to have. Texts of a chat are no templates: braces in them stay.
     """
     chat = own_chat(conn, user_id, chat_id)
-    thread = chats.list_path(conn, chat_id=chat_id, leaf_id=message_id)
+    thread = message_rows.list_path(conn, chat_id=chat_id, leaf_id=message_id)
     if thread and thread[-1].role == "assistant":
         thread = thread[:-1]
     if not thread:
@@ -63,8 +64,8 @@ def chat_of(conn: Connection, row: ComparisonRow, answer: PaneAnswer, info: Mode
     )
     messages: list[tuple[str, str]] = [(message.role, message.content) for message in messages_of(row)]
     for role, content in (*messages, ("user", answer.prompt)):
-        parent_id = chats.insert_message(conn, chat_id=chat_id, parent_id=parent_id, role=role, content=content)
-    leaf_id = chats.insert_message(
+        parent_id = message_rows.insert_message(conn, chat_id=chat_id, parent_id=parent_id, role=role, content=content)
+    leaf_id = message_rows.insert_message(
         conn,
         chat_id=chat_id,
         parent_id=parent_id,

@@ -23,8 +23,9 @@ from chatplay.experiments.values import CodeLanguage, ExportFormat, Link
 from chatplay.generation.values import AnswerMetrics
 from chatplay.params import Params
 from chatplay.store import Store
-from db import chats, generations, reviews, trial_reads
 from db import experiments as db
+from db import generations, reviews, trial_reads
+from db import messages as message_rows
 from db.trial_reads import ExportRow
 
 if TYPE_CHECKING:
@@ -95,10 +96,10 @@ class TakeAway(Judges, Reads):
         """A program that asks for an answer of one of the person's chats again, as `get_code`."""
         with self._desk.store.reading() as conn:
             chat = own_chat(conn, user_id, chat_id)
-            answer = chats.find_message(conn, chat_id=chat.id, message_id=message_id)
+            answer = message_rows.find_message(conn, chat_id=chat.id, message_id=message_id)
             if answer is None or answer.role != "assistant":
                 raise no_such("answer")
-            thread = chats.list_path(conn, chat_id=chat.id, leaf_id=message_id)[:-1]
+            thread = message_rows.list_path(conn, chat_id=chat.id, leaf_id=message_id)[:-1]
             sent = None
             if answer.generation_id is not None:
                 sent = generations.find_sent(conn, generation_id=answer.generation_id)

@@ -16,6 +16,7 @@ from chatplay.timing import Timings, summarise
 from chatplay.tokens.calibrations import Sample
 from chatplay.tokens.ranks import estimate_usage
 from db import answers, chats, generations
+from db import messages as message_rows
 from db.generations import UsageFigures
 
 _log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def record_end(conn: Connection, ending: Ending) -> None:
     end = ending.end
     if ending.message_id is not None:
         chats.touch_chat_of(conn, message_id=ending.message_id)
-        chats.finish_message(
+        message_rows.finish_message(
             conn,
             message_id=ending.message_id,
             content=end.content,

@@ -16,7 +16,8 @@ from chatplay.errors import NotFound, StoreError
 from chatplay.generation.values import AnswerMetrics, GenerationEnd, LiveMetrics, Status, Update
 from chatplay.store import Connection, Store
 from chatplay.timing import decode_rate
-from db import answers, chats, generations
+from db import answers, generations
+from db import messages as message_rows
 from db.generations import EVENTS_CHANNEL, STOPS_CHANNEL, EventBatch, GenerationRow
 from db.listen import Notice, listen
 
@@ -174,7 +175,7 @@ def _read(store: Store, generation_id: UUID, after_seq: int) -> tuple[list[Event
 
 def _stored_answer(conn: Connection, row: GenerationRow) -> tuple[str, str, Mapping[str, Any]]:
     if row.message_id is not None:
-        return chats.get_answer(conn, message_id=row.message_id)
+        return message_rows.get_answer(conn, message_id=row.message_id)
     kept = answers.find_answer(conn, generation_id=row.id)
     if kept is None:
         raise NotFound("This answer has ended and its text is not kept.", cure="Ask again.")
