@@ -145,7 +145,8 @@ def test_a_cell_typed_into_the_table_of_single_models_is_stored(app, admin, lab)
     table = form.get_by_test_id("stDataFrame")
     expect(table.locator("canvas td", has_text="lab-model")).to_be_attached()  # it is painted
     table.click(position={"x": 460, "y": 52})  # the cell Context
-    admin.keyboard.type("777", delay=80)
+    admin.keyboard.press("Enter")
+    admin.locator("#portal input").first.fill("777")
     form.get_by_role("button", name="Save").click()
     expect(card(admin, "celled")).to_contain_text("777 tokens")
 
