@@ -77,12 +77,16 @@ class Audience:
                 del self._by_person[user_id]
 
     async def _look(self, runtime: Runtime) -> None:
+        is_away = False
         while self._seats:
             await asyncio.sleep(_LOOK_SEC)
             try:
                 await self._look_once(runtime)
+                is_away = False
             except StoreError as error:
-                _log.warning("who is connected is not checked while the database is away (%s)", error.code)
+                if not is_away:  # said once for each time the database is away
+                    _log.warning("who is connected is not checked while the database is away (%s)", error.code)
+                is_away = True
             except Exception:  # a look that fails for a reason nobody thought of must not be the last one
                 _log.exception("who stays connected")
 

@@ -7,16 +7,16 @@ import pytest
 
 from chatplay.api import audience
 from chatplay.api.audience import Audience
-from chatplay.errors import NotSignedIn
+from chatplay.errors import NotSignedIn, StoreUnavailable
 
 
 async def run(function, *arguments):
     return function(*arguments)
 
 
-def test_look_that_fails_unexpectedly_is_not_the_last_one(monkeypatch):
+def sit_until_asked_to_leave(monkeypatch, failures):
+    """Each look fails with the last of `failures`, until there is none left and the seat's owner is signed out."""
     monkeypatch.setattr(audience, "_LOOK_SEC", 0.001)
-    failures = [RuntimeError("broken")]
 
     def list_good(_hashes):
         if failures:
@@ -36,3 +36,13 @@ def test_look_that_fails_unexpectedly_is_not_the_last_one(monkeypatch):
 
     with pytest.raises(NotSignedIn):
         asyncio.run(sit())
+
+
+def test_look_that_fails_unexpectedly_is_not_the_last_one(monkeypatch):
+    sit_until_asked_to_leave(monkeypatch, [RuntimeError("broken")])
+
+
+def test_database_that_is_away_is_said_once_each_time(monkeypatch, caplog):
+    away = StoreUnavailable("The database does not answer.")
+    sit_until_asked_to_leave(monkeypatch, [away, away, RuntimeError("broken"), away, away])
+    assert sum("database is away" in record.message for record in caplog.records) == 1
