@@ -49,13 +49,20 @@ def running(environment, *line):
     """The app, once it answers; `line` is how it is started. Gives the process."""
     line = line or (sys.executable, "-m", "chatplay", "run")
     with open(environment["CHATPLAY_DATA_DIR"] + ".log", "w") as log:
-        process = subprocess.Popen(line, env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            line, env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True, preexec_fn=hear_a_hang_up
+        )
         try:
             wait_until_it_answers(process, environment)
             yield process
         finally:
             process.kill()
             process.wait(timeout=30)
+
+
+def hear_a_hang_up():
+    """As from a terminal, also when whatever runs the tests was told to outlive one."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def wait_until_it_answers(process, environment):

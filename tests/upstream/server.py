@@ -32,6 +32,7 @@ class Upstream:
         self._thread = threading.Thread(target=self._loop.run_forever, name="upstream", daemon=True)
         self._connections: set[_Connection] = set()
         self.connection_count = 0
+        self._is_closing = False
 
     def __enter__(self) -> Upstream:
         return self.start()
@@ -52,6 +53,7 @@ class Upstream:
         self._loop.close()
 
     def _close(self) -> None:
+        self._is_closing = True
         self._server.close()
         for connection in tuple(self._connections):
             connection.abort()
@@ -112,6 +114,9 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
+        if self.upstream._is_closing:  # it knocked in the last moment
+            self.abort()
+            return
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.upstream._connections.add(self)
         self.upstream.connection_count += 1
