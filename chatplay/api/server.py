@@ -33,9 +33,6 @@ from chatplay.logs import configure_logging
 from chatplay.presence import Presence
 
 _HIDDEN = ("/_stcore/agent",)
-# How long a thread may keep the others waiting. A page asks the database a dozen times in one run and comes back to
-# the end of the queue each time: with the usual 5 ms, a hundred streams beside it make it several times slower.
-_TURN_SEC = 0.001
 
 
 def routes() -> list[BaseRoute]:
@@ -73,7 +70,6 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Start the services before the first request, stop them after the last."""
     hang_up_ends_like_terminate()
     send_at_once()
-    sys.setswitchinterval(_TURN_SEC)
     goodbye = contextlib.ExitStack()
     await to_thread.run_sync(_start, goodbye)
     hearing = asyncio.create_task(act_first_when_asked_to_end(_end_answers))

@@ -1,13 +1,10 @@
 """HOST and PORT hold under plain `streamlit run` too, unless Streamlit was told otherwise."""
 
-import asyncio
-import sys
 from pathlib import Path
 
 import pytest
 from streamlit import config
 
-from chatplay.api import server
 from chatplay.auth.setup import base_url
 from chatplay.errors import ConfigError
 from chatplay.settings import load_settings
@@ -67,17 +64,3 @@ def test_serving_with_bad_settings_leaves_the_message_to_the_start(listening):
         raise ConfigError("PORT is bad.")
 
     listen_as_configured(Path("app.py"), read_settings=broken, environ={}, execute=pytest.fail)
-
-
-def test_threads_of_the_server_keep_each_other_waiting_a_millisecond_at_most(monkeypatch):
-    before = sys.getswitchinterval()
-    monkeypatch.setattr(server, "_start", lambda _goodbye: None)
-
-    async def serve():
-        async with server.lifespan(None):
-            return sys.getswitchinterval()
-
-    try:
-        assert asyncio.run(serve()) == pytest.approx(0.001)
-    finally:
-        sys.setswitchinterval(before)
