@@ -79,19 +79,26 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._add(scope, MutableHeaders(scope=message))
+                self._add(scope, message["status"], MutableHeaders(scope=message))
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
-    def _add(self, scope: Scope, headers: MutableHeaders) -> None:
+    def _add(self, scope: Scope, status: int, headers: MutableHeaders) -> None:
         for name, value in self._headers.items():
             headers.setdefault(name, value)
         request = HTTPConnection(scope)
-        if headers.get("content-type", "").startswith("text/html") and BROWSER_COOKIE not in request.cookies:
+        if BROWSER_COOKIE not in request.cookies and _is_page(request, status, headers):
             headers.append("set-cookie", _browser_cookie(secure=self._is_secure(request)))
         if self._is_secure(request):
             headers.setdefault("strict-transport-security", "max-age=31536000")
+
+
+def _is_page(request: HTTPConnection, status: int, headers: MutableHeaders) -> bool:
+    """A 304 names no type: it is for a browser that kept the page, and may have lost its cookies."""
+    if status == 304:
+        return "text/html" in request.headers.get("accept", "")
+    return headers.get("content-type", "").startswith("text/html")
 
 
 def _browser_cookie(*, secure: bool) -> str:

@@ -9,7 +9,7 @@ import pytest
 import streamlit
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -226,7 +226,9 @@ INDEX = Path(streamlit.__file__).parent / "static" / "index.html"
 
 
 def guarded(is_secure=False, content_type="text/html"):
-    async def page(_request):
+    async def page(request):
+        if "if-none-match" in request.headers:
+            return Response(status_code=304)
         return HTMLResponse("<p>hi</p>", headers={"content-type": content_type})
 
     middleware = [
@@ -263,6 +265,12 @@ def test_page_names_the_browser_once():
 
 def test_assets_and_json_name_no_browser():
     assert "set-cookie" not in guarded(content_type="text/css").get("/").headers
+
+
+@pytest.mark.parametrize(("accept", "is_named"), [("text/html,*/*", True), ("text/css,*/*", False)])
+def test_browser_that_kept_the_page_and_lost_its_cookies_is_named_again(accept, is_named):
+    answer = guarded().get("/", headers={"if-none-match": "x", "accept": accept})
+    assert (answer.status_code, "set-cookie" in answer.headers) == (304, is_named)
 
 
 def test_tls_makes_the_cookie_secure_and_lasting():
