@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import secrets
 import shutil
@@ -13,16 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
-from sqlalchemy import make_url
 
 from db.embedded import EmbeddedPostgres
-from db.engine import libpq_url, make_engine, migrate
+from db.engine import make_engine
 from db.server_user import find_server_user
+from tests.database_pool import DatabasePool
 
-TEMPLATE = "chatplay_template"
-_counter = itertools.count(1)
+_pools: dict[str, DatabasePool] = {}
 
 
 @contextmanager
@@ -97,48 +94,37 @@ def outside_server() -> Iterator[str]:
 
 @contextmanager
 def fresh_database(server_url: str, *, migrated: bool = True) -> Iterator[str]:
-    """The URL of a new database on the server, a copy of one migrated database; dropped at the end."""
-    name = f"t{os.getpid()}_{next(_counter)}"
-    if migrated:
-        _make_template(server_url)
-    with _admin(server_url) as conn:
-        conn.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {TEMPLATE}" if migrated else ""))
+    """The URL of a database as new on a server of this run."""
+    pool = _pools[server_url]
+    url = pool.take(migrated=migrated)
     try:
-        yield _named(server_url, name)
+        yield url
     finally:
-        with _admin(server_url) as conn:
-            conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        pool.give_back(url)
 
 
-def _make_template(server_url: str) -> None:
-    with _admin(server_url) as conn:
-        if conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone():
-            return
-        conn.execute(f"CREATE DATABASE {TEMPLATE}")
-    engine = make_engine(_named(server_url, TEMPLATE), pool_size=1)
-    migrate(engine)
-    engine.dispose()
-
-
-def _admin(server_url: str) -> psycopg.Connection:
-    return psycopg.connect(libpq_url(server_url), autocommit=True, connect_timeout=10)
-
-
-def _named(server_url: str, database: str) -> str:
-    return make_url(server_url).set(database=database).render_as_string(hide_password=False)
+@contextmanager
+def pooled(server_url: str) -> Iterator[None]:
+    """While it lasts, `fresh_database` gives databases of the server."""
+    pool = _pools[server_url] = DatabasePool(server_url)
+    try:
+        yield
+    finally:
+        pool.close()
+        del _pools[server_url]
 
 
 @pytest.fixture(scope="session")
 def embedded_url() -> Iterator[str]:
     """One embedded server for the whole run."""
-    with embedded_server() as url:
+    with embedded_server() as url, pooled(url):
         yield url
 
 
 @pytest.fixture(scope="session")
 def outside_url() -> Iterator[str]:
     """One server of the machine's own PostgreSQL for the whole run."""
-    with outside_server() as url:
+    with outside_server() as url, pooled(url):
         yield url
 
 

@@ -1,6 +1,7 @@
 """The page tier: Streamlit's AppTest on the services of one fresh database of the embedded server per test."""
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.context import ContextProxy
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import app_test
@@ -27,6 +28,12 @@ def _pages_only_through_the_frame(monkeypatch):
     """As app.py does it: otherwise each run but the first would execute a file of pages/ by itself."""
     monkeypatch.setattr(PagesManager, "uses_pages_directory", False)
     monkeypatch.setattr(app_test, "PagesManager", _PagesManager)
+
+
+@pytest.fixture(autouse=True)
+def _packages_are_not_searched_for_components(monkeypatch):
+    """Each AppTest would read the metadata of every installed package, for longer than a page takes; we use none."""
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", list)
 
 
 @pytest.fixture(autouse=True)
