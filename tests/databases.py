@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from db.embedded import EmbeddedPostgres
-from db.engine import make_engine
+from db.engine import libpq_url, make_engine
 from db.server_user import find_server_user
 from tests.database_pool import DatabasePool
 
@@ -38,9 +39,18 @@ def embedded_server() -> Iterator[str]:
     with reachable_folder() as folder:
         server = EmbeddedPostgres(folder)
         try:
-            yield server.start()
+            url = server.start()
+            _spare_the_disk(url)
+            yield url
         finally:
             server.stop()
+
+
+def _spare_the_disk(url: str) -> None:
+    """As pg_ctl's -F for the other server: these tests kill no machine, and a slow disk would set their pace."""
+    with psycopg.connect(libpq_url(url), autocommit=True) as conn:
+        conn.execute("ALTER SYSTEM SET fsync = off")
+        conn.execute("SELECT pg_reload_conf()")
 
 
 def system_binaries() -> Path:
