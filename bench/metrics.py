@@ -1,11 +1,12 @@
 """How long the metrics page's questions take, beside the same charts made by pulling the rows into pandas.
 
     python -m db.seed --messages 1000000 --url postgresql://...
-    python -m bench.metrics --url postgresql://... [--days 30 180] [--views 20] [--no-pandas] [--person ID]
+    python -m bench.metrics --url postgresql://... [--days 30 180] [--views 20] [--no-pandas] [--person ID] [--in-a-row]
 
-One view is every question the page asks, one after another on one connection, as for an administrator who sees
-everybody's calls, or for one person. The first view warms the caches and is not counted. "CPU" is what this program
-and its database process used for a view: on a machine that does other things too it says more than the clock.
+One view is every question the page asks, by the page's own helpers (`chatplay/usage/ahead.py`), as for an
+administrator who sees everybody's calls, or for one person; with --in-a-row one after another on one connection. The
+first view warms the caches and is not counted. "CPU" is what this program and its database processes used for a
+view: on a machine that does other things too it says more than the clock.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import psutil
-from sqlalchemy import event, text
+from sqlalchemy import Engine, event, text
 
 from chatplay.store import Store
+from chatplay.usage.ahead import Ahead
 from chatplay.usage.service import Usage
 from chatplay.usage.values import UsageFilter
 from db.engine import make_engine
@@ -38,72 +39,72 @@ _COLUMNS = (
 )
 
 
-def questions(usage: Usage, filter: UsageFilter) -> dict[str, Callable[[], Any]]:
-    """What the page asks, by name."""
+def questions(usage: Usage, filter: UsageFilter) -> dict[str, tuple[Any, ...]]:
+    """What the page asks, by name: a question and what it is asked with."""
+    by_tokens = {"ttft by prompt": usage.ttft_by_prompt_tokens, "tok/s by context": usage.speed_by_context}
     return {
-        "choices": lambda: usage.list_choices(filter),
-        "tiles": lambda: usage.tiles(filter, ZONE),
-        "ttft over time": lambda: usage.percentiles_over_time(filter, "ttft_ms", ZONE),
-        "tok/s over time": lambda: usage.percentiles_over_time(filter, "tokens_per_second", ZONE),
-        "distribution": lambda: usage.distribution(filter, "ttft_ms"),
-        "ttft by prompt": lambda: usage.ttft_by_prompt_tokens(filter),
-        "tok/s by context": lambda: usage.speed_by_context(filter),
-        "outcomes": lambda: usage.outcomes_over_time(filter, ZONE),
-        "by model": lambda: usage.usage_table(filter, "model", ZONE, percentiles=False),
-        "by person": lambda: usage.usage_table(filter, "person", ZONE, percentiles=False),
-        "settings map": lambda: usage.settings_map(filter, "temperature", "top_p", "ttft_ms"),
-        "hour of week": lambda: usage.hour_of_week(filter, ZONE),
-        "newest calls": lambda: usage.list_calls(filter),
+        "choices": (usage.list_choices, filter),
+        "tiles": (usage.tiles, filter, ZONE),
+        "ttft over time": (usage.percentiles_over_time, filter, "ttft_ms", ZONE),
+        "tok/s over time": (usage.percentiles_over_time, filter, "tokens_per_second", ZONE),
+        "distribution": (usage.distribution, filter, "ttft_ms"),
+        **{name: (question, filter) for name, question in by_tokens.items()},
+        "outcomes": (usage.outcomes_over_time, filter, ZONE),
+        "by model": (partial(usage.usage_table, percentiles=False), filter, "model", ZONE),
+        "by person": (partial(usage.usage_table, percentiles=False), filter, "person", ZONE),
+        "settings map": (usage.settings_map, filter, "temperature", "top_p", "ttft_ms"),
+        "hour of week": (usage.hour_of_week, filter, ZONE),
+        "newest calls": (usage.list_calls, filter),
     }
 
 
-class OneConnection(Store):
-    """A store whose reads share one open connection and count the rows they fetch."""
+class CountingStore(Store):
+    """A store that knows how many rows were fetched through it, and by which processes of the database."""
 
-    def __init__(self, store: Store) -> None:
-        super().__init__(store.engine)
-        self._conn = store.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
         self.rows = 0
-        event.listen(self._conn, "after_cursor_execute", self._count)
+        self._servers: dict[int, psutil.Process] = {}
+        event.listen(engine, "connect", self._note_server)
+        event.listen(engine, "after_cursor_execute", self._count)
+
+    def _note_server(self, connection: Any, _record: Any) -> None:
+        pid = connection.info.backend_pid
+        self._servers[pid] = psutil.Process(pid)
 
     def _count(self, _conn: Any, cursor: Any, *_rest: Any) -> None:
         self.rows += max(cursor.rowcount, 0)
 
-    @contextmanager
-    def reading(self) -> Iterator[Any]:
-        yield self._conn
+    def cpu_ms(self) -> float:
+        """What this program and its database processes have used so far."""
+        used = [process.cpu_times() for process in (psutil.Process(), *self._servers.values())]
+        return sum(1000 * (one.user + one.system) for one in used)
 
 
-def cpu_ms(store: OneConnection) -> float:
-    """What this program and its database process have used so far."""
-    with store.reading() as conn:
-        server = psutil.Process(conn.execute(text("SELECT pg_backend_pid()")).scalar_one())
-    return sum(1000 * (used.user + used.system) for used in (server.cpu_times(), psutil.Process().cpu_times()))
-
-
-def measure(store: OneConnection, filter: UsageFilter, views: int) -> tuple[list[float], dict[str, float], int, float]:
-    """Milliseconds of each view, the median of each question, rows fetched and CPU milliseconds used in one view."""
-    asked = questions(Usage(store=store, now=lambda: datetime.now(UTC)), filter)
+def measure(store: CountingStore, filter: UsageFilter, views: int, most: int) -> tuple[list[float], dict[str, float]]:
+    """Milliseconds of each view but the first, and the median of each question; `most` are asked ahead at once."""
+    ahead, asked = Ahead(most), questions(Usage(store=store, now=lambda: datetime.now(UTC)), filter)
     whole, parts = [], {name: [] for name in asked}
-    before = 0.0
-    for view in range(views + 1):
-        if view == 1:
-            before = cpu_ms(store)
-        store.rows, total = 0, 0.0
-        for name, ask in asked.items():
-            began = time.perf_counter()
-            ask()
-            took = (time.perf_counter() - began) * 1000
-            total += took
-            if view:
-                parts[name].append(took)
-        if view:
-            whole.append(total)
-    used = (cpu_ms(store) - before) / views
-    return whole, {name: float(np.median(taken)) for name, taken in parts.items()}, store.rows, used
+
+    def timed(name: str) -> None:
+        began = time.perf_counter()
+        question, *rest = asked[name]
+        question(*rest)
+        parts[name].append((time.perf_counter() - began) * 1000)
+
+    for _ in range(views):
+        began = time.perf_counter()
+        with ahead.view() as answers:
+            for name in list(asked)[1:]:  # as on the page, whose first question is asked at once
+                answers.expect(timed, name)
+            answers.begin()
+            for name in asked:
+                answers.get(timed, name)
+        whole.append((time.perf_counter() - began) * 1000)
+    return whole, {name: float(np.median(taken)) for name, taken in parts.items()}
 
 
-def with_pandas(store: OneConnection, filter: UsageFilter) -> tuple[float, int]:
+def with_pandas(store: CountingStore, filter: UsageFilter) -> tuple[float, int]:
     """Milliseconds to pull the rows and make the same charts of them, and how many rows that were."""
     began = time.perf_counter()
     own = "" if filter.user_id is None else f"AND user_id = {filter.user_id}"
@@ -131,7 +132,7 @@ def with_pandas(store: OneConnection, filter: UsageFilter) -> tuple[float, int]:
     return (time.perf_counter() - began) * 1000, len(rows)
 
 
-def largest_error(store: OneConnection, filter: UsageFilter) -> float:
+def largest_error(store: CountingStore, filter: UsageFilter) -> float:
     """The largest relative error of p50 and p95 of ttft and tok/s, by model and bucket and of everything."""
     usage, worst = Usage(store=store, now=lambda: datetime.now(UTC)), 0.0
     for metric in ("ttft_ms", "tokens_per_second"):
@@ -145,7 +146,7 @@ def largest_error(store: OneConnection, filter: UsageFilter) -> float:
     return max(worst, *(abs((value or 0.0) / true - 1) for value, true in zip(found, exact, strict=True)))
 
 
-def _exact(store: OneConnection, metric: str, filter: UsageFilter, model: tuple[str, str] | None) -> list[float]:
+def _exact(store: CountingStore, metric: str, filter: UsageFilter, model: tuple[str, str] | None) -> list[float]:
     conditions = ["created_at >= :start", "created_at < :end"]
     params: dict[str, Any] = {"start": filter.start, "end": filter.end}
     if filter.user_id is not None:
@@ -159,10 +160,14 @@ def _exact(store: OneConnection, metric: str, filter: UsageFilter, model: tuple[
         return list(conn.execute(text(f"{query} WHERE {' AND '.join(conditions)}"), params).scalar_one())
 
 
-def report(store: OneConnection, days: int, wanted: argparse.Namespace) -> None:
+def report(store: CountingStore, days: int, wanted: argparse.Namespace) -> None:
     end = datetime.now(UTC)
     filter = UsageFilter(wanted.person, end - timedelta(days=days), end)
-    whole, parts, rows, used = measure(store, filter, wanted.views)
+    most = 0 if wanted.in_a_row else 2
+    measure(store, filter, 1, most)
+    before, store.rows = store.cpu_ms(), 0
+    whole, parts = measure(store, filter, wanted.views, most)
+    used, rows = (store.cpu_ms() - before) / wanted.views, store.rows // wanted.views
     p50, p95 = np.quantile(whole, [0.5, 0.95])
     print(f"\n{days} days: page p50 {p50:,.0f} ms, p95 {p95:,.0f} ms, CPU {used:,.0f} ms, {rows:,} rows read")
     print("  " + ", ".join(f"{name} {took:.0f}" for name, took in sorted(parts.items(), key=lambda one: -one[1])))
@@ -179,10 +184,11 @@ def main() -> None:
     parser.add_argument("--days", type=int, nargs="+", default=[30, 180])
     parser.add_argument("--views", type=int, default=20)
     parser.add_argument("--person", type=int, help="one person's own calls instead of everybody's")
+    parser.add_argument("--in-a-row", action="store_true", help="one question after another, on one connection")
     parser.add_argument("--no-pandas", action="store_true")
     parser.add_argument("--no-errors", action="store_true", help="leave out the comparison with exact percentiles")
     wanted = parser.parse_args()
-    store = OneConnection(Store(make_engine(wanted.url, pool_size=2)))
+    store = CountingStore(make_engine(wanted.url, pool_size=3))
     with store.reading() as conn:
         calls, version = conn.execute(text("SELECT count(*), current_setting('server_version') FROM usage")).one()
     print(f"{calls:,} calls, PostgreSQL {version}, {os.cpu_count()} CPUs, {datetime.now(UTC):%d %B %Y}")

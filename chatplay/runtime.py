@@ -40,6 +40,7 @@ from chatplay.store import Store
 from chatplay.tokens.calibrations import Calibrations
 from chatplay.tokens.counting import ServerCounts, TokenCounter
 from chatplay.tokens.ranks import RankLoader
+from chatplay.usage.ahead import Ahead
 from chatplay.usage.budgets import Budgets
 from chatplay.usage.price_table import PriceTable
 from chatplay.usage.rollup import RollupWorker
@@ -50,6 +51,7 @@ from db.errors import DatabaseError
 
 log = logging.getLogger(__name__)
 _RANKS_FOLDER = "token-ranks"
+_SHARE_AHEAD = 5  # a fifth of the connections asks ahead of pages, the rest is for who waits
 Clock = Callable[[], datetime]
 
 
@@ -81,6 +83,7 @@ class Runtime:
     compare: CompareService
     experiments: ExperimentService
     usage: Usage
+    ahead: Ahead
     prices: PriceTable
     budgets: Budgets
     rollup: RollupWorker
@@ -178,6 +181,7 @@ def build(
             )
         ),
         usage=Usage(store=store, now=utc_now),
+        ahead=Ahead(settings.database_pool_size // _SHARE_AHEAD),
         prices=PriceTable(store=store),
         budgets=Budgets(store=store),
         rollup=RollupWorker(store=store),

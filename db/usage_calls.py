@@ -112,8 +112,8 @@ def list_points(
         f"AND u.ended_at IS NOT NULL AND {size} IS NOT NULL AND {value} IS NOT NULL "
         f"LIMIT {2 * _MOST_POINTS}"
     )
-    rows = conn.execute(text(sql), params)
-    return [SamplePoint(row[0], ModelKey(row[1], row[2]), row[3], row[4]) for row in rows]
+    rows = conn.execute(text(sql), params).all()
+    return [SamplePoint(call, ModelKey(upstream, model), *figures) for call, upstream, model, *figures in rows]
 
 
 def _count_range(conn: Connection, filter: UsageFilter) -> int:

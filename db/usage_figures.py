@@ -63,14 +63,18 @@ def sized_sql(figure: BySize) -> str:
 
 
 def _added_sql(figure: str, cell: str, source: str, condition: str) -> str:
-    """`cell` is `spot << 12 | key` in one number: sorting by two takes twice as long."""
+    """`cell` is `spot << 12 | key` in one number: sorting by two takes twice as long.
+
+    Arrays are unpacked in a select list: in FROM each would be stored first, for half as much time again.
+    """
     return f"""{figure}_added AS (
         SELECT spot, array_agg((upto << 20) + (cell & 4095) ORDER BY cell) AS histogram
         FROM (SELECT CAST(cell >> 12 AS int) AS spot, cell, CAST(sum(n) OVER (
                          PARTITION BY cell >> 12 ORDER BY cell ROWS UNBOUNDED PRECEDING) AS bigint) AS upto
               FROM (SELECT {cell} AS cell, sum(CAST((entry >> 20) - (before >> 20) AS double precision)) AS n
-                    FROM {source}, unnest(histogram, array_prepend(0, histogram)) AS entries(entry, before)
-                    WHERE entry IS NOT NULL AND {condition} GROUP BY 1) AS cells) AS ranked
+                    FROM (SELECT *, unnest(histogram) AS entry, unnest(array_prepend(0, histogram)) AS before
+                          FROM {source} WHERE {condition}) AS entries
+                    WHERE entry IS NOT NULL GROUP BY 1) AS cells) AS ranked
         GROUP BY spot)"""
 
 
@@ -105,7 +109,7 @@ def list_percentile_points(conn: Connection, filter: UsageFilter, *, metric: Met
         f"WITH {source.sql}, {_BUCKETS}, {merged} "
         f"SELECT start, upstream, model, {_PERCENTILES} FROM {metric}_merged ORDER BY 2, 3, 1"
     )
-    rows = conn.execute(text(sql), {**source.params, "width": source.width})
+    rows = conn.execute(text(sql), {**source.params, "width": source.width}).all()
     length = step(level)
     return [PercentilePoint(r[0], r[0] + length, ModelKey(r[1], r[2]), r[3], r[4], r[5]) for r in rows]
 

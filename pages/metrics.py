@@ -11,6 +11,7 @@ from chatplay.ui.format import now_utc
 from chatplay.ui.metrics import calls as metrics_calls
 from chatplay.ui.metrics import cards as metrics_cards
 from chatplay.ui.metrics import filters as metrics_filters
+from chatplay.ui.metrics import foreseen as metrics_foreseen
 from chatplay.ui.metrics import tiles as metrics_tiles
 from chatplay.ui.people import viewer_zone
 
@@ -25,24 +26,25 @@ def draw() -> None:
 
 
 def draw_view() -> None:
-    person, usage = state.person(), get_runtime().usage
-    now, tz = now_utc(), viewer_zone(person)
-    view = metrics_filters.current()
+    runtime, person, now = get_runtime(), state.person(), now_utc()
+    usage, tz, view = runtime.usage, viewer_zone(person), metrics_filters.current()
     everybody = view.everybody and person.is_administrator
     asked = usage.restrict(view.filter(user_id=None if everybody else person.id, now=now, tz=tz), person)
-    choices = usage.list_choices(asked)
-    metrics_filters.draw(view, choices, now=now, tz=tz, may_see_all=person.is_administrator)
-
-    tiles = usage.tiles(asked, tz.key)
-    if not tiles.calls.n and not choices.models:
-        draw_nothing_yet(everybody)
-        return
-    metrics_tiles.draw(tiles)
-    if not tiles.calls.n:
-        st.info("No call in this range passes the filters. A longer range or fewer filters show more.")
-    else:
-        metrics_cards.draw(metrics_cards.Board(usage, asked, tz, everybody, choices.models))
-    metrics_calls.draw(usage, asked, tz=tz, shows_people=everybody)
+    with runtime.ahead.view() as answers:
+        metrics_foreseen.expect(answers, usage, asked, tz.key)
+        answers.begin()
+        choices = usage.list_choices(asked)
+        metrics_filters.draw(view, choices, now=now, tz=tz, may_see_all=person.is_administrator)
+        tiles = answers.get(usage.tiles, asked, tz.key)
+        if not tiles.calls.n and not choices.models:
+            draw_nothing_yet(everybody)
+            return
+        metrics_tiles.draw(tiles)
+        if not tiles.calls.n:
+            st.info("No call in this range passes the filters. A longer range or fewer filters show more.")
+        else:
+            metrics_cards.draw(metrics_cards.Board(usage, answers, asked, tz, everybody, choices.models))
+        metrics_calls.draw(answers, usage, asked, tz=tz, shows_people=everybody)
     flight_recorder.draw_if_asked(usage, user_id=None if person.is_administrator else person.id, tz=tz)
 
 

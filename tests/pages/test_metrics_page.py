@@ -1,5 +1,7 @@
 """What the metrics and usage pages show, on real usage rows: figures, filters in the address, other people's calls."""
 
+import threading
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -8,6 +10,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from chatplay.ui import budget_note
+from chatplay.usage import ahead
+from chatplay.usage.ahead import Ahead, Answers
 from db import accounts
 from tests.db.usage_rig import FAILED, UsageRig
 from tests.sign_in_rig import PASSWORD
@@ -95,6 +99,31 @@ def test_every_chart_is_drawn(house, ada):
     house.add(hours_ago(2), user=ada.id)
     house.count()
     assert charts(opened()) == CHARTS
+
+
+def test_every_question_of_the_page_is_foreseen_whatever_its_cards_show(house, ada, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Ahead, "view", lambda _self: nullcontext(Recorded(asked)))
+    house.add(hours_ago(2), user=ada.id)
+    house.count()
+    app = opened()
+    next(one for one in app.selectbox if one.label == "Shown").set_value("cost_usd")
+    next(one for one in app.selectbox if one.label == "Order").set_value("longest")
+    ran(app)
+    assert asked
+    assert [name for name, was_foreseen in asked if not was_foreseen] == []
+
+
+class Recorded(Answers):
+    """Answers that note what was asked, and whether it had been expected just so."""
+
+    def __init__(self, asked):
+        super().__init__(threading.BoundedSemaphore(1))
+        self._asked = asked
+
+    def get(self, question, *args, **kwargs):
+        self._asked.append((question.__name__, ahead._key(question, args, kwargs) in self._known))
+        return super().get(question, *args, **kwargs)
 
 
 def test_analyst_sees_only_their_own_calls_whatever_the_address_says(house, ana, ada, sign_in_as):

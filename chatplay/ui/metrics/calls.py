@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -12,6 +12,7 @@ import streamlit as st
 from chatplay.errors import BadInput
 from chatplay.ui import format as fmt
 from chatplay.ui import state
+from chatplay.usage.ahead import Answers
 from chatplay.usage.filter_text import write_filter
 from chatplay.usage.service import Usage
 from chatplay.usage.values import CallRow, ExportFormat, Order, UsageFilter
@@ -26,7 +27,13 @@ _ORDERS: dict[Order, str] = {
 }
 
 
-def draw(usage: Usage, everything: UsageFilter, *, tz: ZoneInfo, shows_people: bool) -> None:
+def expect(answers: Answers, usage: Usage, everything: UsageFilter) -> None:
+    """That `draw` will ask for this page of calls, unless a chart is picked in first."""
+    order: Order = state.widget_value(state.metrics_key("order")) or next(iter(_ORDERS))
+    answers.expect(usage.list_calls, **_asked(everything, order))
+
+
+def draw(answers: Answers, usage: Usage, everything: UsageFilter, *, tz: ZoneInfo, shows_people: bool) -> None:
     """The section at the foot of the page: what was picked in a chart, else all calls of the view."""
     page = state.metrics()
     with st.container(border=True, key="metrics_calls"):
@@ -46,9 +53,7 @@ def draw(usage: Usage, everything: UsageFilter, *, tz: ZoneInfo, shows_people: b
             )
             draw_exports(page.drill or everything)
         try:
-            found = usage.list_calls(
-                page.drill or everything, order=order, after=page.after[-1] if page.after else None, limit=_PAGE
-            )
+            found = answers.get(usage.list_calls, **_asked(everything, order))
         except BadInput:  # the list changed under the page's feet
             page.after = []
             st.rerun()
@@ -65,6 +70,12 @@ def draw(usage: Usage, everything: UsageFilter, *, tz: ZoneInfo, shows_people: b
                 args=(found.after,),
                 key=state.metrics_key("calls_next"),
             )
+
+
+def _asked(everything: UsageFilter, order: Order) -> dict[str, Any]:
+    page = state.metrics()
+    after = page.after[-1] if page.after else None
+    return {"filter": page.drill or everything, "order": order, "after": after, "limit": _PAGE}
 
 
 def _draw_rows(rows: Sequence[CallRow], *, tz: ZoneInfo, shows_people: bool) -> None:

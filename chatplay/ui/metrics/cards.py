@@ -20,6 +20,7 @@ from chatplay.ui import format as fmt
 from chatplay.ui.metrics import drill as metrics_drill
 from chatplay.ui.metrics import parts
 from chatplay.ui.people import plain
+from chatplay.usage.ahead import Answers
 from chatplay.usage.definitions import DEFINITIONS
 from chatplay.usage.service import Usage
 from chatplay.usage.values import (
@@ -42,9 +43,10 @@ _MOST_BARS = 20
 
 @dataclass(frozen=True)
 class Board:
-    """What every card needs: whom to ask, which calls, in whose time."""
+    """What every card needs: whom to ask and who may have asked already, which calls, in whose time."""
 
     usage: Usage
+    answers: Answers
     filter: UsageFilter
     tz: ZoneInfo
     may_see_people: bool
@@ -66,7 +68,7 @@ def draw(board: Board) -> None:
 
 def draw_over_time(board: Board) -> None:
     metric, shown = parts.head_with_percentiles("Latency and speed over time", "over_time")
-    rows = board.usage.percentiles_over_time(board.filter, metric, board.tz.key)
+    rows = board.answers.get(board.usage.percentiles_over_time, board.filter, metric, board.tz.key)
     if not rows:
         parts.draw_nothing()
         return
@@ -95,7 +97,7 @@ def draw_over_time(board: Board) -> None:
 
 def draw_distribution(board: Board) -> None:
     metric = parts.head_with_metric("How it is spread over the calls", "distribution")
-    rows = board.usage.distribution(board.filter, metric)
+    rows = board.answers.get(board.usage.distribution, board.filter, metric)
     if not rows:
         parts.draw_nothing()
         return
@@ -129,7 +131,7 @@ def draw_speed_by_context(board: Board) -> None:
 
 def _draw_binned(board: Board, name: str, x_title: str, y_title: str) -> None:
     ask = board.usage.ttft_by_prompt_tokens if name == "ttft_by_prompt" else board.usage.speed_by_context
-    binned = ask(board.filter)
+    binned = board.answers.get(ask, board.filter)
     if not binned.bins:
         parts.draw_nothing()
         return
@@ -151,7 +153,8 @@ def draw_outcomes(board: Board) -> None:
         "How calls ended", "Finish reasons of answers, and error classes of calls that failed, each with its calls."
     )
     kind = parts.choose("outcomes", "Shown", {"finish_reason": "Finish reasons", "error_class": "Errors"})
-    rows = [row for row in board.usage.outcomes_over_time(board.filter, board.tz.key) if row.kind == kind]
+    outcomes = board.answers.get(board.usage.outcomes_over_time, board.filter, board.tz.key)
+    rows = [row for row in outcomes if row.kind == kind]
     if not rows:
         parts.draw_nothing("No call in this range failed." if kind == "error_class" else parts.NOTHING)
         return
@@ -178,7 +181,7 @@ def draw_amounts(board: Board) -> None:
             by_titles |= {"person": "By person"}
         by: By = parts.choose("amounts_by", "By", by_titles)
         measure = parts.choose("amounts_measure", "Measure", {"tokens": "Tokens", "cost": "Cost"})
-    rows = board.usage.usage_table(board.filter, by, board.tz.key, percentiles=False)
+    rows = board.answers.get(board.usage.usage_table, board.filter, by, board.tz.key, percentiles=False)
     if not rows:
         parts.draw_nothing()
         return
@@ -208,7 +211,7 @@ def draw_settings_map(board: Board) -> None:
     if x == y:
         parts.draw_nothing("Choose two different settings.")
         return
-    cells = board.usage.settings_map(board.filter, x, y, metric)
+    cells = board.answers.get(board.usage.settings_map, board.filter, x, y, metric)
     if not cells:
         parts.draw_nothing()
         return
@@ -231,7 +234,7 @@ def draw_settings_map(board: Board) -> None:
 
 def draw_hours(board: Board) -> None:
     parts.head("When calls are made", DEFINITIONS["hour_of_week"])
-    cells = board.usage.hour_of_week(board.filter, board.tz.key)
+    cells = board.answers.get(board.usage.hour_of_week, board.filter, board.tz.key)
     if not any(cell.calls for cell in cells):
         parts.draw_nothing("No call in this range.")
         return
