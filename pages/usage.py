@@ -10,7 +10,8 @@ from chatplay.ui import state
 from chatplay.ui.format import now_utc
 from chatplay.ui.people import viewer_zone
 from chatplay.ui.usage import board as usage_board
-from chatplay.ui.usage import money as usage_money
+from chatplay.ui.usage import budgets as usage_budgets
+from chatplay.ui.usage import prices as usage_prices
 from chatplay.usage.values import UsageFilter
 
 
@@ -32,8 +33,8 @@ def draw_all(person):
     runtime, tz = get_runtime(), viewer_zone(person)
     start, end = usage_board.choose_range(now_utc(), tz)
     usage_board.draw(runtime.usage, UsageFilter(user_id=None, start=start, end=end), tz)
-    usage_money.draw_budgets(runtime, tz)
-    usage_money.draw_prices(runtime, tz)
+    usage_budgets.draw(runtime, tz)
+    usage_prices.draw(runtime, tz)
 
 
 draw()

@@ -16,11 +16,10 @@ import streamlit as st
 # vanishes on white and the other on dark grey.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A6A00")
 NEUTRAL = "#808890"  # for what has no name: all calls together, the ordinary
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])  # the second round of colours is told apart by its dashes
 HEIGHT_PX = 320
 SMALL_HEIGHT_PX = 120
 TARGET_COLOUR = "#9A5B00"
-_LEGEND_ROW_PX = 18
+_LEGEND_ROW_PX = 24
 # Days and hours as the tables write them: the browser's own would say 06 PM.
 TIME_FORMAT = {
     "year": "%Y",
@@ -39,14 +38,9 @@ def colours(names: Iterable[str]) -> dict[str, str]:
     """A colour for each name, the same on every page whatever other names stand beside it.
 
     A name has its own place in the palette; when two want the same one, the later in the alphabet takes the next
-    free place. Beyond the palette's length colours repeat (`dashes` tells those apart).
+    free place. Beyond the palette's length colours repeat.
     """
     return {name: PALETTE[place % len(PALETTE)] for name, place in _places(names).items()}
-
-
-def dashes(names: Iterable[str]) -> dict[str, list[int]]:
-    """A line pattern for each name: whole lines, broken ones from the eighth name on."""
-    return {name: DASHES[place // len(PALETTE) % len(DASHES)] for name, place in _places(names).items()}
 
 
 def _places(names: Iterable[str]) -> dict[str, int]:
@@ -103,14 +97,6 @@ def _legend_columns(names: Sequence[str]) -> int:
 
 def time_axis() -> alt.Axis:
     return alt.Axis(format=TIME_FORMAT)
-
-
-def dash(field: str, names: Sequence[str], *, among: Iterable[str] = ()) -> alt.StrokeDash:
-    """The line pattern that goes with `colour`."""
-    by_name = {name: look for name, look in dashes([*among, *names]).items() if name in set(names)}
-    return alt.StrokeDash(
-        f"{field}:N", scale=alt.Scale(domain=list(by_name), range=list(by_name.values())), legend=None
-    )
 
 
 def draw(chart: Any, *, key: str, selections: Sequence[str] = (), height: int = HEIGHT_PX) -> Any:

@@ -89,7 +89,7 @@ def _heat(base: alt.Chart, *, value: str, text: str | None, title: str, fields: 
     # Not a colour channel without a scale: Streamlit's theme stumbles over that in layered charts.
     white = alt.when("datum.ink == 'white'").then(alt.value("#FFFFFF"))
     ink = white.when("datum.ink == 'black'").then(alt.value("#1E2327")).otherwise(alt.value(style.NEUTRAL))
-    return cells + base.mark_text(fontSize=11).encode(text=alt.Text(f"{text}:Q", format="~s"), color=ink)
+    return cells + base.mark_text(fontSize=11).encode(text=alt.Text(f"{text}:Q", format=".3~s"), color=ink)
 
 
 def _ink(value: float | None, middle: float) -> str:

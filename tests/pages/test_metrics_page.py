@@ -241,4 +241,6 @@ def test_budget_and_price_are_listed_once_set(services, house, ana, ada):
     tables = [table.value for table in opened("usage").dataframe]
     budgets = next(table for table in tables if "Budget" in table)
     assert list(budgets["State"]) == ["warning"]
-    assert list(next(table for table in tables if "In force" in table)["Output"]) == ["$2.00"]
+    prices = next(table for table in tables if "In force" in table)
+    assert (prices["Output"][0], prices["Set by"][0]) == ("$2.00", "ada")
+    assert set(prices["Set by"][1:]) == {"configuration"}  # the demo models: what holds is told wherever it is set

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from chatplay.ui import charts, charts_cells
+from chatplay.ui import charts, charts_bars, charts_cells
+from chatplay.ui.chart_models import Cast
 from chatplay.usage.values import (
     Bin,
     Binned,
@@ -33,20 +34,19 @@ def rows_of(chart):
     return [row for rows in spec.get("datasets", {}).values() for row in rows]
 
 
-def test_model_name_is_enough_where_it_is_the_only_one():
-    labels = charts.model_labels([TINY, ModelKey("a", "big"), ModelKey("b", "big")])
-    assert list(labels.values()) == ["big @ a", "big @ b", "tiny"]
-
-
 def test_percentiles_stand_at_the_viewers_wall_clock():
-    chart = charts.percentiles([PercentilePoint(START, START + HOUR, TINY, 100.0, 250.0, 7)], title="TTFT", tz=BERLIN)
+    chart = charts.percentiles(
+        [PercentilePoint(START, START + HOUR, TINY, 100.0, 250.0, 7)], title="TTFT", cast=Cast(), tz=BERLIN
+    )
     points = {(row["percentile"], row["value"], row["n"], row["time"]) for row in rows_of(chart)}
     assert points == {("p50", 100.0, 7, "2026-11-02T00:30:00"), ("p95", 250.0, 7, "2026-11-02T00:30:00")}
 
 
 def test_target_is_drawn_where_there_is_one():
     point = PercentilePoint(START, START + HOUR, TINY, 100.0, 250.0, 7)
-    assert {"target": 1500.0} in rows_of(charts.percentiles([point], title="TTFT", tz=BERLIN, target=1500.0))
+    assert {"target": 1500.0} in rows_of(
+        charts.percentiles([point], title="TTFT", cast=Cast(), tz=BERLIN, target=1500.0)
+    )
 
 
 def test_outcomes_of_one_bucket_stand_on_each_other():
@@ -55,44 +55,51 @@ def test_outcomes_of_one_bucket_stand_on_each_other():
         OutcomePoint(START, START + HOUR, "finish_reason", "stop", 8, 10),
         OutcomePoint(START + HOUR, START + 2 * HOUR, "finish_reason", "length", 1, 1),
     ]
-    bars = {(row["name"], row["low"], row["high"]) for row in rows_of(charts.outcomes(rows, tz=BERLIN))}
+    bars = {(row["name"], row["low"], row["high"]) for row in rows_of(charts_bars.outcomes(rows, tz=BERLIN))}
     assert bars == {("stop", 0, 8), ("length", 8, 10), ("length", 0, 1)}
 
 
 def test_unknown_cost_is_no_bar():
     row = UsageRow("k", "tiny", 3, 0, 0, 10, 20, 0, 0, 0, None, 3, None, None, None, 1)
-    assert rows_of(charts.amounts([row], measure="cost")) == []
-    assert [bar["value"] for bar in rows_of(charts.amounts([row], measure="tokens"))] == [10, 20]
+    assert rows_of(charts_bars.amounts([row], measure="cost")) == []
+    assert [bar["value"] for bar in rows_of(charts_bars.amounts([row], measure="tokens"))] == [10, 20]
 
 
 def test_two_people_of_one_name_have_a_bar_each():
     rows = [UsageRow(key, "Ana", 1, 0, 0, 10, 20, 0, 0, 0, None, 1, None, None, None, 1) for key in ("3", "4")]
-    bars = {(bar["name"], bar["key"]) for bar in rows_of(charts.amounts(rows, measure="tokens"))}
+    bars = {(bar["name"], bar["key"]) for bar in rows_of(charts_bars.amounts(rows, measure="tokens"))}
     assert bars == {("Ana (3)", "3"), ("Ana (4)", "4")}
+
+
+def test_days_stand_on_the_calendar_with_completion_on_prompt_tokens():
+    row = UsageRow("2026-10-25", "2026-10-25", 3, 0, 0, 10, 20, 0, 0, 0, None, 3, None, None, None, 1)
+    bars = rows_of(charts_bars.amounts_by_day([row], measure="tokens"))
+    assert [(bar["kind"], bar["low"], bar["high"]) for bar in bars] == [("Prompt", 0, 10), ("Completion", 10, 30)]
+    assert {(bar["day"], bar["until"]) for bar in bars} == {("2026-10-25T00:00:00", "2026-10-26T00:00:00")}
 
 
 def test_distribution_of_a_single_call_is_a_line_from_nothing_to_all():
     one = Distribution(TINY, 200.0, 200.0, 1, (Bin(198.0, 202.0, 1, 1.0),))
-    rows = rows_of(charts.distribution([one], title="TTFT"))
+    rows = rows_of(charts.distribution([one], title="TTFT", cast=Cast()))
     assert [(row["value"], row["share"]) for row in rows] == [(198.0, 0.0), (202.0, 1.0)]
 
 
 def test_every_chart_of_calls_can_be_picked_in():
     row = UsageRow("k", "tiny", 3, 0, 0, 10, 20, 0, 0, 0, None, 3, None, None, None, 1)
     one = Distribution(TINY, 200.0, 200.0, 1, (Bin(198.0, 202.0, 1, 1.0),))
-    for chart in (charts.amounts([row], measure="tokens"), charts.distribution([one], title="TTFT")):
+    for chart in (charts_bars.amounts([row], measure="tokens"), charts.distribution([one], title="TTFT", cast=Cast())):
         assert charts.PICK in {param["name"] for param in chart.to_dict()["params"]}
 
 
 def test_hours_are_written_as_the_tables_write_them():
     point = PercentilePoint(START, START + HOUR, TINY, 100.0, 250.0, 7)
-    spec = json.dumps(charts.percentiles([point], title="TTFT", tz=BERLIN).to_dict())
+    spec = json.dumps(charts.percentiles([point], title="TTFT", cast=Cast(), tz=BERLIN).to_dict())
     assert '"hours": "%H:%M"' in spec
 
 
 def test_costs_below_a_dollar_are_not_written_as_millions():
     row = UsageRow("k", "tiny", 3, 0, 0, 10, 20, 0, 0, 0, 0.1, 0, None, None, None, 1)
-    axis = charts.amounts([row], measure="cost").to_dict()["encoding"]["x"]["axis"]
+    axis = charts_bars.amounts([row], measure="cost").to_dict()["encoding"]["x"]["axis"]
     assert axis["format"] == "$,.6~f"
 
 
@@ -110,7 +117,10 @@ def test_load_is_calls_an_hour_and_not_calls():
 
 def test_binned_chart_begins_its_first_step_above_zero_for_the_log_axis():
     binned = Binned((SizeBin(0, 32, 5.0, 9.0, 3),), (SamplePoint(UUID(int=1), TINY, 0, 4.0),), 3)
-    tokens = [row["tokens"] for row in rows_of(charts.against_tokens(binned, x_title="Prompt tokens", y_title="TTFT"))]
+    tokens = [
+        row["tokens"]
+        for row in rows_of(charts.against_tokens(binned, x_title="Prompt tokens", cast=Cast(), y_title="TTFT"))
+    ]
     assert min(tokens) >= 1
 
 

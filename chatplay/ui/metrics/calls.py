@@ -12,10 +12,11 @@ import streamlit as st
 from chatplay.errors import BadInput
 from chatplay.ui import format as fmt
 from chatplay.ui import state
+from chatplay.ui.chart_models import model_labels
 from chatplay.usage.ahead import Answers
 from chatplay.usage.filter_text import write_filter
 from chatplay.usage.service import Usage
-from chatplay.usage.values import CallRow, ExportFormat, Order, UsageFilter
+from chatplay.usage.values import CallRow, ExportFormat, ModelKey, Order, UsageFilter
 
 _PAGE = 50
 _ORDERS: dict[Order, str] = {
@@ -33,7 +34,15 @@ def expect(answers: Answers, usage: Usage, everything: UsageFilter) -> None:
     answers.expect(usage.list_calls, **_asked(everything, order))
 
 
-def draw(answers: Answers, usage: Usage, everything: UsageFilter, *, tz: ZoneInfo, shows_people: bool) -> None:
+def draw(
+    answers: Answers,
+    usage: Usage,
+    everything: UsageFilter,
+    *,
+    tz: ZoneInfo,
+    known: Sequence[ModelKey],
+    shows_people: bool,
+) -> None:
     """The section at the foot of the page: what was picked in a chart, else all calls of the view."""
     page = state.metrics()
     with st.container(border=True, key="metrics_calls"):
@@ -60,7 +69,7 @@ def draw(answers: Answers, usage: Usage, everything: UsageFilter, *, tz: ZoneInf
         if not found.rows:
             st.caption("No calls here. A longer range or fewer filters show more.")
             return
-        _draw_rows(found.rows, tz=tz, shows_people=shows_people)
+        _draw_rows(found.rows, tz=tz, known=known, shows_people=shows_people)
         with st.container(horizontal=True):
             st.button("Back", disabled=not page.after, on_click=_back, key=state.metrics_key("calls_back"))
             st.button(
@@ -78,12 +87,13 @@ def _asked(everything: UsageFilter, order: Order) -> dict[str, Any]:
     return {"filter": page.drill or everything, "order": order, "after": after, "limit": _PAGE}
 
 
-def _draw_rows(rows: Sequence[CallRow], *, tz: ZoneInfo, shows_people: bool) -> None:
+def _draw_rows(rows: Sequence[CallRow], *, tz: ZoneInfo, known: Sequence[ModelKey], shows_people: bool) -> None:
+    labels = model_labels([*known, *(ModelKey(row.upstream, row.model) for row in rows)])
     table = pd.DataFrame(
         {
             "Began": [fmt.exact(row.created_at, tz=tz) for row in rows],
             "Person": [row.person or fmt.UNKNOWN for row in rows],
-            "Model": [row.model for row in rows],
+            "Model": [labels[ModelKey(row.upstream, row.model)] for row in rows],
             "Source": [row.source for row in rows],
             "Ended": [row.error_class or row.finish_reason or row.status for row in rows],
             "TTFT": [fmt.duration(row.ttft_ms) for row in rows],

@@ -15,8 +15,9 @@ import streamlit as st
 
 from chatplay.params import get_spec
 from chatplay.ui import chart_style as style
-from chatplay.ui import charts, charts_cells, state
+from chatplay.ui import charts, charts_bars, charts_cells, state
 from chatplay.ui import format as fmt
+from chatplay.ui.chart_models import Cast, relabel
 from chatplay.ui.metrics import drill as metrics_drill
 from chatplay.ui.metrics import parts
 from chatplay.ui.people import plain
@@ -38,7 +39,7 @@ from chatplay.usage.values import (
     WeekHour,
 )
 
-_MOST_BARS = 20
+_MOST_BARS = 10
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Board:
     filter: UsageFilter
     tz: ZoneInfo
     may_see_people: bool
-    models: tuple[ModelKey, ...] = ()  # all of the range, so that each keeps its colour in every chart
+    cast: Cast  # the models of the range, so that each keeps its colour in every chart
 
 
 def draw(board: Board) -> None:
@@ -74,8 +75,8 @@ def draw_over_time(board: Board) -> None:
         return
     target = TARGETS["ttft_p95_ms"].value if metric == "ttft_ms" else None
     title = f"{parts.METRIC_TITLES[metric]} ({' and '.join(shown)})"
-    chart = charts.percentiles(rows, title=title, tz=board.tz, shown=shown, known=board.models, target=target)
-    height = _height_for(row.model for row in rows)
+    chart = charts.percentiles(rows, title=title, tz=board.tz, shown=shown, cast=board.cast, target=target)
+    height = _height_for(board, (row.model for row in rows))
     event = style.draw(chart, key="metrics_chart_over_time", selections=(charts.PICK, charts.BRUSH), height=height)
     parts.draw_table(
         "over-time",
@@ -101,8 +102,8 @@ def draw_distribution(board: Board) -> None:
     if not rows:
         parts.draw_nothing()
         return
-    chart = charts.distribution(rows, title=parts.METRIC_TITLES[metric], known=board.models)
-    height = _height_for(row.model for row in rows)
+    chart = charts.distribution(rows, title=parts.METRIC_TITLES[metric], cast=board.cast)
+    height = _height_for(board, (row.model for row in rows))
     event = style.draw(chart, key="metrics_chart_distribution", selections=(charts.PICK,), height=height)
     parts.draw_table(
         "distribution-by-model", charts.frame(rows, {"model": "Model"} | parts.PERCENTILES), board.tz, "By model"
@@ -137,8 +138,8 @@ def _draw_binned(board: Board, name: str, x_title: str, y_title: str) -> None:
         return
     if len(binned.points) < binned.n:
         st.caption(f"Points: {len(binned.points):,} of {binned.n:,} calls, chosen at random. Lines: all of them.")
-    chart = charts.against_tokens(binned, x_title=x_title, y_title=y_title, known=board.models)
-    height = _height_for(point.model for point in binned.points)
+    chart = charts.against_tokens(binned, x_title=x_title, y_title=y_title, cast=board.cast)
+    height = _height_for(board, (point.model for point in binned.points))
     event = style.draw(chart, key=f"metrics_chart_{name}", selections=(charts.PICK,), height=height)
     columns = {"low": "Tokens from", "high": "Below"} | parts.PERCENTILES
     parts.draw_table(name.replace("_", "-"), charts.frame(binned.bins, columns), board.tz)
@@ -158,7 +159,7 @@ def draw_outcomes(board: Board) -> None:
     if not rows:
         parts.draw_nothing("No call in this range failed." if kind == "error_class" else parts.NOTHING)
         return
-    event = style.draw(charts.outcomes(rows, tz=board.tz), key=f"metrics_chart_{kind}", selections=(charts.PICK,))
+    event = style.draw(charts_bars.outcomes(rows, tz=board.tz), key=f"metrics_chart_{kind}", selections=(charts.PICK,))
     columns = {"start": "From", "end": "Until", "name": "Ended", "n": "Calls", "of": "Of"}
     parts.draw_table("outcomes", charts.frame(rows, columns), board.tz)
     for picked in _picked(event):
@@ -181,22 +182,34 @@ def draw_amounts(board: Board) -> None:
             by_titles |= {"person": "By person"}
         by: By = parts.choose("amounts_by", "By", by_titles)
         measure = parts.choose("amounts_measure", "Measure", {"tokens": "Tokens", "cost": "Cost"})
-    rows = board.answers.get(board.usage.usage_table, board.filter, by, board.tz.key, percentiles=False)
+    rows: Sequence[UsageRow] = board.answers.get(
+        board.usage.usage_table, board.filter, by, board.tz.key, percentiles=False
+    )
     if not rows:
         parts.draw_nothing()
         return
+    rows = relabel(rows, board.cast.known) if by == "model" else rows
     if measure == "cost" and all(row.cost_usd is None for row in rows):
         parts.draw_nothing(
             "No price is known for these models, so their cost is unknown. Administrators set prices on Usage."
         )
     else:
-        shown = _longest(rows, measure)
-        if len(shown) < len(rows):
-            st.caption(f"The {len(shown)} largest of {len(rows):,}; the table has them all.")
-        chart, height = charts.amounts(shown, measure=measure), _bars_height(len(shown))
-        for picked in _picked(style.draw(chart, key="metrics_chart_amounts", height=height, selections=(charts.PICK,))):
+        for picked in _picked(_draw_bars(rows, by, measure)):
             _drill_amount(board, by, next((row for row in rows if row.key == picked["key"]), None))
     parts.draw_table("tokens-and-cost", parts.amounts_frame(rows), board.tz)
+
+
+def _draw_bars(rows: Sequence[UsageRow], by: By, measure: charts_bars.Measure) -> Any:
+    """Days along the calendar; of anything else the largest, a bar each."""
+    pick = (charts.PICK,)
+    if by == "day":
+        chart = charts_bars.amounts_by_day(rows, measure=measure)
+        return style.draw(chart, key="metrics_chart_amounts_by_day", selections=pick)
+    shown = _longest(rows, measure)
+    if len(shown) < len(rows):
+        st.caption(f"The {len(shown)} largest of {len(rows):,}; the table has them all.")
+    chart, height = charts_bars.amounts(shown, measure=measure), max(style.HEIGHT_PX, 24 * len(shown) + 120)
+    return style.draw(chart, key="metrics_chart_amounts", height=height, selections=pick)
 
 
 def draw_settings_map(board: Board) -> None:
@@ -254,8 +267,7 @@ def draw_hours(board: Board) -> None:
 
 def _models_of(board: Board, drawn: Iterable[ModelKey], label: str) -> tuple[ModelKey, ...]:
     """What a chart calls `label`."""
-    keys = charts.model_labels([*board.models, *drawn])
-    return tuple(key for key, name in keys.items() if name == label)
+    return tuple(key for key, name in board.cast.labels(drawn).items() if name == label)
 
 
 def _drill_amount(board: Board, by: By, row: UsageRow | None) -> None:
@@ -271,12 +283,8 @@ def _longest(rows: Sequence[UsageRow], measure: str) -> list[UsageRow]:
     return sorted(rows, key=size, reverse=True)[:_MOST_BARS]
 
 
-def _height_for(models: Iterable[ModelKey]) -> int:
-    return style.HEIGHT_PX + style.legend_height(charts.model_labels(models).values())
-
-
-def _bars_height(bars: int) -> int:
-    return max(style.HEIGHT_PX, 24 * bars + 60)
+def _height_for(board: Board, models: Iterable[ModelKey]) -> int:
+    return style.HEIGHT_PX + style.legend_height(board.cast.looks(models).legend)
 
 
 def _picked(event: Any) -> list[dict[str, Any]]:

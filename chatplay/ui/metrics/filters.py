@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -11,53 +10,22 @@ import streamlit as st
 
 from chatplay.errors import BadInput
 from chatplay.ui import state
-from chatplay.ui.charts import model_labels
+from chatplay.ui.chart_models import model_labels
+from chatplay.ui.metrics import range as metrics_range
 from chatplay.ui.metrics import view as metrics_view
-from chatplay.ui.metrics.view import CUSTOM, PRESETS, STATUSES, View
+from chatplay.ui.metrics.range import current, show
+from chatplay.ui.metrics.view import STATUSES, View
 from chatplay.usage.values import Choices
 
 T = TypeVar("T")
-_FIELDS = ("model", "source", "status", "param", "experiment", "range", "who", "from", "to")
 _EXAMPLES = "temperature:0.2, temperature:0.5..1, seed:not set"
-
-
-def current() -> View:
-    """What the address says now."""
-    return metrics_view.read({name: st.query_params.get_all(name) for name in st.query_params})
-
-
-def show(view: View) -> None:
-    """Puts a view into the address. Only in a callback, or before anything of the page is drawn."""
-    others = {name: st.query_params.get_all(name) for name in st.query_params if name not in _FIELDS}
-    st.query_params.from_dict(metrics_view.write(view) | others)
-    page = state.metrics()
-    page.drill, page.drill_title, page.after, page.picked = None, "", [], {}
 
 
 def draw(view: View, choices: Choices, *, now: datetime, tz: ZoneInfo, may_see_all: bool) -> None:
     """The controls, as `view` has them."""
-    _set_widgets(view, now=now, tz=tz)
+    _set_widgets(view)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="metrics_filters"):
-        st.segmented_control(
-            "Range",
-            [*PRESETS, CUSTOM],
-            format_func=lambda name: "Custom" if name == CUSTOM else name,
-            required=True,
-            key=state.metrics_key("range"),
-            on_change=_range_changed,
-            args=(now, tz),
-            label_visibility="collapsed",
-        )
-        if view.span == CUSTOM:
-            st.date_input(
-                "Days, both included",
-                key=state.metrics_key("days"),
-                on_change=_days_changed,
-                label_visibility="collapsed",
-                format="YYYY-MM-DD",
-                max_value=now.astimezone(tz).date(),
-                width=240,
-            )
+        metrics_range.draw(view, key=state.metrics_key, now=now, tz=tz)
         if may_see_all:
             st.segmented_control(
                 "Whose calls",
@@ -111,11 +79,8 @@ def _draw_more(view: View, choices: Choices) -> None:
             )
 
 
-def _set_widgets(view: View, *, now: datetime, tz: ZoneInfo) -> None:
-    today = now.astimezone(tz).date()
+def _set_widgets(view: View) -> None:
     values = {
-        "range": view.span,
-        "days": (view.first or today - timedelta(days=6), view.last or today),
         "who": "all" if view.everybody else "mine",
         "models": list(view.models),
         "sources": list(view.sources),
@@ -124,15 +89,7 @@ def _set_widgets(view: View, *, now: datetime, tz: ZoneInfo) -> None:
         "experiment": view.experiment_id,
     }
     for name, value in values.items():
-        if name == "days" and _is_half_chosen():
-            continue
         state.set_widget_value(state.metrics_key(name), value)
-
-
-def _is_half_chosen() -> bool:
-    """The first day of a range was clicked, the second not yet."""
-    days = state.widget_value(state.metrics_key("days"))
-    return isinstance(days, (tuple, list)) and len(days) == 1
 
 
 def _changed() -> None:
@@ -157,21 +114,6 @@ def _changed() -> None:
             experiment_id=state.widget_value(state.metrics_key("experiment")),
         )
     )
-
-
-def _range_changed(now: datetime, tz: ZoneInfo) -> None:
-    view, span = current(), state.widget_value(state.metrics_key("range"))
-    if span != CUSTOM:
-        show(replace(view, span=span, first=None, last=None))
-        return
-    start, end = view.bounds(now, tz)
-    show(replace(view, span=CUSTOM, first=start.astimezone(tz).date(), last=end.astimezone(tz).date()))
-
-
-def _days_changed() -> None:
-    days = state.widget_value(state.metrics_key("days"))
-    if isinstance(days, (tuple, list)) and len(days) == 2:
-        show(replace(current(), span=CUSTOM, first=days[0], last=days[1]))
 
 
 def _clear() -> None:

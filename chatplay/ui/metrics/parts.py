@@ -80,7 +80,8 @@ def draw_table(name: str, rows: pd.DataFrame, tz: ZoneInfo, title: str = "Number
         if len(data) and isinstance(data[column].iloc[0], datetime):
             data[column] = pd.to_datetime(data[column], utc=True).dt.tz_convert(tz)
         elif len(data) and isinstance(data[column].iloc[0], tuple):
-            data[column] = [f"{key[1]} @ {key[0]}" for key in data[column]]
+            data.insert(list(data.columns).index(column) + 1, "Server", [key[0] for key in data[column]])
+            data[column] = [key[1] for key in data[column]]
     with st.expander(title):
         st.dataframe(data, hide_index=True, height=min(38 + 35 * len(data), 320))
         st.download_button(

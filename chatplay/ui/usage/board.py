@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from chatplay.ui import chart_style as style
-from chatplay.ui import charts, state
+from chatplay.ui import charts_bars, state
 from chatplay.ui import format as fmt
+from chatplay.ui.chart_models import relabel
+from chatplay.ui.metrics import range as metrics_range
 from chatplay.ui.metrics.calls import draw_exports
 from chatplay.ui.metrics.parts import usage_frame
 from chatplay.usage.definitions import DEFINITIONS
 from chatplay.usage.service import Usage
 from chatplay.usage.values import By, UsageFilter, UsageRow
 
-RANGES = {
-    "1h": timedelta(hours=1),
-    "6h": timedelta(hours=6),
-    "24h": timedelta(hours=24),
-    "7d": timedelta(days=7),
-    "30d": timedelta(days=30),
-}
-CUSTOM = "custom"
 _BY: dict[By, str] = {
     "person": "Person",
     "organisation": "Organisation",
@@ -34,36 +28,15 @@ _BY: dict[By, str] = {
     "day": "Day",
 }
 _TOP = 5
+_WHOLE_ROWS = 15  # a longer table scrolls
 
 
 def choose_range(now: datetime, tz: ZoneInfo) -> tuple[datetime, datetime]:
-    """The range the administrator chose, aware; whole days of the viewer's zone when custom."""
+    """The range the administrator chose, aware; it is in the address, as on Metrics."""
+    view = metrics_range.current()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        span = st.segmented_control(
-            "Range",
-            [*RANGES, CUSTOM],
-            format_func=lambda name: "Custom" if name == CUSTOM else name,
-            default="7d",
-            required=True,
-            key=state.usage_key("range"),
-            bind="query-params",
-            label_visibility="collapsed",
-        )
-        if span != CUSTOM:
-            return now - RANGES[span], now
-        today = now.astimezone(tz).date()
-        days = st.date_input(
-            "Days, both included",
-            (today - timedelta(days=6), today),
-            max_value=today,
-            format="YYYY-MM-DD",
-            key=state.usage_key("days"),
-            label_visibility="collapsed",
-            width=240,
-        )
-    first, last = (days[0], days[-1]) if isinstance(days, tuple) and days else (today, today)
-    begin = datetime(first.year, first.month, first.day, tzinfo=tz)
-    return begin, datetime(last.year, last.month, last.day, tzinfo=tz) + timedelta(days=1)
+        metrics_range.draw(view, key=state.usage_key, now=now, tz=tz)
+    return view.bounds(now, tz)
 
 
 def draw(usage: Usage, asked: UsageFilter, tz: ZoneInfo) -> None:
@@ -105,13 +78,13 @@ def _figure(label: str, name: str, value: str, beside: str) -> None:
 
 def _draw_tops(usage: Usage, asked: UsageFilter, people: Sequence[UsageRow], tz: ZoneInfo) -> None:
     """The heaviest users and models, by tokens and by cost."""
-    models = usage.usage_table(asked, "model", tz.key)
+    models = relabel(usage.usage_table(asked, "model", tz.key))
     for column, (title, rows) in zip(st.columns(2), (("People", people), ("Models", models)), strict=True):
         with column, st.container(border=True):
             priced = any(row.cost_usd for row in rows)
             st.subheader(f"{title} with the {'highest cost' if priced else 'most tokens'}", anchor=False)
             top = sorted(rows, key=_cost if priced else _tokens, reverse=True)[:_TOP]
-            chart = charts.amounts(top, measure="cost" if priced else "tokens")
+            chart = charts_bars.amounts(top, measure="cost" if priced else "tokens")
             style.draw(chart, key=f"usage_top_{title.lower()}", height=60 + 30 * len(top))
 
 
@@ -138,12 +111,13 @@ def _draw_table(usage: Usage, asked: UsageFilter, tz: ZoneInfo) -> None:
             )
             with st.container(horizontal=True, width="content"):
                 draw_exports(asked)
-        rows = usage.usage_table(asked, by, tz.key)
+        rows: Sequence[UsageRow] = usage.usage_table(asked, by, tz.key)
+        rows = relabel(rows) if by == "model" else rows
         st.dataframe(
             usage_frame(rows).rename(columns={"Of": _BY[by]}),
             hide_index=True,
             column_config=_COLUMNS,
-            height=min(38 + 35 * max(len(rows), 1), 560),
+            height="content" if len(rows) <= _WHOLE_ROWS else 560,
         )
         st.caption("Sums are of what is known. Calls without a token count or a price are counted beside them.")
 
