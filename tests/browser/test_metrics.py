@@ -1,5 +1,6 @@
 """The metrics page in a browser: every chart is drawn under our policy, and what is picked leads to its calls."""
 
+import csv
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,6 +78,43 @@ def test_cell_that_is_picked_leads_to_its_calls_and_a_call_to_its_flight_recorde
     expect(page.get_by_text("Picked:")).to_be_hidden()
 
 
+def test_step_of_a_distribution_and_a_bar_lead_to_their_calls_and_those_to_a_file(app, admin):
+    page = opened(admin, app)
+    pick(chart(page, "How it is spread over the calls"), ".mark-symbol path")
+    expect(page.get_by_text("Picked:")).to_contain_text("TTFT, ms")
+    pick(chart(page, "Tokens and cost"), ".mark-rect path")
+    expect(page.get_by_text("Picked:")).to_contain_text("small-3")
+    files = []
+    page.context.on("page", lambda tab: tab.on("download", lambda file: files.append(file.path())))
+    page.get_by_role("link", name="Calls as CSV").click()
+    expect_soon(page, files)
+    with Path(files[0]).open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert {row["model"] for row in rows} == {"small-3"}
+    assert len(rows) == calls_of(app, "small-3")
+
+
+def pick(drawn, marks):
+    """Clicks the first of the chart's marks; those of the distribution are not seen."""
+    drawn.scroll_into_view_if_needed()
+    drawn.locator(marks).first.click(force=True)
+
+
+def expect_soon(page, found, timeout_sec=20):
+    """Waits as the browser does, so that its events are heard."""
+    for _ in range(10 * timeout_sec):
+        if found:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("nothing came")
+
+
+def calls_of(app, model):
+    with app.database() as conn:
+        query = "SELECT count(*) FROM usage WHERE model = %(model)s AND created_at >= now() - interval '30 days'"
+        return conn.exec_driver_sql(query, {"model": model}).scalar()
+
+
 def test_call_in_the_address_opens_and_closing_it_takes_it_out(app, admin):
     with app.database() as conn:
         call = conn.exec_driver_sql("SELECT generation_id FROM usage WHERE cardinality(gaps_ms) > 20 LIMIT 1").scalar()
@@ -101,3 +139,24 @@ def test_filter_is_in_the_address_and_survives_a_reload(app, admin):
 def test_nothing_is_wider_than_a_phone(app, visitors):
     page = opened(visitors.visit(app.administrator, viewport=PHONE), app)
     assert page.evaluate(TOO_WIDE) == []
+
+
+def test_usage_on_a_phone_sets_a_budget_and_keeps_its_days_in_the_address(app, visitors):
+    page = visitors.visit(app.administrator, viewport=PHONE, color_scheme="dark")
+    page.goto(f"{app.url}/usage?range=30d")
+    page.get_by_role("button", name="Set a budget").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox").click()
+    page.get_by_role("option", name="Default (organisation)").click()
+    dialog.get_by_role("spinbutton").fill("12.5")
+    dialog.get_by_role("button", name="Set", exact=True).click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_text("Choose a row to change or remove its budget.")).to_be_visible()
+    page.get_by_role("radio", name="Custom").or_(page.get_by_role("button", name="Custom")).first.click()
+    page.wait_for_url("**from=*to=*")
+    address = page.url
+    page.reload()
+    expect(page.get_by_role("group", name="Days, both included").or_(page.get_by_label("Days")).first).to_be_visible()
+    assert page.url == address
+    assert page.evaluate(TOO_WIDE) == []
+    page.screenshot(path=SHOTS / "usage on a phone.png")
