@@ -209,6 +209,26 @@ def test_usage_page_sums_what_is_known_and_counts_what_is_not(house, ana, ada):
     assert set(app.dataframe[0].value["Person"]) == {"Ada", "Ana"}
 
 
+def test_usage_page_shows_the_days_of_its_address(house, ana):
+    day = hours_ago(72).date()
+    house.add(hours_ago(72), user=ana.id)
+    house.add(hours_ago(2), user=ana.id)
+    house.count()
+    assert figures(opened("usage", **{"from": str(day), "to": str(day)}))["Calls"] == "1"
+    assert figures(opened("usage"))["Calls"] == "2"
+
+
+def test_budget_is_changed_and_removed_by_its_row(services, house, ana):
+    house.add(hours_ago(0.1), user=ana.id, cost_usd=9.0)
+    house.count()
+    services.budgets.set_budget(scope="person", subject_id=ana.id, monthly_usd=10.0, set_by="ada")
+    app = opened("usage")
+    app.session_state["usage_budgets"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    next(one for one in ran(app).button if one.label == "Remove it").click()
+    ran(app)
+    assert services.budgets.list_budgets() == ()
+
+
 @pytest.fixture
 def own_budget(services, house, ada):
     """Sets the signed-in person's budget, of which 9 dollars are spent."""

@@ -74,7 +74,7 @@ def draw_nothing(why: str = NOTHING) -> None:
 
 
 def draw_table(name: str, rows: pd.DataFrame, tz: ZoneInfo, title: str = "Numbers") -> None:
-    """The chart's numbers; whole and unrounded in the CSV, where no name is taken for a formula."""
+    """The chart's numbers, in the file whole and unrounded."""
     data = rows.copy()
     for column in data.columns:
         if len(data) and isinstance(data[column].iloc[0], datetime):
@@ -84,15 +84,20 @@ def draw_table(name: str, rows: pd.DataFrame, tz: ZoneInfo, title: str = "Number
             data[column] = [key[1] for key in data[column]]
     with st.expander(title):
         st.dataframe(data, hide_index=True, height=min(38 + 35 * len(data), 320))
-        st.download_button(
-            "CSV",
-            lambda: _file(data),
-            file_name=f"metrics-{name}.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key=f"metrics_csv_{name}",
-        )
+        draw_csv(f"metrics-{name}", data)
+
+
+def draw_csv(name: str, data: pd.DataFrame) -> None:
+    """A button for the whole table as a file, in which no name is taken for a formula."""
+    st.download_button(
+        "CSV",
+        lambda: _file(data),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"csv_{name}",
+    )
 
 
 def _file(data: pd.DataFrame) -> bytes:

@@ -15,7 +15,7 @@ from chatplay.ui import format as fmt
 from chatplay.ui.chart_models import relabel
 from chatplay.ui.metrics import range as metrics_range
 from chatplay.ui.metrics.calls import draw_exports
-from chatplay.ui.metrics.parts import usage_frame
+from chatplay.ui.metrics.parts import draw_csv, usage_frame
 from chatplay.usage.definitions import DEFINITIONS
 from chatplay.usage.service import Usage
 from chatplay.usage.values import By, UsageFilter, UsageRow
@@ -113,21 +113,31 @@ def _draw_table(usage: Usage, asked: UsageFilter, tz: ZoneInfo) -> None:
                 draw_exports(asked)
         rows: Sequence[UsageRow] = usage.usage_table(asked, by, tz.key)
         rows = relabel(rows) if by == "model" else rows
+        table = usage_frame(rows).rename(columns={"Of": _BY[by]})
         st.dataframe(
-            usage_frame(rows).rename(columns={"Of": _BY[by]}),
+            table,
             hide_index=True,
             column_config=_COLUMNS,
             height="content" if len(rows) <= _WHOLE_ROWS else 560,
         )
         st.caption("Sums are of what is known. Calls without a token count or a price are counted beside them.")
+        draw_csv(f"usage-by-{by}", table)
 
 
+_HELP = {
+    "Calls": "calls",
+    "Failed": "error_rate",
+    "Fallbacks": "fallback_rate",
+    "Prompt tokens": "prompt_tokens",
+    "Completion tokens": "completion_tokens",
+    "Cost, US dollars": "cost_usd",
+    "Chats": "chats",
+    "TTFT p50, ms": "ttft_p50_ms",
+    "TTFT p95, ms": "ttft_p95_ms",
+    "tok/s p50": "tokens_per_second",
+}
+_FORMATS = {"Cost, US dollars": "dollar", "TTFT p50, ms": "%.0f", "TTFT p95, ms": "%.0f", "tok/s p50": "%.1f"}
 _COLUMNS: dict[str, Any] = {
-    "Cost, US dollars": st.column_config.NumberColumn(format="dollar"),
-    "TTFT p50, ms": st.column_config.NumberColumn(format="%.0f"),
-    "TTFT p95, ms": st.column_config.NumberColumn(format="%.0f"),
-    "tok/s p50": st.column_config.NumberColumn(format="%.1f"),
-} | {
-    name: st.column_config.NumberColumn(format="localized")
-    for name in ("Calls", "Failed", "Fallbacks", "Prompt tokens", "Completion tokens", "Chats")
+    name: st.column_config.NumberColumn(format=_FORMATS.get(name, "localized"), help=DEFINITIONS[defined])
+    for name, defined in _HELP.items()
 }
