@@ -15,6 +15,7 @@ from uuid import uuid4
 import streamlit as st
 
 from chatplay.ui.chat.meter_script import METER
+from chatplay.ui.chat.place_script import PLACE
 
 _COPY = (
     "(()=>{const e=document.getElementById('chatplay-copy'),t=e.dataset.text;"
@@ -69,7 +70,7 @@ _AHEAD = (
     "setTimeout(()=>window.requestIdleCallback?requestIdleCallback(load):load(),300)})()"
 )
 _HIGHLIGHTER = "StreamlitSyntaxHighlighter.*.js"
-SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, _SIDEBAR, _KEEP, _FOCUS_FIELD, _SIGN_IN, _AHEAD)
+SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, PLACE, _SIDEBAR, _KEEP, _FOCUS_FIELD, _SIGN_IN, _AHEAD)
 
 
 def script_hashes() -> list[str]:
@@ -111,6 +112,11 @@ def sign_in_html() -> str:
 def meter_html() -> str:
     """Likewise: the context line follows typing, and a message that does not fit is not sent."""
     return f"<script>{METER}</script>"
+
+
+def place_html() -> str:
+    """Likewise: the page stays where it is when a part of it opens, and goes to its end with a message."""
+    return f"<script>{PLACE}</script>"
 
 
 def keep_html() -> str:

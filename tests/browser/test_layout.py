@@ -31,6 +31,12 @@ TOO_DIM = """selector => {
     return high / low < 4.5 || styles.some(style => style.opacity < 1) };
   return [...document.querySelectorAll(selector)].filter(isDim).map(e => e.textContent) }"""
 PHONE = {"width": 380, "height": 800}
+WIDE_SCREEN = {"width": 1280, "height": 800}
+AT_REST = """() => new Promise(done => {
+  const box = document.querySelector('[data-testid=stAppScrollToBottomContainer]');
+  const look = (before, frames) => { const now = `${box.scrollTop} ${box.scrollHeight}`;
+    frames ? requestAnimationFrame(() => look(now, now === before ? frames - 1 : 30)) : done() };
+  look('', 30) })"""
 
 
 @pytest.mark.parametrize("path", ["/", "/chat", "/models", "/account", "/users"])
@@ -78,6 +84,29 @@ def test_stop_leaves_the_context_line_readable_on_a_narrow_screen(app, upstream,
     expect(chat.stop_button).to_be_visible()
     context, stop = chat.page.locator(".chat-count").bounding_box(), chat.stop_button.bounding_box()
     assert context["x"] + context["width"] <= stop["x"]
+
+
+@pytest.mark.parametrize("screen", [WIDE_SCREEN, PHONE])
+def test_advanced_settings_open_without_moving_the_page(app, person, visitors, screen):
+    page = visitors.visit(person, viewport=screen)
+    Chat(page, app.url).open()
+    page.evaluate(AT_REST)
+    before = page.get_by_text("Advanced").bounding_box()
+    page.get_by_text("Advanced").click()
+    expect(page.get_by_role("textbox", name="System prompt")).to_be_visible()
+    page.evaluate(AT_REST)
+    assert page.get_by_text("Advanced").bounding_box() == before
+
+
+def test_a_message_sent_from_further_up_is_followed(chat, upstream):
+    upstream.script(answer("Old.\n\n" * 40 + "End."), answer("New.\n\n" * 40 + "Last."))
+    chat.ask("Hi", "End.")
+    chat.page.evaluate(AT_REST)
+    chat.messages.last.hover()
+    chat.page.mouse.wheel(0, -5000)
+    expect(chat.messages.first).to_be_in_viewport()
+    chat.ask("Again", "Last.")
+    expect(chat.answer.get_by_text("Last.")).to_be_in_viewport()
 
 
 def test_an_answer_of_more_than_sixty_thousand_characters_lies_in_a_box_of_its_own(chat, upstream):
