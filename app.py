@@ -21,9 +21,11 @@ else:
 
     from chatplay.api import server
     from chatplay.ui import frame, warm
+    from chatplay.ui.late_clicks import keep_late_clicks
 
     # Until the first st.navigation Streamlit would run a file of pages/ by itself, past the gate.
     PagesManager.uses_pages_directory = False
+    keep_late_clicks()
 
     app = st.App(
         __file__,

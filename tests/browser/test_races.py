@@ -1,4 +1,4 @@
-"""Two clicks so close together that the second cuts short the run of the first: nothing is lost, nothing hangs."""
+"""Two clicks so close together that the second comes in the run of the first: nothing is lost, nothing hangs."""
 
 from contextlib import contextmanager
 
@@ -27,14 +27,13 @@ def locked(app):
     return lock
 
 
-def test_a_message_that_cuts_short_the_drawing_of_the_page_is_answered(chat, upstream, locked):
+def test_a_message_sent_while_the_page_is_being_drawn_is_answered(chat, upstream, locked):
     upstream.script(answer("Hello there."))
     chat.input.fill("Hi")
     with locked("chat_sessions") as wait_for:
         chat.page.get_by_placeholder("Search").fill("x")
         wait_for(1)
         chat.input.press("Enter", no_wait_after=True)
-        wait_for(2)
     expect(chat.answer).to_contain_text("Hello there.")
     chat.done()
     expect(chat.messages).to_have_count(2)
@@ -50,7 +49,6 @@ def test_a_message_sent_right_after_a_choice_goes_to_the_model_on_show(chat, ups
         option.click(no_wait_after=True)
         wait_for(1)
         _press_enter(chat)
-        wait_for(2)
     expect(chat.answer).to_contain_text("Hello there.")
     chat.done()
     expect(chat.page.get_by_text("Model locked: this chat stays with mock-other.")).to_be_visible()

@@ -17,10 +17,7 @@ _SYMBOLS = {"error": ":material/error:", "warning": ":material/warning:", "info"
 
 
 def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = False) -> Place:
-    """The foot; returns the place of the context line.
-
-    Call it outside all containers: only then the page scrolls along with an answer.
-    """
+    """The foot; returns the place of the context line."""
     page = state.chat()
     with st.bottom, st.container(key="chat_foot", gap="xsmall"):
         with st.empty():  # the elements below keep their places when it comes and goes
@@ -41,13 +38,20 @@ def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = Fal
     if page.give_back is not None:
         state.set_widget_value(state.COMPOSER, page.give_back)
         page.give_back = None
+    with st.bottom:
+        _draw_input(disabled)
+    _run_scripts()
+    return context
+
+
+@st.fragment(key=turn_actions.INPUT)
+def _draw_input(disabled: bool) -> None:
+    page = state.chat()
     text = st.chat_input("Type a message...", key=state.COMPOSER, on_submit=_send, disabled=disabled)
     if text and not page.took_input:
         turn_actions.send()
         st.rerun()
     page.took_input = False
-    _run_scripts()
-    return context
 
 
 def _send() -> None:
@@ -55,6 +59,7 @@ def _send() -> None:
     state.chat().took_input = True
     if fragments := turn_actions.send():
         st.rerun(fragments)
+    st.rerun()
 
 
 def draw_context(place: Place, view: ChatView, *, status: str = "") -> None:

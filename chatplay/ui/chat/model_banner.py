@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.chats.values import ChatView
 from chatplay.models.catalog import ModelCatalog, ModelInfo, UpstreamStatus
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.chat import actions as chat_actions
-from chatplay.ui.chat import turn_actions
 from chatplay.ui.markdown import message_markdown
 
 REFRESH_SEC = 5.0
@@ -19,19 +17,11 @@ REFRESH_SEC = 5.0
 def draw(view: ChatView) -> None:
     """Call it before the input is drawn. It comes and goes by itself."""
     with st.bottom:
-        _keep(view)
-
-
-@st.fragment(key=turn_actions.BANNER)
-def _keep(view: ChatView) -> None:
-    """Sending a message ends all timers of the page in the browser; drawn along with it, this one begins anew."""
-    _draw(view)
+        _draw(view)
 
 
 @st.fragment(run_every=REFRESH_SEC)
 def _draw(view: ChatView) -> None:
-    if not gate.still_signed_in():  # the frame's own timer has ended too
-        st.rerun()
     catalog, role = get_runtime().catalog, state.person().role
     model, upstream = view.chat.model_name, view.chat.upstream
     running = catalog.list_running(role)

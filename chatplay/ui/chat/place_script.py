@@ -1,29 +1,46 @@
-"""Where the chat page stands: opening *Advanced* moves nothing, and a message that is sent is followed from then on.
+"""Where the chat page stands: at its end while that grows, unless a person looks at something further up.
 
-Streamlit keeps a page that stands at its end there while it grows, whatever makes it grow. A scroll that comes after
-the page has grown ends that; it hears of the new height by the focus. A browser test notices when another version
-answers otherwise.
+A message that is sent leads to the end again; so does another chat.
 """
 
 PLACE = """(() => {
   if (window.chatplayPlace) return;
   window.chatplayPlace = 1;
-  const page = () => document.querySelector('[data-testid=stAppScrollToBottomContainer]');
-  const below = box => box.scrollHeight - box.clientHeight - box.scrollTop;
+  const find = selector => document.querySelector(selector);
+  let page = null, parts = [], follows = true, top = 0, address = '';
+  const below = () => page.scrollHeight - page.clientHeight - page.scrollTop;
 
-  const stay = (box, frames) => {
-    if (below(box) >= 1) for (const name of ['focus', 'scroll']) box.dispatchEvent(new Event(name));
-    else if (frames) requestAnimationFrame(() => stay(box, frames - 1));
+  const grown = () => {
+    if (!find('.st-key-chat_column')) return;
+    if (address !== location.search) { address = location.search; follows = true; }
+    if (follows) page.scrollTop = page.scrollHeight;
   };
-  const follow = () => { const box = page(); if (box && below(box) >= 1) box.scrollTop = box.scrollHeight; };
+  const moved = () => {
+    if (below() < 2) follows = true;
+    else if (page.scrollTop < top) follows = false;
+    top = page.scrollTop;
+  };
+  const sizes = new ResizeObserver(grown);
+  const attach = () => {
+    const now = ['[data-testid=stMain]', '.stMainBlockContainer', '.stBottom'].map(find);
+    if (now.every((part, place) => part === parts[place])) return;
+    sizes.disconnect();
+    if (page) page.removeEventListener('scroll', moved);
+    [page] = parts = now;
+    if (!page) return;
+    page.addEventListener('scroll', moved, {passive: true});
+    for (const part of parts) if (part) sizes.observe(part);
+  };
 
   document.addEventListener('click', event => {
-    if (event.target.closest('.st-key-chat_advanced summary')) requestAnimationFrame(() => stay(page(), 60));
-    if (event.target.closest('[data-testid=stChatInputSubmitButton]')) follow();
+    if (event.target.closest('.st-key-chat_advanced summary, .st-key-chat_older')) follows = false;
+    if (event.target.closest('[data-testid=stChatInputSubmitButton]')) { follows = true; grown(); }
   }, true);
   document.addEventListener('keydown', event => {
     const sends = event.key === 'Enter' && !event.shiftKey && !event.isComposing;
-    if (sends && event.target.matches('[data-testid=stChatInputTextArea]') && event.target.value.trim()) follow();
+    if (sends && event.target.matches('[data-testid=stChatInputTextArea]')) { follows = true; grown(); }
   }, true);
+  setInterval(attach, 250);
+  attach();
 })()
 """

@@ -29,7 +29,7 @@ from chatplay.ui.state import ChatState, Notice
 
 TURN_SLOTS = 4  # turns drawn one by one before the page is drawn as a whole again
 SELECTOR, LOCK, BEGUN = "chat_selector", "chat_lock_banner", "chat_begun"  # a chat's first message changes these, too
-BANNER = "chat_model_banner"  # drawn after each message, to begin its timer anew
+INPUT = "chat_input"  # sending runs this alone: a run of the whole page has the browser restyle all of it
 _STOP_SEC = 3.0
 
 
@@ -63,7 +63,7 @@ def send() -> list[str]:
         return []
     begins = len(page.turns) == 1 and (page.view is None or not page.view.messages)
     # Lock and history row before the turn: drawing that one lasts as long as its answer comes.
-    return [*([SELECTOR, LOCK, BEGUN] if begins else []), turn_key(len(page.turns) - 1), BANNER]
+    return [*([SELECTOR, LOCK, BEGUN] if begins else []), turn_key(len(page.turns) - 1)]
 
 
 def _catch_up(page: ChatState) -> None:
