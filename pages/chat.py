@@ -6,7 +6,7 @@ from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.chat import actions as chat_actions
-from chatplay.ui.chat import callbacks, composer, dialogs, header, history, model_banner, opening, transcript, turns
+from chatplay.ui.chat import callbacks, composer, dialogs, header, history, opening, transcript, turns
 
 
 def draw() -> None:
@@ -29,7 +29,6 @@ def draw() -> None:
         thread = fresh_container() if page.turns else st.container()
         with thread:
             draw_history(view)
-    model_banner.draw(view)
     context = composer.draw(view, model, disabled=not models)
     is_asking = dialogs.draw(models)
     with thread:  # last, because it stays as long as an answer is coming

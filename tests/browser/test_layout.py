@@ -33,7 +33,7 @@ TOO_DIM = """selector => {
 PHONE = {"width": 380, "height": 800}
 WIDE_SCREEN = {"width": 1280, "height": 800}
 AT_REST = """() => new Promise(done => {
-  const box = document.querySelector('[data-testid=stAppScrollToBottomContainer]');
+  const box = document.querySelector('[data-testid=stMain]');
   const look = (before, frames) => { const now = `${box.scrollTop} ${box.scrollHeight}`;
     frames ? requestAnimationFrame(() => look(now, now === before ? frames - 1 : 30)) : done() };
   look('', 30) })"""

@@ -8,7 +8,7 @@ from chatplay.chats.values import ChatView
 from chatplay.models.catalog import ModelInfo
 from chatplay.ui import state
 from chatplay.ui.chat import actions as chat_actions
-from chatplay.ui.chat import meter, turn_actions
+from chatplay.ui.chat import meter, model_banner, turn_actions
 from chatplay.ui.chat.header import Place
 from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.scripts import copy_html, focus_html, meter_html, place_html
@@ -17,9 +17,11 @@ _SYMBOLS = {"error": ":material/error:", "warning": ":material/warning:", "info"
 
 
 def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = False) -> Place:
-    """The foot; returns the place of the context line."""
+    """The foot; returns the place of the context line. Without a `view` too the input is the same to Streamlit."""
     page = state.chat()
     with st.bottom, st.container(key="chat_foot", gap="xsmall"):
+        if view is not None:
+            model_banner.draw(view)
         with st.empty():  # the elements below keep their places when it comes and goes
             if page.notice is not None:
                 _draw_notice(page.notice)

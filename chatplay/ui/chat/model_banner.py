@@ -14,14 +14,9 @@ from chatplay.ui.markdown import message_markdown
 REFRESH_SEC = 5.0
 
 
-def draw(view: ChatView) -> None:
-    """Call it before the input is drawn. It comes and goes by itself."""
-    with st.bottom:
-        _draw(view)
-
-
 @st.fragment(run_every=REFRESH_SEC)
-def _draw(view: ChatView) -> None:
+def draw(view: ChatView) -> None:
+    """It comes and goes by itself."""
     catalog, role = get_runtime().catalog, state.person().role
     model, upstream = view.chat.model_name, view.chat.upstream
     running = catalog.list_running(role)
