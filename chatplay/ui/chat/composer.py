@@ -17,7 +17,10 @@ _SYMBOLS = {"error": ":material/error:", "warning": ":material/warning:", "info"
 
 
 def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = False) -> Place:
-    """The foot; returns the place of the context line. Without a `view` too the input is the same to Streamlit."""
+    """The foot; returns the place of the context line.
+
+    The input has the same place without a `view`: what is sent from one page may arrive at the other.
+    """
     page = state.chat()
     with st.bottom, st.container(key="chat_foot", gap="xsmall"):
         if view is not None:

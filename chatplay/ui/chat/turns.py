@@ -1,7 +1,7 @@
 """The turns begun since the page was last drawn as a whole: each a fragment of its own.
 
 Sending draws one of them and nothing else. Only clicks outside a fragment interrupt a running one by themselves,
-so the input, Stop and the history stand outside; those inside are looked for (`clicks`).
+so Stop and the history stand outside; those inside, and messages, are looked for (`clicks`).
 """
 
 from __future__ import annotations
