@@ -46,7 +46,9 @@ def draw() -> None:
     st.html(_STYLE)
     person = gate.require_person()
     state.set_person(person)
-    page = st.navigation(pages_for(person))
+    pages = pages_for(person)
+    page = st.navigation(pages, position="hidden")
+    _draw_links(pages)
     # One element for all: what a page costs grows with its elements.
     scripts = whole_characters_html() + sidebar_html() + (ahead_html() if page.title in _ANSWERING else "")
     st.html(_unseen_title(page.title) + scripts, unsafe_allow_javascript=True)
@@ -89,6 +91,17 @@ def pages_for(person: Person) -> dict[str, list[st.Page]]:
         for section, entries in _SECTIONS.items()
     }
     return {section: pages for section, pages in sections.items() if pages}
+
+
+def _draw_links(pages: dict[str, list[st.Page]]) -> None:
+    """As elements of the page: Streamlit's own menu is worked out anew in the browser at each piece of an answer."""
+    with st.sidebar, st.container(key="frame_pages", gap=None):
+        for section, links in pages.items():
+            if shown := [page for page in links if page.visibility == "visible"]:
+                st.caption(section)
+                with st.container(key=f"frame_links_{section}", horizontal=True, gap=None):
+                    for page in shown:
+                        st.page_link(page, width="stretch")
 
 
 def _page(name: str, title: str, icon: str, *, is_shown: bool) -> st.Page:

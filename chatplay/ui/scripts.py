@@ -34,12 +34,13 @@ _WHOLE_CHARACTERS = (
     "document.addEventListener('keydown',e=>{if(e.key==='Enter')mend()},true);"
     "document.addEventListener('pointerdown',mend,true)})()"
 )
-# On a narrow screen the sidebar lies over the page: once something is chosen in a history it is in the way.
+# On a narrow screen the sidebar lies over the page: once something is chosen in it, it is in the way.
 _SIDEBAR = (
     "(()=>{if(window.chatplaySidebar)return;window.chatplaySidebar=1;"
     "document.addEventListener('click',e=>{"
     "if(innerWidth<=768&&e.target.closest("
-    '\'[class*="st-key-chat_open_"],.st-key-chat_new,[class*="st-key-compare_open_"],.st-key-compare_new\'))'
+    '\'[class*="st-key-chat_open_"],.st-key-chat_new,[class*="st-key-compare_open_"],.st-key-compare_new,'
+    '[class*="st-key-frame_links_"] a\'))'
     "document.querySelector('[data-testid=stSidebarCollapseButton] button')?.click()})})()"
 )
 # Streamlit sends a text area's text when it is left; a plan is kept also when the page is closed before that.
@@ -100,7 +101,7 @@ def whole_characters_html() -> str:
 
 
 def sidebar_html() -> str:
-    """Likewise: choosing a chat or a comparison on a narrow screen puts the sidebar away."""
+    """Likewise: choosing a page, a chat or a comparison on a narrow screen puts the sidebar away."""
     return f"<script>{_SIDEBAR}</script>"
 
 

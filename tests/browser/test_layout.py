@@ -67,6 +67,23 @@ def test_choosing_a_chat_on_a_narrow_screen_puts_the_sidebar_away(app, upstream,
     expect(chat.answer).to_contain_text("Here.")
 
 
+def test_choosing_a_page_on_a_narrow_screen_puts_the_sidebar_away(app, person, visitors):
+    page = Chat(visitors.visit(person, viewport=PHONE), app.url).open().page
+    page.get_by_test_id("stExpandSidebarButton").click()
+    link = page.get_by_role("link", name="Models")
+    expect(link).to_be_in_viewport()
+    link.click()
+    expect(page).to_have_title("Models · Chat Playground")
+    expect(link).not_to_be_in_viewport()
+
+
+def test_pages_of_administrators_are_not_offered_to_others(app, chat, visitors):
+    expect(chat.page.get_by_role("link", name="Account")).to_be_visible()
+    expect(chat.page.get_by_role("link", name="Users")).to_have_count(0)
+    page = Chat(visitors.visit(app.add_person("administrator")), app.url).open().page
+    expect(page.get_by_role("link", name="Users")).to_be_visible()
+
+
 def test_beginning_a_comparison_on_a_narrow_screen_puts_the_sidebar_away(app, person, visitors):
     board = Compare(visitors.visit(person, viewport=PHONE), app.url).open()
     board.page.get_by_test_id("stExpandSidebarButton").click()
