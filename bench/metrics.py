@@ -29,6 +29,7 @@ from chatplay.usage.ahead import Ahead
 from chatplay.usage.service import Usage
 from chatplay.usage.values import UsageFilter
 from db.engine import make_engine
+from db.usage_source import HOUR, floor_to
 
 ZONE = "Europe/Berlin"
 _COLUMNS = (
@@ -133,15 +134,18 @@ def with_pandas(store: CountingStore, filter: UsageFilter) -> tuple[float, int]:
 
 
 def largest_error(store: CountingStore, filter: UsageFilter) -> float:
-    """The largest relative error of p50 and p95 of ttft and tok/s, by model and bucket and of everything."""
+    """The largest relative error of p50 and p95 of ttft and tok/s, by model and bucket and of everything.
+
+    Roll-ups answer for whole hours, so that is what they are held against.
+    """
     usage, worst = Usage(store=store, now=lambda: datetime.now(UTC)), 0.0
     for metric in ("ttft_ms", "tokens_per_second"):
         for point in usage.percentiles_over_time(filter, metric, ZONE):  # type: ignore[arg-type]
-            start, end = max(point.start, filter.start), min(point.end, filter.end)
+            start, end = max(point.start, floor_to(HOUR, filter.start)), min(point.end, filter.end)
             exact = _exact(store, metric, replace(filter, start=start, end=end), point.model)
             worst = max(worst, abs(point.p50 / exact[0] - 1), abs(point.p95 / exact[1] - 1))
     tiles = usage.tiles(filter, ZONE)
-    exact = _exact(store, "ttft_ms", filter, None)
+    exact = _exact(store, "ttft_ms", replace(filter, start=floor_to(HOUR, filter.start)), None)
     found = (tiles.ttft_p50_ms.value, tiles.ttft_p95_ms.value)
     return max(worst, *(abs((value or 0.0) / true - 1) for value, true in zip(found, exact, strict=True)))
 
