@@ -35,11 +35,7 @@ _TABLES = """
 SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 WHERE relkind = 'r' AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema' ORDER BY 1
 """
-_REWIND = """
-SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
-FROM pg_sequences WHERE last_value IS NOT NULL
-"""
-
+_COUNTERS = "SELECT format('%I.%I', schemaname, sequencename), start_value, last_value FROM pg_sequences"
 _OTHERS = """
 SELECT 1 FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -48,17 +44,21 @@ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <
 
 @dataclass(frozen=True)
 class _AsNew:
-    """What a database is like that nobody has used: its shape, its tables, the rows its migrations wrote."""
+    """What a database is like that nobody has used: its shape, its tables, the rows its migrations wrote.
+
+    `counters` has, by sequence, its next value.
+    """
 
     shape: str
     tables: tuple[str, ...]
     rows: dict[str, bytes]
+    counters: dict[str, int]
 
     @classmethod
     def read(cls, conn: psycopg.Connection) -> _AsNew:
         tables = tuple(table for (table,) in conn.execute(_TABLES).fetchall())
         rows = {table: _copied(conn, table) for table in _filled(conn, tables)}
-        return cls(_shape(conn), tables, rows)
+        return cls(_shape(conn), tables, rows, _counters(conn))
 
     def restore(self, conn: psycopg.Connection) -> bool:
         """Make the database so again; False when it cannot be."""
@@ -74,7 +74,9 @@ class _AsNew:
             for table, data in self.rows.items():
                 with conn.cursor().copy(f"COPY {table} FROM STDIN") as copy:
                     copy.write(data)
-            conn.execute(_REWIND)
+            for sequence, value in _counters(conn).items():
+                if value != self.counters[sequence]:
+                    conn.execute("SELECT setval(%s::regclass, %s, false)", (sequence, self.counters[sequence]))
         return True
 
 
@@ -89,6 +91,11 @@ def _filled(conn: psycopg.Connection, tables: tuple[str, ...]) -> list[str]:
 
 def _sizes(conn: psycopg.Connection, tables: list[str]) -> list[int]:
     return [conn.execute("SELECT pg_relation_size(%s::regclass)", (table,)).fetchone()[0] for table in tables]
+
+
+def _counters(conn: psycopg.Connection) -> dict[str, int]:
+    found = conn.execute(_COUNTERS).fetchall()
+    return {sequence: start if last is None else last + 1 for sequence, start, last in found}
 
 
 def _copied(conn: psycopg.Connection, table: str) -> bytes:
