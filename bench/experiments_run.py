@@ -225,8 +225,11 @@ def measure_timing(house: House) -> None:
     for word, ttft_ms, tokens_per_second in rows:
         sent, received = stamps[word]["sent_ns"], stamps[word]["received_ns"]
         ttft.append(abs(ttft_ms - (sent[0] - received) / 1e6))
+        if tokens_per_second is None:
+            continue  # the worker stood still so long that the answer came as one packet
         rate.append(abs(tokens_per_second * (sent[-1] - sent[0]) / 1e9 / (len(sent) - 1) - 1) * 100)
-    print(f"timing: of {len(rows):,}, ttft off by {median(ttft):.2f} ms, tok/s by {median(rate):.2f} % (medians)")
+    print(f"timing: ttft of {len(ttft):,} off by {median(ttft):.2f} ms, ", end="")
+    print(f"tok/s of {len(rate):,} by {median(rate):.2f} % (medians)")
 
 
 def measure_statistics() -> None:

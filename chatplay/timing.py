@@ -2,7 +2,7 @@
 
 Definitions (monotonic clock, milliseconds unless the name says otherwise):
 
-- ttft_ms: request sent to the first non-empty delta.
+- ttft_ms: request sent (its last byte written to the connection) to the first non-empty delta.
 - itl: the gaps between consecutive deltas; p50 and p95 by linear interpolation (Hyndman & Fan 1996,
   type 7, as numpy's default).
 - tokens_per_second (decode): (completion tokens - 1) / (last delta - first delta).

@@ -202,7 +202,7 @@ class _Figures:
             "itl_p95_ms": _where(rated, p50 * rng.uniform(1.5, 3.2, size)),
             "itl_max_ms": _where(rated, p50 * rng.uniform(4, 40, size)),
             "queue_ms": rng.exponential(1.5, size),
-            "connect_ms": _where(~failed, np.minimum(rng.lognormal(3.0, 0.5, size), ttft * 0.6)),
+            "connect_ms": _where(~failed, rng.lognormal(1.0, 0.7, size)),
             "gaps_ms": self._gaps(known["completion"], p50, rated),
         }
 

@@ -305,6 +305,8 @@ class Hub:
             async for chunk in chunks:
                 running.last_sign_sec = self._clock()
                 running.size_bytes += chunk.size_bytes
+                if chunk.opening is not None and chunk.opening.connect_ms is not None:
+                    live.sent_after(chunk.opening.connect_ms)
                 if chunk.text:
                     if live.chars + len(chunk.text) > running.max_chars:
                         raise self._endless(running)
@@ -324,7 +326,7 @@ class Hub:
             status=status,
             content=live.content,
             sent_sec=live.sent_sec,
-            queued_sec=max(live.sent_sec - running.submitted_sec, 0.0),
+            queued_sec=max(running.began_sec - running.submitted_sec, 0.0),
             delta_secs=tuple(live.stamps),
             delta_chars=live.delta_chars,
             ended_sec=self._clock(),

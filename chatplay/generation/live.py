@@ -45,8 +45,12 @@ class LiveGeneration:
         return "".join(self._texts)
 
     def begin(self) -> None:
-        """Marks now as the moment the request goes out; a repeated request starts the clock anew."""
+        """Marks now as the moment the model is asked; a repeated request starts the clock anew."""
         self.sent_sec = self._clock()
+
+    def sent_after(self, connect_ms: float) -> None:
+        """The request went out that long after the model was asked: times count from there."""
+        self.sent_sec += connect_ms / 1000
 
     def append(self, text: str) -> tuple[int, float]:
         """Takes a delta; returns its number (from 1) and its stamp in milliseconds since the request."""

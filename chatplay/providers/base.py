@@ -70,7 +70,7 @@ class End:
     `sent` is the request body as the upstream received it, without messages and without the key;
     `fingerprint` identifies the whole of it, messages included.
     `ignored_params` were set but not sent, because the server takes none of them for this model.
-    `connect_ms`: from asking to the response's headers.
+    `connect_ms`: from asking until the request was sent, its last byte written; a refused first try is in it.
     `raw_usage` is the server's own account of a relayed request, with what `Usage` has no place for.
     """
 

@@ -11,6 +11,7 @@ import asyncio
 import select
 import socket
 import ssl
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -102,9 +103,10 @@ class _Inbox(asyncio.Protocol):
 
 
 class Stream(httpcore2.AsyncNetworkStream):
-    """One connection. Its errors are the HTTP library's own."""
+    """One connection. Its errors are the HTTP library's own. `written_sec`: when bytes were last handed to it."""
 
     def __init__(self, transport: asyncio.Transport, inbox: _Inbox) -> None:
+        self.written_sec: float | None = None
         self._transport = transport
         self._inbox = inbox
 
@@ -132,6 +134,7 @@ class Stream(httpcore2.AsyncNetworkStream):
             return
         if self._inbox.ended or self._transport.is_closing():
             raise httpcore2.WriteError("the connection is closed")
+        self.written_sec = time.monotonic()  # before: the thread may have to wait its turn after sending
         self._transport.write(buffer)
         try:
             async with asyncio.timeout(timeout):

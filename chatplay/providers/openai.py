@@ -27,7 +27,7 @@ from chatplay.providers.faults import Caller
 from chatplay.providers.masking import masked, secrets_among
 from chatplay.providers.openai_answer import is_storable, storable
 from chatplay.providers.openai_body import Dialect, dialect_of, extra_of, messages_of, shown_of
-from chatplay.providers.openai_call import Call, Limits, Patience
+from chatplay.providers.openai_call import Call, Limits, Patience, written_at
 from chatplay.providers.refusals import read_refusal
 from chatplay.providers.safety import AddressPolicy, guard, is_understood
 
@@ -95,7 +95,8 @@ class OpenAIProvider:
             patience = Patience(self._limits.first_token_sec if request.stream else self._limits.whole_sec)
             asked_sec = time.monotonic()
             response, sent = await self._open(request, caller, stack, patience)
-            connect_ms = (time.monotonic() - asked_sec) * 1000
+            written_sec = written_at(response)
+            connect_ms = None if written_sec is None else (written_sec - asked_sec) * 1000
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind == "text/html":
                 raise faults.not_the_protocol(caller, "a web page", status=response.status_code)
@@ -113,7 +114,7 @@ class OpenAIProvider:
         known = self._dialects.get(model) or dialect_of(model)
         self._dialects[model] = replace(known, refused=dialect_of(model, params).refused)
 
-    def _opening(self, request: Request, response: Any, sent: dict[str, object], connect_ms: float) -> End:
+    def _opening(self, request: Request, response: Any, sent: dict[str, object], connect_ms: float | None) -> End:
         """What identifies the bytes that went out, and the parameters that did not."""
         dialect = self._dialects.get(request.model)
         return End(

@@ -67,6 +67,12 @@ def _body_of(response: Any) -> AsyncIterator[bytes]:
     return aiter(response.http_response.stream)
 
 
+def written_at(response: Any) -> float | None:
+    """When the last byte of its request was handed to the connection, in seconds of the monotonic clock."""
+    written_sec: float | None = getattr(response.http_response.extensions.get("network_stream"), "written_sec", None)
+    return written_sec
+
+
 class Call:
     """One response being read."""
 

@@ -87,9 +87,9 @@ def _draw_figures(record: FlightRecord) -> None:
             ("Cost", "cost_usd", fmt.cost(call.cost_usd)),
         ):
             st.metric(label, value, width="content", help=DEFINITIONS[name])
-    parts = (("queue", call.queue_ms), ("connect", call.connect_ms), ("prefill", record.prefill_ms))
+    parts = (("queue", call.queue_ms), ("connect", call.connect_ms), ("prefill", call.ttft_ms))
     known = ", ".join(f"{name} {fmt.duration(value)}" for name, value in parts)
-    st.caption(f"Before the first token: {known}. Queueing in this app is not part of TTFT.")
+    st.caption(f"Before the first token: {known}. TTFT is the last of them: the request has then been sent.")
 
 
 def _draw_timeline(record: FlightRecord) -> None:

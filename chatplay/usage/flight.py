@@ -16,13 +16,11 @@ def make_record(call: CallDetail, price: Price | None) -> FlightRecord:
     gaps = [float(gap) for gap in call.gaps_ms or ()]
     limit = stall_limit_ms(gaps)
     timeline = _timeline(call.ttft_ms, gaps, limit)
-    known = call.ttft_ms is not None and call.connect_ms is not None
     return FlightRecord(
         call=call,
         timeline=timeline,
         stall_ms=limit,
         stalls=sum(gap.is_stall for gap in timeline),
-        prefill_ms=max((call.ttft_ms or 0.0) - (call.connect_ms or 0.0), 0.0) if known else None,
         price=price,
     )
 

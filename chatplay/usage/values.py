@@ -185,15 +185,14 @@ class FlightRecord:
     """All that is known of one call.
 
     `timeline`: each gap between deltas; a stall is a gap above `stall_ms` (four times the median, at least 100 ms).
-    ttft_ms does not hold `call.queue_ms` (the wait before the request was sent); `prefill_ms` is the rest of ttft
-    after `call.connect_ms`, None where that is not known.
+    Before the first token a call waits here (`call.queue_ms`), connects and sends (`call.connect_ms`), and then the
+    server works (`call.ttft_ms`, which holds neither of the two).
     """
 
     call: CallDetail
     timeline: tuple[Gap, ...]
     stall_ms: float | None
     stalls: int
-    prefill_ms: float | None
     price: Price | None
 
 

@@ -99,7 +99,7 @@ usage = Table(
     Column("itl_max_ms", Double),
     Column("gaps_ms", ARRAY(REAL)),
     Column("queue_ms", Double),
-    Column("connect_ms", Double),  # request sent to the response's headers
+    Column("connect_ms", Double),  # from asking until the request was sent
     Column("duration_ms", Double),
     Column("tokens_per_second", Double),
     Column("end_to_end_tokens_per_second", Double),

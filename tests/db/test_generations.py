@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 from sqlalchemy import text
@@ -235,6 +236,20 @@ def test_gaps_and_rates_are_those_of_the_deltas(house):
         row = conn.execute(text("SELECT gaps_ms, tokens_per_second, duration_ms, ttft_ms FROM usage")).one()
     assert len(row.gaps_ms) == 3
     assert row.duration_ms >= row.ttft_ms + sum(row.gaps_ms) - 0.1
+
+
+def test_ttft_begins_when_the_request_was_sent_not_when_it_was_made(house):
+    gate = Gate()
+    house.provider.script = [gate, Chunk("a", opening=End(connect_ms=50.0)), STOP]
+    began = time.perf_counter()
+    turn = house.send()
+    time.sleep(0.06)
+    gate.open()
+    house.finish(turn)
+    passed_ms = (time.perf_counter() - began) * 1000
+    with house.store.reading() as conn:
+        row = conn.execute(text("SELECT ttft_ms, queue_ms FROM usage")).one()
+    assert 0 <= row.ttft_ms <= passed_ms - 50 - row.queue_ms
 
 
 def test_model_that_never_stops_is_cut_with_its_text_kept(house):

@@ -83,18 +83,12 @@ def test_flight_record_places_each_gap_and_marks_the_stalls(house):
         (4, 750.0, True),
         (5, 770.0, False),
     ]
-    assert (record.stalls, record.stall_ms, record.prefill_ms) == (1, 100.0, 150.0)
+    assert (record.stalls, record.stall_ms) == (1, 100.0)
 
 
 def test_flight_record_leaves_unknown_what_is_not_known(house):
     record = house.usage.get_call(house.add(**FAILED), user_id=None)
-    assert (record.timeline, record.stall_ms, record.stalls, record.prefill_ms, record.price) == (
-        (),
-        None,
-        0,
-        None,
-        None,
-    )
+    assert (record.timeline, record.stall_ms, record.stalls, record.price) == ((), None, 0, None)
     assert record.call.error_class == "rate_limited"
 
 

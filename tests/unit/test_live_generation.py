@@ -33,6 +33,14 @@ def test_repeated_request_starts_the_clock_anew():
     assert round(live.append("a")[1]) == 100
 
 
+def test_connecting_and_sending_are_not_in_the_stamps():
+    clock = Clock()
+    live = LiveGeneration(clock)
+    live.sent_after(connect_ms=50)
+    clock.now += 0.25
+    assert (round(live.append("a")[1]), round(live.metrics().ttft_ms)) == (200, 200)
+
+
 def test_follower_gets_what_came_so_far_then_the_rest_with_the_end():
     live = LiveGeneration(Clock())
     live.append("ab")

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import struct
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -72,6 +73,22 @@ def test_what_is_written_arrives_whole():
         return await stream.read(100)
 
     assert talk(serve, act) == b"3000000"
+
+
+def test_stream_knows_when_bytes_were_last_handed_to_it():
+    async def serve(reader, writer):
+        writer.write(await reader.read(1))
+
+    async def act(stream):
+        before = time.monotonic()
+        await stream.write(b"x", timeout=5)
+        await stream.write(b"", timeout=5)
+        after = time.monotonic()
+        await stream.read(1)
+        return before, stream.written_sec, after
+
+    before, written, after = talk(serve, act)
+    assert before <= written <= after
 
 
 @pytest.mark.parametrize(("end", "readable"), [("close", True), ("stay", False)])
