@@ -161,7 +161,7 @@ def measure_two(house: House, trials: int, rounds: int, wait_ms: int) -> None:
     print(f"of {16_000 / wait_ms:.0f} that 16 calls of {wait_ms} ms allow each")
 
 
-_FILL = """
+FILL = """
 UPDATE experiment_trials SET state = 'done', score = random(), passed = random() < 0.5, ttft_ms = 50 + random() * 20,
   tokens_per_second = 30 + random(), prompt_tokens = 20, completion_tokens = 40, cost_usd = random() / 1000,
   duration_ms = 500 + random() * 100, answer_hash = (random() * 5)::bigint, ended_at = now() WHERE experiment_id = :id
@@ -173,7 +173,7 @@ def measure_results(house: House, trials: int) -> None:
     experiment_id = house.start(trials)
     print(f"results: {trials:,} trials laid out in {time.perf_counter() - began:.2f} s")
     with house.running.store.transaction() as conn:
-        conn.execute(text(_FILL), {"id": experiment_id})
+        conn.execute(text(FILL), {"id": experiment_id})
         conn.execute(text("UPDATE experiments SET state = 'done' WHERE id = :id"), {"id": experiment_id})
         conn.execute(text("DELETE FROM procrastinate_jobs"))
     with house.running.store.reading() as conn:

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-# Each column as one text: 100,000 trials are eleven values to fetch instead of a million.
-_COLUMN_TEXTS = """
-SELECT {texts} FROM (
+# Each column as one array in its binary form: 100,000 trials are eleven values to fetch instead of a million, and
+# no number is written as text and read again.
+_COLUMN_ARRAYS = """
+SELECT {arrays} FROM (
   SELECT t.arm, t.case_no, t.repeat, {score} AS score, {passed} AS passed, t.ttft_ms, t.tokens_per_second,
          t.completion_tokens, t.cost_usd, t.duration_ms, coalesce(t.answer_hash, -1) AS answer
   FROM experiment_trials t {join}
@@ -31,19 +32,25 @@ COLUMNS = (
     "duration_ms",
     "answer",
 )
-_TEXTS = ", ".join(f"array_to_string(array_agg({name}), ',', 'nan')" for name in COLUMNS)
-_BY_RULES = _COLUMN_TEXTS.format(
-    texts=_TEXTS, score="t.score", passed="CASE WHEN t.passed THEN 1 WHEN NOT t.passed THEN 0 END", join=""
+WHOLE_COLUMNS = ("arm", "case_no", "repeat", "answer")  # which floats could not hold
+_ARRAYS = ", ".join(
+    f"array_send(array_agg(CAST({name} AS bigint)))"
+    if name in WHOLE_COLUMNS
+    else f"array_send(array_agg(coalesce(CAST({name} AS double precision), 'nan')))"
+    for name in COLUMNS
 )
-_BY_HAND = _COLUMN_TEXTS.format(
-    texts=_TEXTS,
+_BY_RULES = _COLUMN_ARRAYS.format(
+    arrays=_ARRAYS, score="t.score", passed="CASE WHEN t.passed THEN 1 WHEN NOT t.passed THEN 0 END", join=""
+)
+_BY_HAND = _COLUMN_ARRAYS.format(
+    arrays=_ARRAYS,
     score="h.score",
     passed="CAST(NULL AS int)",
     join="LEFT JOIN LATERAL (SELECT avg(s.score) AS score FROM experiment_hand_scores s "
     "WHERE s.trial_id = t.id AND s.generation_id = t.generation_id) h ON true",
 )
-_BY_JUDGE = _COLUMN_TEXTS.format(
-    texts=_TEXTS,
+_BY_JUDGE = _COLUMN_ARRAYS.format(
+    arrays=_ARRAYS,
     score="j.score",
     passed="CAST(NULL AS int)",
     join="LEFT JOIN experiment_trials j ON j.subject_id = t.id AND j.judge = :judge AND j.state = 'done'",
@@ -52,13 +59,14 @@ _BY_JUDGE = _COLUMN_TEXTS.format(
 
 def read_columns(
     conn: Connection, *, experiment_id: UUID, by_hand: bool = False, judge: int | None = None
-) -> dict[str, str]:
-    """Ended trials as one text for each of `COLUMNS`: values with commas between, in the same order in all; `nan` is
-    unknown (of `answer`, the hash of its text: -1), `passed` 1 or 0. Empty texts without trials.
+) -> dict[str, bytes]:
+    """Ended trials, one array for each of `COLUMNS` in the same order in all. NaN is unknown (of `answer`, the hash
+    of its text: -1), `passed` is 1 or 0. As PostgreSQL sends it: 20 bytes of head, then four of length and eight of
+    the number for each value, the highest byte first. Empty without trials.
     """
     query = _BY_JUDGE if judge is not None else _BY_HAND if by_hand else _BY_RULES
     row = conn.execute(text(query), {"id": experiment_id} | ({"judge": judge} if judge is not None else {})).one()
-    return dict(zip(COLUMNS, (value or "" for value in row), strict=True))
+    return dict(zip(COLUMNS, (value or b"" for value in row), strict=True))
 
 
 # ---- the case table ----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
 from chatplay.errors import BadInput
@@ -38,11 +38,13 @@ from db.experiments import ExperimentRow
 from db.trial_reads import CellRow, TrialRow
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from chatplay.experiments.stats.table import Axis, TrialTable
 
 _SNIPPET_CHARS = 300
 _LABEL_CHARS = 60
-_WHOLE = ("arm", "case_no", "repeat", "answer")  # columns of whole numbers, which floats could not hold
+_HEAD_BYTES = 20  # of an array as the database sends it
 
 
 class Reads(Drafts):
@@ -201,15 +203,19 @@ def axes_of(arms: Sequence[Arm]) -> tuple[Axis, ...]:
     return tuple(found)
 
 
-def _table(columns: Mapping[str, str], arms: int, cases: int) -> TrialTable:
+def _table(columns: Mapping[str, bytes], arms: int, cases: int) -> TrialTable:
     import numpy as np
 
     from chatplay.experiments.stats.table import build_table
 
-    whole = {name: np.fromstring(columns[name], dtype=np.int64, sep=",") for name in _WHOLE}
-    known = {name: np.fromstring(columns[name], dtype=np.float64, sep=",") for name in columns if name not in _WHOLE}
-    case = whole.pop("case_no")
-    return build_table(arms=arms, cases=cases, case=case, **whole, **known)  # type: ignore[arg-type]
+    def numbers(name: str) -> NDArray[Any]:
+        kind = "i8" if name in trial_reads.WHOLE_COLUMNS else "f8"
+        sent = np.frombuffer(columns[name][_HEAD_BYTES:], dtype=[("length", ">i4"), ("value", f">{kind}")])
+        return sent["value"].astype(kind)
+
+    found = {name: numbers(name) for name in columns}
+    case = found.pop("case_no")
+    return build_table(arms=arms, cases=cases, case=case, **found)
 
 
 def _judge_number(scored_by: str) -> int | None:

@@ -5,7 +5,7 @@ import pytest
 from chatplay.experiments.stats.verdicts import Evidence, judge
 from chatplay.ui import chart_style as style
 from chatplay.ui.experiments import charts
-from chatplay.ui.experiments.charts import Place
+from chatplay.ui.experiments.charts import Mark, Place
 from chatplay.ui.experiments.results import words
 
 PHONE_CHARS = 50
@@ -22,6 +22,23 @@ def test_arms_at_one_place_are_told_apart_by_the_legend_with_what_is_said_of_eac
     legend = frontier(3)
     assert legend["columns"] == 1
     assert all(f'"temperature {one}: {one} %"' in legend["labelExpr"] for one in range(3))
+
+
+MARKS = [Mark("a", 1.0, 0.5, 1.5, "better", "1 [0.5, 1.5]", 9, True), Mark("b", None), Mark("c", 0.2)]
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        charts.intervals(MARKS, title="Difference", reference=0.0, names=["a", "b", "c"]),
+        charts.shares(MARKS, title="Share"),
+        charts.effect(MARKS, title="Score", x_title="top-p", low=0.0, high=2.0),
+        charts.heat([("0", "1", mark) for mark in MARKS], x_title="top-p", y_title="temperature", title="Score"),
+    ],
+)
+def test_chart_is_drawn_as_the_whole_schema_would_have_it(chart):
+    drawn = chart.properties(height=style.HEIGHT_PX, config=style.CONFIG)
+    assert style.Unchecked(drawn).to_dict() == drawn.to_dict()
 
 
 def test_more_arms_than_colours_have_no_legend_that_would_mix_them_up():
