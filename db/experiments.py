@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as add
 
 from db.schema import (
     experiment_arms,
@@ -170,10 +171,11 @@ def list_prompts_by_id(conn: Connection, *, ids: Collection[int]) -> list[Prompt
 
 def insert_experiment(
     conn: Connection, *, experiment_id: UUID, user_id: int, name: str, plan: Mapping[str, Any], order_seed: int
-) -> None:
-    conn.execute(
-        insert(experiments).values(id=experiment_id, user_id=user_id, name=name, plan=dict(plan), order_seed=order_seed)
-    )
+) -> bool:
+    """False when there is one of this id already."""
+    values = {"id": experiment_id, "user_id": user_id, "name": name, "plan": dict(plan), "order_seed": order_seed}
+    made = conn.execute(add(experiments).values(values).on_conflict_do_nothing().returning(experiments.c.id))
+    return made.one_or_none() is not None
 
 
 def find_experiment(conn: Connection, *, experiment_id: UUID, for_update: bool = False) -> ExperimentRow | None:
@@ -204,16 +206,22 @@ _LIST = """
 SELECT e.id, e.name, e.state, (SELECT count(*) FROM experiment_arms a WHERE a.experiment_id = e.id),
        (SELECT count(*) FROM experiment_cases c WHERE c.experiment_id = e.id), t.trials, t.ended,
        e.created_at, e.updated_at
-FROM (SELECT * FROM experiments WHERE user_id = :user_id ORDER BY updated_at DESC, id LIMIT :limit OFFSET :offset) e
+FROM (SELECT * FROM experiments WHERE user_id = :user_id
+      AND (CAST(:at AS timestamptz) IS NULL OR (updated_at, id) < (:at, CAST(:id AS uuid)))
+      ORDER BY updated_at DESC, id DESC LIMIT :limit) e
 CROSS JOIN LATERAL (
   SELECT count(*) AS trials, count(*) FILTER (WHERE state IN ('done', 'failed', 'cancelled')) AS ended
   FROM experiment_trials WHERE experiment_id = e.id AND judge IS NULL) t
-ORDER BY e.updated_at DESC, e.id
+ORDER BY e.updated_at DESC, e.id DESC
 """
 
 
-def list_experiments(conn: Connection, *, user_id: int, limit: int, offset: int) -> list[ExperimentSummary]:
-    rows = conn.execute(text(_LIST), {"user_id": user_id, "limit": limit, "offset": offset})
+def list_experiments(
+    conn: Connection, *, user_id: int, limit: int, before: tuple[datetime, UUID] | None = None
+) -> list[ExperimentSummary]:
+    """Touched last first; `before` is `updated_at` and id of the last one of the page before."""
+    at, id = before or (None, None)
+    rows = conn.execute(text(_LIST), {"user_id": user_id, "limit": limit, "at": at, "id": id})
     return [ExperimentSummary(*row) for row in rows]
 
 

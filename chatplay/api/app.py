@@ -9,7 +9,18 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from chatplay.api import admin, completions, docs, experiments, generations, models, sessions, sockets, usage
+from chatplay.api import (
+    admin,
+    completions,
+    docs,
+    experiments,
+    experiments_run,
+    generations,
+    models,
+    sessions,
+    sockets,
+    usage,
+)
 from chatplay.api.edge import Edge, Prefix
 from chatplay.api.errors import EVERYWHERE, HANDLERS
 from chatplay.api.services import Services
@@ -40,7 +51,7 @@ def build_app(get_runtime: Callable[[], Runtime], find_runtime: Callable[[], Run
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = Services(get_runtime, find_runtime)
-    for part in (models, sessions, generations, sockets, completions, experiments, usage, admin, docs):
+    for part in (models, sessions, generations, sockets, completions, experiments, experiments_run, usage, admin, docs):
         app.include_router(part.router)
     return app
 

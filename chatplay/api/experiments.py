@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from chatplay import params as parameters
+from chatplay.api.cursors import Cursor, read_cursor, write_cursor
 from chatplay.api.downloads import Download, documented_files
 from chatplay.api.services import Rt, Threads
 from chatplay.api.who import Caller, Reader
@@ -40,10 +41,10 @@ class ExperimentRow(BaseModel):
 
 
 class ExperimentList(BaseModel):
-    """Touched last first. `next_offset` is null on the last page."""
+    """A page of experiments, touched last first. `next_cursor` is null on the last page."""
 
     data: list[ExperimentRow]
-    next_offset: int | None
+    next_cursor: str | None
 
 
 class ArmOut(BaseModel):
@@ -102,7 +103,9 @@ class ProgressOut(BaseModel):
 
 
 class ExperimentOut(BaseModel):
-    """An experiment, how far it is and its arms; they are empty while it is a draft."""
+    """An experiment, how far it is and its arms; they are empty while it is a draft. `revision` moves with each change
+    of its plan.
+    """
 
     id: UUID
     name: str
@@ -113,6 +116,7 @@ class ExperimentOut(BaseModel):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    revision: int
     progress: ProgressOut
     arms: list[ArmOut]
 
@@ -130,19 +134,22 @@ async def list_experiments(
     rt: Rt,
     threads: Threads,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    offset: Annotated[int, Query(ge=0, le=1_000_000, description="`next_offset` of the page before.")] = 0,
+    cursor: Cursor = None,
 ) -> ExperimentList:
     """Your experiments, drafts among them."""
-    asked: dict[str, Any] = {"user_id": caller.user_id, "limit": limit + 1, "offset": offset}
-    lines = await threads.run(rt.experiments.list_experiments, **asked)
-    more = offset + limit if len(lines) > limit else None
-    return ExperimentList(data=[ExperimentRow.of(line) for line in lines[:limit]], next_offset=more)
+    before = read_cursor(cursor) if cursor else None
+    lines = await threads.run(rt.experiments.list_experiments, user_id=caller.user_id, limit=limit + 1, before=before)
+    shown = lines[:limit]
+    return ExperimentList(
+        data=[ExperimentRow.of(line) for line in shown],
+        next_cursor=write_cursor(shown[-1].updated_at, shown[-1].id) if len(lines) > limit else None,
+    )
 
 
 @router.get("/{experiment_id}")
 async def get_experiment(experiment_id: UUID, caller: Reader, rt: Rt, threads: Threads) -> ExperimentOut:
     """One of yours with its progress and the figures of its arms so far. May be asked every second."""
-    return await threads.run(_read, rt, caller, experiment_id)
+    return await threads.run(read_experiment, rt, caller, experiment_id)
 
 
 @router.get(
@@ -151,16 +158,23 @@ async def get_experiment(experiment_id: UUID, caller: Reader, rt: Rt, threads: T
     responses={200: documented_files("csv", "jsonl", "parquet")},
 )
 async def export_experiment(
-    experiment_id: UUID, caller: Reader, rt: Rt, threads: Threads, format: ExportFormat = "csv"
+    experiment_id: UUID,
+    caller: Reader,
+    rt: Rt,
+    threads: Threads,
+    format: ExportFormat = "csv",
+    name: Annotated[str, Query(pattern="^[a-z0-9-]{1,60}$", description="Of the file, without its ending.")] = "trials",
+    shared: Annotated[str | None, Query(max_length=200, description="The secret of a read-only link to it.")] = None,
 ) -> Response:
-    """All its trials with settings, cases, answers, figures and scores, as the Results page gives them away."""
-    whose: dict[str, Any] = {"user_id": caller.user_id, "experiment_id": experiment_id}
+    """All its trials with settings, cases, answers, figures and scores, written while they are sent."""
+    whose: dict[str, Any] = {"user_id": caller.user_id, "experiment_id": experiment_id, "token": shared}
     pieces = await threads.run(rt.experiments.export, **whose, fmt=format)
     slow_reader_sec = rt.settings.api_slow_reader_sec
-    return Download(pieces, services=threads, name="trials", format=format, slow_reader_sec=slow_reader_sec)
+    return Download(pieces, services=threads, name=name, format=format, slow_reader_sec=slow_reader_sec)
 
 
-def _read(rt: Runtime, caller: Caller, experiment_id: UUID) -> ExperimentOut:
+def read_experiment(rt: Runtime, caller: Caller, experiment_id: UUID) -> ExperimentOut:
+    """As `get_experiment` answers. Raises NotFound."""
     whose: dict[str, Any] = {"user_id": caller.user_id, "experiment_id": experiment_id}
     found, progress = rt.experiments.get(**whose), rt.experiments.get_progress(**whose)
     return ExperimentOut.of(found, progress, rt.experiments.list_arm_figures(**whose))

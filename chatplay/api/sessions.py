@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID, uuid4, uuid5
 
 from fastapi import APIRouter, Header, Query
 
+from chatplay.api.cursors import Cursor, read_cursor, write_cursor
 from chatplay.api.errors import documented
 from chatplay.api.services import Rt, Threads
 from chatplay.api.shapes import (
@@ -23,7 +21,6 @@ from chatplay.api.shapes import (
     SessionWithMessages,
 )
 from chatplay.api.who import Caller, Chatter, Reader
-from chatplay.chats.log import ChatLine
 from chatplay.chats.values import ChatRecord
 from chatplay.errors import BadInput
 from chatplay.runtime import Runtime
@@ -49,18 +46,18 @@ async def list_sessions(
     rt: Rt,
     threads: Threads,
     limit: _Limit = 50,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
+    cursor: Cursor = None,
     search: Annotated[str, Query(max_length=200, description="Words of titles and messages.")] = "",
 ) -> SessionList:
     """Your sessions with messages, touched last first."""
-    before = _read_cursor(cursor) if cursor else None
+    before = read_cursor(cursor) if cursor else None
     lines = await threads.run(
         rt.chat_log.list_chats, user_id=caller.user_id, search=search, limit=limit + 1, before=before
     )
     shown = lines[:limit]
     return SessionList(
         data=[SessionLine.of(line) for line in shown],
-        next_cursor=_cursor(shown[-1]) if len(lines) > limit else None,
+        next_cursor=write_cursor(shown[-1].updated_at, shown[-1].id) if len(lines) > limit else None,
     )
 
 
@@ -142,20 +139,3 @@ def _create(rt: Runtime, caller: Caller, body: NewSession) -> ChatRecord:
         rt.chats.rename(user_id=user_id, chat_id=chat.id, title=body.title)
         chat = rt.chat_log.open_thread(user_id=user_id, chat_id=chat.id, limit=1).chat
     return chat
-
-
-def _cursor(line: ChatLine) -> str:
-    return base64.urlsafe_b64encode(f"{line.updated_at.isoformat()} {line.id}".encode()).decode()
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
-    try:
-        at, _, chat_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
-        found = datetime.fromisoformat(at)
-        if found.tzinfo is None:
-            raise ValueError
-        return found, UUID(chat_id)
-    except (ValueError, binascii.Error):
-        raise BadInput(
-            "This cursor is not one of ours.", param="cursor", cure="Use the `next_cursor` of the page before."
-        ) from None

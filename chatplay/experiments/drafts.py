@@ -103,15 +103,24 @@ class Drafts:
     # ---- drafts --------------------------------------------------------------------------------
 
     def create(
-        self, *, user_id: int, name: str, plan: Plan | None = None, cases: CaseTable | None = None
+        self,
+        *,
+        user_id: int,
+        name: str,
+        plan: Plan | None = None,
+        cases: CaseTable | None = None,
+        experiment_id: UUID | None = None,
     ) -> Experiment:
-        """A draft. Raises BadInput for an empty or endless name."""
+        """A draft; when there is one of the id `experiment_id` already, that one as it stands.
+
+        Raises BadInput for an empty or endless name.
+        """
         name, plan = _checked_name(name), plan or Plan()
         check_finite(plan)
-        experiment_id = uuid4()
+        experiment_id = experiment_id or uuid4()
         with self._desk.store.transaction() as conn:
             _check_prompts(conn, user_id, plan)
-            db.insert_experiment(
+            is_new = db.insert_experiment(
                 conn,
                 experiment_id=experiment_id,
                 user_id=user_id,
@@ -119,7 +128,7 @@ class Drafts:
                 plan=plan_to_json(plan),
                 order_seed=secrets.randbits(32),
             )
-            if cases is not None:
+            if is_new and cases is not None:
                 db.replace_cases(conn, experiment_id=experiment_id, columns=cases.columns, rows=cases.rows)
         return self.get(user_id=user_id, experiment_id=experiment_id)
 
@@ -299,13 +308,12 @@ def _draft(row: ExperimentRow, revision: int | None) -> None:
     check_revision(row, revision)
 
 
-def check_revision(row: ExperimentRow, revision: int | None) -> None:
+def check_revision(
+    row: ExperimentRow, revision: int | None, *, cure: str = "Keep one of the two, or save this one as a copy."
+) -> None:
     """Raises PlanChanged unless the experiment is as it was at `revision` (None: whatever it is now)."""
     if revision is not None and revision != row.revision:
-        raise PlanChanged(
-            "This plan was changed in another tab since it was opened here.",
-            cure="Keep one of the two, or save this one as a copy.",
-        )
+        raise PlanChanged("This plan was changed in another tab since it was opened here.", cure=cure)
 
 
 def _check_prompts(conn: Connection, user_id: int, plan: Plan) -> None:

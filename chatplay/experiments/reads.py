@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
@@ -52,10 +53,12 @@ class Reads(Drafts):
 
     _desk: Desk
 
-    def list_experiments(self, *, user_id: int, limit: int = 50, offset: int = 0) -> list[ExperimentLine]:
-        """The person's own, last touched first."""
+    def list_experiments(
+        self, *, user_id: int, limit: int = 50, before: tuple[datetime, UUID] | None = None
+    ) -> list[ExperimentLine]:
+        """The person's own, last touched first; after the one that was touched at `before` and has that id."""
         with self._desk.store.reading() as conn:
-            rows = db.list_experiments(conn, user_id=user_id, limit=limit, offset=offset)
+            rows = db.list_experiments(conn, user_id=user_id, limit=limit, before=before)
         return [ExperimentLine(**vars(row)) for row in rows]
 
     def get_shared(self, *, user_id: int, token: str) -> Experiment:

@@ -43,17 +43,25 @@ class Runs(Drafts):
         return self.get(user_id=user_id, experiment_id=experiment_id)
 
     def extend(
-        self, *, user_id: int, role: str, experiment_id: UUID, plan: Plan, cases: CaseTable | None = None
+        self,
+        *,
+        user_id: int,
+        role: str,
+        experiment_id: UUID,
+        plan: Plan,
+        cases: CaseTable | None = None,
+        revision: int | None = None,
     ) -> int:
         """More repeats, arms or cases (`cases`: new rows, added to those there); runs only what is missing, and takes
         over the plan's caps, pace and rules. Cancelled trials wait again. Returns the number of new trials.
 
-        Raises BadInput; Conflict for a draft.
+        Raises BadInput; Conflict for a draft; PlanChanged when it is not at `revision` any more.
         """
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
             if row.state == "draft":
                 raise Conflict("This experiment has not started yet.", cure="Change its plan instead.")
+            check_revision(row, revision, cure="See how it stands now, then extend it again.")
             revived = trials.revive_cancelled(conn, experiment_id=row.id)
             return revived + self._lay_out(conn, row, plan, cases, self.models_of(plan, role))
 

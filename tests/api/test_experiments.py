@@ -18,9 +18,9 @@ def test_experiments_are_listed_page_by_page(house):
     made = [guest.new_experiment() for _ in range(3)]
     with guest.client() as client:
         first = client.get("/v1/experiments", params={"limit": 2}).json()
-        second = client.get("/v1/experiments", params={"limit": 2, "offset": first["next_offset"]}).json()
+        second = client.get("/v1/experiments", params={"limit": 2, "cursor": first["next_cursor"]}).json()
     assert [one["id"] for one in first["data"] + second["data"]] == made[::-1]
-    assert (second["next_offset"], second["data"][0]["trials"]) == (None, 8)
+    assert (second["next_cursor"], second["data"][0]["trials"]) == (None, 8)
 
 
 def test_experiment_tells_progress_and_its_arms(house):
@@ -55,3 +55,112 @@ def test_unknown_format_is_named(house):
     with house.ana.client() as client:
         refused = client.get(f"/v1/experiments/{house.ana.new_experiment()}/export", params={"format": "xml"})
     assert (refused.status_code, refused.json()["error"]["param"]) == (422, "format")
+
+
+# ---- planned and run by programs -----------------------------------------------------------------
+
+PLAN = {
+    "name": "Greetings",
+    "prompts": [{"name": "greeting", "prompt": "Say {{word}}", "system_prompt": "Be brief."}],
+    "models": [{"name": "echo"}],
+    "params": {"max_tokens": 256},
+    "axes": {"temperature": "0, 0.5"},
+    "cases": [{"word": "one", "expected": 1}, {"word": "two", "expected": None}],
+    "rules": [{"kind": "contains", "value": "{{expected}}"}],
+    "repeats": 2,
+    "limits": {"max_calls": 100},
+}
+
+
+def create(client, key=None, **changes):
+    headers = {"idempotency-key": key} if key else {}
+    return client.post("/v1/experiments", json=PLAN | changes, headers=headers)
+
+
+def act(client, made, verb, body=None):
+    return client.post(f"/v1/experiments/{made['id']}/{verb}", json=body)
+
+
+def test_experiment_is_created_with_what_it_comes_to_and_then_started(house):
+    with house.ana.client() as client:
+        made = create(client).json()
+        started = act(client, made, "start").json()
+    assert (made["state"], made["planned"]["trials"], made["planned"]["problems"]) == ("draft", 8, [])
+    assert (started["state"], started["progress"]["waiting"]) == ("running", 8)
+    assert [arm["params"]["max_tokens"] for arm in started["arms"]] == [256, 256]
+    assert (started["cases"], started["case_columns"]) == (2, ["word", "expected"])
+
+
+def test_same_key_creates_one_experiment(house):
+    with house.ana.client() as client, house.bob.client() as other:
+        first, again = create(client, "k1").json(), create(client, "k1", name="Other").json()
+        fresh, theirs = create(client, "k2").json(), create(other, "k1").json()
+    assert (first["id"], again["name"]) == (again["id"], "Greetings")
+    assert len({first["id"], fresh["id"], theirs["id"]}) == 3
+
+
+def test_what_is_sent_twice_happens_once(house):
+    with house.ana.client() as client:
+        made = create(client).json()
+        for verb, state in (("start", "running"), ("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+            answers = [act(client, made, verb) for _ in range(2)]
+            assert [(one.status_code, one.json()["state"]) for one in answers] == [(200, state)] * 2
+    assert answers[-1].json()["progress"]["cancelled"] == 8
+
+
+def test_extension_runs_what_is_missing_and_adds_cases_once(house):
+    with house.ana.client() as client:
+        made = create(client).json()
+        revision = act(client, made, "start").json()["revision"]
+        body = {"repeats": 3, "axes": {"temperature": "0, 0.5, 1"}, "cases": [{"word": "three"}], "revision": revision}
+        more, again = act(client, made, "extend", body), act(client, made, "extend", body)
+    assert (more.status_code, more.json()["new_trials"]) == (200, 3 * 3 * 3 - 8)
+    assert (again.status_code, again.json()["error"]["type"]) == (409, "plan_changed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "param"),
+    [
+        ({"axes": {"warmth": "1"}}, 400, "warmth"),
+        ({"axes": {"temperature": "9"}}, 400, "temperature"),
+        ({"params": {"seed": 1}}, 400, "seed"),
+        ({"rules": [{"kind": "smells"}]}, 400, "rules.kind"),
+        ({"cases": [{"": "x"}]}, 400, "cases"),
+        ({"models": [{"name": "nobody's"}]}, 404, None),
+        ({"repeats": 0}, 422, "repeats"),
+        ({"unknown": 1}, 422, "unknown"),
+    ],
+)
+def test_mistake_in_a_plan_is_named_and_nothing_starts(house, changes, status, param):
+    with house.ana.client() as client:
+        refused = create(client, **changes)
+        if refused.status_code == 201:
+            refused = act(client, refused.json(), "start")
+    assert refused.status_code == status, refused.text
+    assert refused.json()["error"]["param"] == param
+
+
+def test_draft_without_its_variable_says_so_before_it_is_started(house):
+    with house.ana.client() as client:
+        made = create(client, cases=[{"text": "x"}], rules=[]).json()
+        refused = act(client, made, "start")
+    assert "no column `word`" in made["planned"]["problems"][0]
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "cases")
+
+
+@pytest.mark.parametrize(("verb", "body"), [("resume", None), ("cancel", None), ("extend", {"repeats": 5})])
+def test_draft_cannot_be_run_otherwise_than_by_its_start(house, verb, body):
+    with house.ana.client() as client:
+        refused = act(client, create(client).json(), verb, body)
+    assert (refused.status_code, refused.json()["error"]["type"]) == (409, "conflict")
+
+
+def test_file_is_called_as_asked_and_open_through_a_read_only_link(house):
+    experiment_id = house.ana.new_experiment()
+    link = house.runtime.experiments.add_link(user_id=house.ana.person.id, experiment_id=experiment_id)
+    with house.bob.client() as client:
+        asked = {"shared": link.token, "name": "greetings"}
+        found = client.get(f"/v1/experiments/{experiment_id}/export", params=asked)
+        refused = client.get(f"/v1/experiments/{experiment_id}/export", params={"shared": "guess"})
+    assert (found.status_code, refused.status_code) == (200, 404)
+    assert found.headers["content-disposition"] == 'attachment; filename="greetings.csv"'

@@ -28,6 +28,14 @@ class Entry:
 
 
 ASKED = {"model": "echo", "messages": [{"role": "user", "content": "Hi"}]}
+PLANNED = {
+    "name": "Greetings",
+    "prompts": [{"prompt": "Say {{word}}"}],
+    "models": [{"name": "echo"}],
+    "axes": {"temperature": "0, 0.5"},
+    "cases": [{"word": "one"}, {"word": "two"}],
+    "repeats": 2,
+}
 ROUTES = {
     "GET /v1/models/running": Entry("read"),
     "GET /v1/models/{name}/constraints": Entry("read"),
@@ -45,6 +53,12 @@ ROUTES = {
     "POST /v1/chat/generations/{generation_id}/stop": Entry("chat", 202, owned=True),
     "GET /v1/usage/calls": Entry("read"),
     "GET /v1/experiments": Entry("read"),
+    "POST /v1/experiments": Entry("chat", 201, body=PLANNED),
+    "POST /v1/experiments/{experiment_id}/start": Entry("chat", owned=True),
+    "POST /v1/experiments/{experiment_id}/pause": Entry("chat", owned=True),
+    "POST /v1/experiments/{experiment_id}/resume": Entry("chat", owned=True),
+    "POST /v1/experiments/{experiment_id}/cancel": Entry("chat", owned=True),
+    "POST /v1/experiments/{experiment_id}/extend": Entry("chat", owned=True, body={"repeats": 3}),
     "GET /v1/experiments/{experiment_id}": Entry("read", owned=True),
     "GET /v1/experiments/{experiment_id}/export": Entry("read", owned=True),
     "GET /admin/usage": Entry("admin"),

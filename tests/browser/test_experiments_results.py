@@ -100,6 +100,6 @@ def test_an_opened_cell_survives_a_reload_and_keys_lead_to_the_next_case(page, a
 def test_a_downloaded_file_holds_every_trial(page, app, experiment):
     opened(page, app, experiment, "take-away")
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="JSONL").click()
+        page.get_by_role("link", name="JSONL").click()
     rows = [json.loads(line) for line in waiting.value.path().read_text().splitlines()]
     assert len(rows) == 36

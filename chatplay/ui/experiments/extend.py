@@ -151,6 +151,9 @@ def _more_cases(draft: Draft) -> tuple[CaseTable | None, str]:
 
 
 def _draw_outcome(experiment: Experiment, draft: Draft, preview: Preview, *, is_readable: bool) -> None:
+    if draft.error:
+        draw_error(draft.error)
+        draft.error = ""
     for problem in preview.problems[:10]:
         draw_error(f"{problem.message} {problem.cure}".strip())
     cancelled = _count_cancelled(experiment)
@@ -168,7 +171,7 @@ def _draw_outcome(experiment: Experiment, draft: Draft, preview: Preview, *, is_
         type="primary",
         disabled=not can_run or not to_run,
         on_click=_extend,
-        args=(experiment, draft),
+        args=(experiment, draft, to_run),
     )
 
 
@@ -176,9 +179,9 @@ def _count_cancelled(experiment: Experiment) -> int:
     return get_runtime().experiments.get_progress(user_id=state.person().id, experiment_id=experiment.id).cancelled
 
 
-def _extend(experiment: Experiment, draft: Draft) -> None:
+def _extend(experiment: Experiment, draft: Draft, shown: int) -> None:
     page = state.experiments()
-    act(_run_more, experiment, draft)
+    act(_run_more, experiment, draft, shown)
     if page.draft is draft and page.notice is None:
         return
     page.draft = None
@@ -186,16 +189,24 @@ def _extend(experiment: Experiment, draft: Draft) -> None:
     st.rerun()
 
 
-def _run_more(experiment: Experiment, draft: Draft) -> None:
-    """A last change may come together with the press: it is part of what runs. With a mistake in it nothing does, and
-    the dialog says so.
+def _run_more(experiment: Experiment, draft: Draft, shown: int) -> None:
+    """A last change may come together with the press: it is part of what runs. With a mistake in it, or when it makes
+    other than the `shown` number of trials, nothing does, and the dialog says so.
     """
     preview, more, error = _take_over(experiment, draft)
     if error or preview.problems:
         return
+    if (to_run := preview.new_trials + _count_cancelled(experiment)) != shown:
+        draft.error = f"{words.other_number(to_run, shown)} Press the button again to run them."
+        return
     person = state.person()
     get_runtime().experiments.extend(
-        user_id=person.id, role=person.role, experiment_id=experiment.id, plan=draft.plan, cases=more
+        user_id=person.id,
+        role=person.role,
+        experiment_id=experiment.id,
+        plan=draft.plan,
+        cases=more,
+        revision=draft.revision,
     )
     state.experiments().draft = None
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
@@ -17,11 +16,7 @@ from chatplay.ui.experiments.cells import call as cells_call
 from chatplay.ui.experiments.results.data import about
 from chatplay.ui.people import viewer_zone
 
-_FORMATS: dict[ExportFormat, tuple[str, str]] = {
-    "csv": ("CSV", "text/csv"),
-    "jsonl": ("JSONL", "application/x-ndjson"),
-    "parquet": ("Parquet", "application/vnd.apache.parquet"),
-}
+_FORMATS: dict[ExportFormat, str] = {"csv": "CSV", "jsonl": "JSONL", "parquet": "Parquet"}
 
 
 def draw(experiment: Experiment, token: str | None) -> None:
@@ -43,15 +38,10 @@ def _draw_files(experiment: Experiment, token: str | None) -> None:
     st.subheader("Data", anchor=False, help="Every trial with its settings, case, answer, scores and figures.")
     service, whose = get_runtime().experiments, about(experiment, token)
     with st.container(horizontal=True, gap="small"):
-        for kind, (label, mime) in _FORMATS.items():
-            st.download_button(
-                label,
-                partial(_export, whose, kind),
-                file_name=f"{_file_name(experiment)}.{kind}",
-                mime=mime,
-                icon=":material/download:",
-                on_click="ignore",
-                key=state.experiments_key(f"export_{kind}"),
+        for kind, label in _FORMATS.items():  # from a route: a download button would hold 100,000 trials in memory
+            asked = {"format": kind, "name": _file_name(experiment)} | ({"shared": token} if token else {})
+            st.link_button(
+                label, f"/v1/experiments/{experiment.id}/export?{urlencode(asked)}", icon=":material/download:"
             )
         st.download_button(
             "Notebook",
@@ -65,13 +55,8 @@ def _draw_files(experiment: Experiment, token: str | None) -> None:
         )
 
 
-def _export(whose: dict[str, Any], kind: ExportFormat) -> bytes:
-    """`whose` is known beforehand: a download has no session to ask."""
-    return b"".join(get_runtime().experiments.export(**whose, fmt=kind))
-
-
 def _file_name(experiment: Experiment) -> str:
-    kept = "".join(letter if letter.isalnum() else "-" for letter in experiment.name.lower())
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in experiment.name.lower())
     return "-".join(part for part in kept.split("-") if part)[:60] or "experiment"
 
 

@@ -14,6 +14,11 @@ _NAMES = {"prompt": "Prompt", "model": "Model", "arm": "Arm"}
 _LABELS = {spec.name: spec.label for spec in parameters.SPECS}
 
 
+def other_number(now: int, shown: int) -> str:
+    """That a change made together with a press comes to another number of trials than its button said."""
+    return f"With the last change these are {many(now, 'trial')}, not {shown:,}."
+
+
 def many(count: int, noun: str) -> str:
     """`1 arm`, `1,200 trials`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from chatplay.errors import BadInput, ChatplayError, PlanChanged
+from chatplay.errors import BadInput, ChatplayError, Conflict, PlanChanged
 from chatplay.experiments.plan import messages_for
 from chatplay.experiments.values import Arm, Forecast, Preview
 from chatplay.runtime import get_runtime
@@ -152,7 +152,7 @@ def draw_start(draft: Draft, preview: Preview, *, take_over: Callable[[Draft], N
         icon=":material/play_arrow:",
         disabled=not _may_start(draft),
         on_click=_start,
-        args=(draft, take_over),
+        args=(draft, take_over, preview.trials),
         width="stretch",
     )
     if draft.error:
@@ -168,17 +168,20 @@ def _may_start(draft: Draft) -> bool:
     return draft.preview is not None and not (draft.preview.problems or draft.error or draft.overtaken)
 
 
-def _start(draft: Draft, take_over: Callable[[Draft], None]) -> None:
+def _start(draft: Draft, take_over: Callable[[Draft], None], shown: int) -> None:
     """Turns to the run; what a second tab changed in between is said at the head.
 
-    A last change may come together with the click: it is part of what starts.
+    A last change may come together with the click: it is part of what starts, unless it makes other than the `shown`
+    number of trials.
     """
     page, person = state.experiments(), state.person()
     page.notice = None
     try:
         take_over(draft)
-        if not _may_start(draft):
+        if draft.preview is None or not _may_start(draft):
             st.rerun()
+        if (trials := draft.preview.trials) != shown:
+            raise Conflict(words.other_number(trials, shown), cure="Press Start again to run them.")
         get_runtime().experiments.start(
             user_id=person.id, role=person.role, experiment_id=draft.experiment_id, revision=draft.revision
         )
