@@ -45,8 +45,9 @@ class Audience:
         self._by_person: Counter[int] = Counter()
         self._looking: asyncio.Task[None] | None = None
 
-    def check_room(self, runtime: Runtime, user_id: int) -> None:
-        """Raises TooManyConnections when this person can have no more seats."""
+    @contextmanager
+    def hold(self, runtime: Runtime, user_id: int) -> Generator[None, None, None]:
+        """Keeps a seat free for this person. Raises TooManyConnections when they can have no more."""
         most = runtime.settings.api_connections_per_person
         if self._by_person[user_id] >= most:
             raise TooManyConnections(
@@ -54,27 +55,30 @@ class Audience:
                 cure="Close one of them, or read several chats one after another.",
                 retry_after_sec=_RETRY_AFTER_SEC,
             )
+        self._by_person[user_id] += 1
+        try:
+            yield
+        finally:
+            self._by_person[user_id] -= 1
+            if not self._by_person[user_id]:
+                del self._by_person[user_id]
 
     @contextmanager
     def seat(
         self, runtime: Runtime, user_id: int, credential: bytes, ask: Callable[[], object]
     ) -> Generator[Seat, None, None]:
         """A place for one connection of this person. Raises TooManyConnections."""
-        self.check_room(runtime, user_id)
         lost: asyncio.Future[ChatplayError] = asyncio.get_running_loop().create_future()
         seat = Seat(credential, ask, lost)
-        self._seats.add(seat)
-        self._by_person[user_id] += 1
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look(runtime))
-        try:
-            yield seat
-        finally:
-            lost.cancel()
-            self._seats.discard(seat)
-            self._by_person[user_id] -= 1
-            if not self._by_person[user_id]:
-                del self._by_person[user_id]
+        with self.hold(runtime, user_id):
+            self._seats.add(seat)
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look(runtime))
+            try:
+                yield seat
+            finally:
+                lost.cancel()
+                self._seats.discard(seat)
 
     async def _look(self, runtime: Runtime) -> None:
         is_away = False

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
+from starlette.requests import Request
 from starlette.responses import Response
 
 from chatplay import params as parameters
 from chatplay.api.cursors import Cursor, read_cursor, write_cursor
 from chatplay.api.downloads import Download, documented_files
 from chatplay.api.services import Rt, Threads
-from chatplay.api.who import Caller, Reader
+from chatplay.api.who import Caller, Reader, seating
 from chatplay.experiments.values import Arm, ArmFigures, Experiment, ExperimentLine, ExportFormat, Progress, State
 from chatplay.runtime import Runtime
 
@@ -159,6 +160,7 @@ async def get_experiment(experiment_id: UUID, caller: Reader, rt: Rt, threads: T
 )
 async def export_experiment(
     experiment_id: UUID,
+    request: Request,
     caller: Reader,
     rt: Rt,
     threads: Threads,
@@ -170,7 +172,8 @@ async def export_experiment(
     whose: dict[str, Any] = {"user_id": caller.user_id, "experiment_id": experiment_id, "token": shared}
     pieces = await threads.run(rt.experiments.export, **whose, fmt=format)
     slow_reader_sec = rt.settings.api_slow_reader_sec
-    return Download(pieces, services=threads, name=name, format=format, slow_reader_sec=slow_reader_sec)
+    sit = seating(threads, rt, request, caller, "read")
+    return Download(pieces, services=threads, name=name, format=format, slow_reader_sec=slow_reader_sec, sit=sit)
 
 
 def read_experiment(rt: Runtime, caller: Caller, experiment_id: UUID) -> ExperimentOut:

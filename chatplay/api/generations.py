@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -63,11 +63,13 @@ async def generate(
     The answer goes on when the connection breaks: ask again with the same Idempotency-Key to get it.
     """
     key = request_key(caller, session_id, "generate", idempotency_key)
-    if body.stream:  # before anything is asked
-        threads.audience.check_room(rt, caller.user_id)
-    turn = await threads.run(begin_turn, rt, caller, session_id, body, key, "rest")
     if body.stream:
-        return await _stream(threads, rt, caller, answer_ref(turn), None, request)
+        with ExitStack() as held:  # a seat, before anything is asked
+            held.enter_context(threads.audience.hold(rt, caller.user_id))
+            turn = await threads.run(begin_turn, rt, caller, session_id, body, key, "rest")
+            source = await find_source(threads, rt, caller, turn.generation_id)
+            return _stream(threads, rt, caller, answer_ref(turn), source, request, held=held.pop_all())
+    turn = await threads.run(begin_turn, rt, caller, session_id, body, key, "rest")
     if not body.wait:
         return JSONResponse(_started(turn).model_dump(mode="json"), status_code=202)
     end = await wait_for_end(threads, rt, caller, turn.generation_id)
@@ -99,7 +101,10 @@ async def follow_generation(
     """
     answer = await threads.run(rt.chat_log.get_answer, user_id=caller.user_id, generation_id=generation_id)
     after = int(last_event_id) if last_event_id else (after_seq or None)
-    return await _stream(threads, rt, caller, answer, after, request)
+    if after and await threads.run(_has_seen_all, rt, caller, generation_id, after):
+        return Response(status_code=204)
+    source = await find_source(threads, rt, caller, generation_id)
+    return _stream(threads, rt, caller, answer, source, request, after_seq=after)
 
 
 @router.post("/generations/{generation_id}/stop", status_code=202)
@@ -164,17 +169,23 @@ async def wait_for_end(threads: Services, rt: Runtime, caller: Caller, generatio
     raise NotFound("There is no such answer.", cure="It may have been deleted.")
 
 
-async def _stream(
-    threads: Services, rt: Runtime, caller: Caller, answer: AnswerRef, after_seq: int | None, request: Request
+def _stream(
+    threads: Services,
+    rt: Runtime,
+    caller: Caller,
+    answer: AnswerRef,
+    source: Source,
+    request: Request,
+    *,
+    after_seq: int | None = None,
+    held: ExitStack | None = None,
 ) -> Response:
-    if after_seq and await threads.run(_has_seen_all, rt, caller, answer.generation_id, after_seq):
-        return Response(status_code=204)
-    source, request_id = await find_source(threads, rt, caller, answer.generation_id), request_id_of(request)
+    request_id = request_id_of(request)
     updates = threads.followers.follow(source, after_seq=after_seq or 0)
     return EventStream(
         events_of(answer, updates, after_seq=after_seq, request_id=request_id),
         slow_reader_sec=rt.settings.api_slow_reader_sec,
-        sit=seating(threads, rt, request, caller, "read"),
+        sit=seating(threads, rt, request, caller, "read", held),
         request_id=request_id,
     )
 

@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from chatplay.api.downloads import Download
 from chatplay.api.ranges import read_range
 from chatplay.api.services import Rt, Threads
-from chatplay.api.who import Reader
+from chatplay.api.who import Reader, seating
 from chatplay.usage.filter_text import read_filter
 from chatplay.usage.values import ExportFormat
 
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/v1/usage", tags=["Usage"])
 
 @router.get("/calls", response_class=StreamingResponse)
 async def download_calls(
+    request: Request,
     caller: Reader,
     rt: Rt,
     threads: Threads,
@@ -45,4 +47,5 @@ async def download_calls(
     name = f"calls-{wanted.start:%Y%m%d}-{wanted.end:%Y%m%d}"
     whole = pieces if first is None else itertools.chain((first,), pieces)
     slow_reader_sec = rt.settings.api_slow_reader_sec
-    return Download(whole, services=threads, name=name, format=format, slow_reader_sec=slow_reader_sec)
+    sit = seating(threads, rt, request, caller, "read")
+    return Download(whole, services=threads, name=name, format=format, slow_reader_sec=slow_reader_sec, sit=sit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
@@ -66,10 +66,21 @@ def recognise(runtime: Runtime, connection: HTTPConnection, scope: Scope) -> Cal
 Seating = Callable[[], AbstractContextManager[Seat]]
 
 
-def seating(services: Services, runtime: Runtime, connection: HTTPConnection, caller: Caller, scope: Scope) -> Seating:
-    """Makes a place among those who stay connected, kept as long as `scope` is the caller's."""
+def seating(
+    services: Services,
+    runtime: Runtime,
+    connection: HTTPConnection,
+    caller: Caller,
+    scope: Scope,
+    held: ExitStack | None = None,
+) -> Seating:
+    """Makes a place among those who stay connected, kept as long as `scope` is the caller's; the one `held` for it
+    where there is one.
+    """
 
     def sit() -> AbstractContextManager[Seat]:
+        if held is not None:
+            held.close()
         ask = functools.partial(recognise, runtime, connection, scope)
         return services.audience.seat(runtime, caller.user_id, credential_of(connection), ask)
 

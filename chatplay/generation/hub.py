@@ -298,7 +298,7 @@ class Hub:
     async def _consume(self, running: _Running, *, stream: bool) -> None:
         request = replace(running.job.request, stream=stream)
         live, gid, tap = running.live, running.job.generation_id, running.job.tap
-        running.streaming = stream
+        running.streaming, running.end = stream, None  # what a first try said is not said of the second
         live.begin()
         running.began_sec = running.last_sign_sec = live.sent_sec
         async with aclosing(running.job.provider.stream(request)) as chunks:

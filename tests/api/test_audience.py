@@ -168,6 +168,16 @@ def room(house, session_id):
         return json.loads(another.recv(timeout=10))["type"] == "message_start"
 
 
+def test_file_takes_a_seat(small):
+    session_id, experiment_id = small.ana.new_session(), small.ana.new_experiment()
+    with small.ana.client() as client, small.ana.socket(session_id) as one, small.ana.socket(session_id) as two:
+        for each in (one, two):
+            send(each, content="")
+            each.recv(timeout=10)
+        refused = client.get(f"/v1/experiments/{experiment_id}/export")
+    assert (refused.status_code, refused.json()["error"]["type"]) == (429, "too_many_connections")
+
+
 def test_prompt_whose_stream_has_no_room_is_not_sent(small):
     small.upstream.default = SCRIPTS["answer"]
     session_id = small.bob.new_session("mock-model")

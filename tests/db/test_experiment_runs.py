@@ -97,6 +97,15 @@ def test_cancelled_experiment_stops_what_runs_and_can_be_taken_up_again(house):
     assert house.progress(experiment_id).done == 12
 
 
+def test_second_tab_that_extends_is_told_of_the_first(house):
+    experiment_id = house.start()
+    seen = house.call("get", experiment_id)
+    more = {"role": "analyst", "plan": replace(seen.plan, repeats=seen.plan.repeats + 1), "revision": seen.revision}
+    assert house.call("extend", experiment_id, **more) > 0
+    with pytest.raises(PlanChanged, match="another tab"):
+        house.call("extend", experiment_id, **more)
+
+
 def test_cap_on_calls_pauses_with_its_reason_and_holds_for_two_workers(house):
     experiment_id = house.start(cases=10, caps=Caps(max_calls=7))
     house.work()

@@ -96,6 +96,14 @@ def test_stream_that_fails_before_its_first_token_is_asked_again_without_streami
     assert [request.stream for request in house.provider.requests] == [True, False]
 
 
+def test_fallback_that_fails_is_not_given_the_fingerprint_of_the_first_try(house, monkeypatch):
+    monkeypatch.setattr(type(house.provider), "whole", [_error(RateLimited)])
+    house.provider.script = [Chunk(opening=End(fingerprint="f" * 64)), _error(StreamCut)]
+    house.ask()
+    with house.store.reading() as conn:
+        assert conn.execute(text("SELECT fingerprint FROM usage")).scalar_one() is None
+
+
 @pytest.mark.parametrize("kind", [ProviderAuthFailed, RateLimited])
 def test_failure_that_no_fallback_can_cure_is_shown_at_once(house, kind):
     house.provider.script = [_error(kind, retry_after_sec=7.0)]

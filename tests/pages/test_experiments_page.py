@@ -236,9 +236,19 @@ def test_start_turns_to_the_run(services, ada, draft):
 
 def test_change_that_comes_together_with_the_start_is_part_of_what_starts(services, ada, draft):
     app = opened(experiment=draft.id)
-    field(app, "Repeats").set_value(2)
+    field(app, "Temperature").set_value("0, 0.3, 0.9")
     press(app, "Start 27 trials")
-    assert stored(services, ada, draft).state == "running"
+    started = stored(services, ada, draft)
+    assert (started.state, [arm.params.temperature for arm in started.arms]) == ("running", [0, 0.3, 0.9])
+
+
+def test_change_to_another_number_of_trials_than_the_button_said_waits_for_a_second_press(services, ada, draft):
+    app = opened(experiment=draft.id)
+    field(app, "Repeats").set_value(2)
+    app = press(app, "Start 27 trials")
+    assert stored(services, ada, draft).state == "draft"
+    assert "these are 18 trials, not 27." in said(app)
+    press(app, "Start 18 trials")
     assert "0 of 18 trials" in app.get("progress")[0].proto.text
 
 
@@ -305,11 +315,23 @@ def test_extension_tells_how_many_trials_are_new_and_runs_only_those(services, a
     assert "0 of 60 trials" in app.get("progress")[0].proto.text
 
 
-def test_change_that_comes_together_with_the_press_is_part_of_the_extension(services, ada, running):
+def test_extension_to_another_number_than_the_button_said_waits_for_a_second_press(services, ada, running):
     app = fill(press(opened(experiment=running.id), "Extend"), Repeats=4)
     field(app, "Repeats").set_value(5)
     app = press(app, "Run 9 new trials")
+    assert "these are 18 trials, not 9." in said(app)
+    app = press(app, "Run 18 new trials")
     assert "0 of 45 trials" in app.get("progress")[0].proto.text
+
+
+def test_extension_in_a_second_tab_is_told_that_there_was_another(services, ada, running):
+    app = fill(press(opened(experiment=running.id), "Extend"), Repeats=4)
+    plan = stored(services, ada, running).plan
+    more = replace(plan, axes=(*plan.axes[:-1], replace(plan.axes[-1], text="0, 0.7")))
+    services.experiments.extend(user_id=ada.id, role=ada.role, experiment_id=running.id, plan=more)
+    app = press(app, "Run 9 new trials")
+    assert "changed in another tab" in said(app)
+    assert stored(services, ada, running).plan == more
 
 
 def test_mistake_that_comes_together_with_the_press_runs_nothing_and_is_said(services, ada, running):
