@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID, uuid4, uuid5
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 
 from chatplay.api.errors import documented
 from chatplay.api.experiments import ExperimentOut, read_experiment
 from chatplay.api.experiments_plan import Extension, NewExperiment, Planned, extended, plan_of
 from chatplay.api.services import Rt, Threads
-from chatplay.api.sessions import IdempotencyKey
 from chatplay.api.who import Caller, Chatter
 from chatplay.errors import Conflict
 from chatplay.runtime import Runtime
@@ -20,6 +19,10 @@ from chatplay.runtime import Runtime
 router = APIRouter(prefix="/v1/experiments", tags=["Experiments"])
 Out = TypeVar("Out", bound=ExperimentOut)
 _KEYS = UUID("0d0d6f5e-54b8-4d5e-8a43-5b7a7a3f6d0a")  # the namespace of ids made from Idempotency-Keys
+_Key = Annotated[
+    str | None,
+    Header(max_length=255, description="The same key again gives the same experiment, however often it is sent."),
+]
 
 
 class Created(ExperimentOut):
@@ -36,7 +39,7 @@ class Extended(ExperimentOut):
 
 @router.post("", status_code=201, responses=documented(404))
 async def create_experiment(
-    body: NewExperiment, caller: Chatter, rt: Rt, threads: Threads, idempotency_key: IdempotencyKey = None
+    body: NewExperiment, caller: Chatter, rt: Rt, threads: Threads, idempotency_key: _Key = None
 ) -> Created:
     """Plans an experiment and tells how many trials it has, what they will cost and what keeps it from starting."""
     own = uuid5(_KEYS, f"{caller.user_id}:{idempotency_key}") if idempotency_key else uuid4()
