@@ -334,6 +334,16 @@ def test_extension_in_a_second_tab_is_told_that_there_was_another(services, ada,
     assert stored(services, ada, running).plan == more
 
 
+def test_extension_that_another_tab_has_overtaken_says_so_and_begins_anew(services, ada, running):
+    app = press(opened(experiment=running.id), "Extend")
+    plan = replace(stored(services, ada, running).plan, repeats=4)
+    services.experiments.extend(user_id=ada.id, role=ada.role, experiment_id=running.id, plan=plan)
+    app = fill(app, Repeats=4)
+    assert "it may have been extended there" in said(app)
+    app = press(app, "Show it as it is now")
+    assert field(app, "Repeats").value == 4
+
+
 def test_mistake_that_comes_together_with_the_press_runs_nothing_and_is_said(services, ada, running):
     app = fill(press(opened(experiment=running.id), "Extend"), Repeats=4)
     field(app, "Temperature").set_value("0, warm")

@@ -93,10 +93,31 @@ def _extend_dialog(experiment: Experiment) -> None:
         close_dialog()
         st.rerun()
     models = get_runtime().catalog.list_running(gate.recheck().role)
+    if _draw_overtaken(draft):
+        return
     preview, _, error = _take_over(experiment, draft)
     _draw_fields(draft, models)
     draw_error(error)
     _draw_outcome(experiment, draft, preview, is_readable=not error)
+
+
+def _draw_overtaken(draft: Draft) -> bool:
+    """Whether another tab has changed the experiment since the dialog was opened; then that is all it says."""
+    person = state.person()
+    now = get_runtime().experiments.get(user_id=person.id, experiment_id=draft.experiment_id)
+    if now.revision == draft.revision:
+        return False
+    st.warning(
+        "This experiment was changed in another tab since this was opened: it may have been extended there.",
+        icon=":material/tab:",
+    )
+    st.button("Show it as it is now", key=draft.key("anew"), type="primary", on_click=_begin_anew, args=(now,))
+    return True
+
+
+def _begin_anew(now: Experiment) -> None:
+    open_dialog("extend", now)
+    st.rerun()
 
 
 def _take_over(experiment: Experiment, draft: Draft) -> tuple[Preview, CaseTable | None, str]:
