@@ -1,6 +1,7 @@
 """The metrics page in a browser: every chart is drawn under our policy, and what is picked leads to its calls."""
 
 import csv
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -80,17 +81,19 @@ def test_cell_that_is_picked_leads_to_its_calls_and_a_call_to_its_flight_recorde
 
 def test_step_of_a_distribution_and_a_bar_lead_to_their_calls_and_those_to_a_file(app, admin):
     page = opened(admin, app)
+    picked, link = page.get_by_text("Picked:"), page.get_by_role("link", name="Calls as CSV")
+    everything = link.get_attribute("href")
     pick(chart(page, "How it is spread over the calls"), ".mark-symbol path")
-    expect(page.get_by_text("Picked:")).to_contain_text("TTFT, ms")
+    expect(picked).to_contain_text("TTFT, ms")
+    expect(link).not_to_have_attribute("href", everything)
+    step = link.get_attribute("href")
     pick(chart(page, "Tokens and cost"), ".mark-rect path")
-    expect(page.get_by_text("Picked:")).not_to_contain_text("TTFT, ms")
-    model = page.get_by_text("Picked:").inner_text().removeprefix("Picked: ")
-    files = []
-    page.context.on("page", lambda tab: tab.on("download", lambda file: files.append(file.path())))
-    page.get_by_role("link", name="Calls as CSV").click()
-    expect_soon(page, files)
-    with Path(files[0]).open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
+    expect(picked).not_to_contain_text("TTFT, ms")
+    expect(link).not_to_have_attribute("href", step)
+    model = picked.inner_text().removeprefix("Picked: ")
+    file = page.request.get(app.url + link.get_attribute("href"))
+    assert "attachment" in file.headers["content-disposition"]
+    rows = list(csv.DictReader(io.StringIO(file.text(), newline="")))
     assert {row["model"] for row in rows} == {model}
     assert len(rows) == calls_of(app, model)
 
@@ -99,15 +102,6 @@ def pick(drawn, marks):
     """Clicks the first of the chart's marks; those of the distribution are not seen."""
     drawn.scroll_into_view_if_needed()
     drawn.locator(marks).first.click(force=True)
-
-
-def expect_soon(page, found, timeout_sec=20):
-    """Waits as the browser does, so that its events are heard."""
-    for _ in range(10 * timeout_sec):
-        if found:
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError("nothing came")
 
 
 def calls_of(app, model):
