@@ -82,7 +82,8 @@ def fill(app, **fields):
 def said(app):
     kinds = (app.error, app.warning, app.info, app.success, app.markdown, app.caption, app.subheader)
     texts = [item.value for kind in kinds for item in kind]
-    texts += [item.proto.body for kind in ("badge", "html") for item in app.get(kind)]
+    bodies = [item.proto.body for kind in ("badge", "html") for item in app.get(kind)]
+    texts += [body for body in bodies if not body.startswith("<style>")]
     return "\n".join(texts).replace("\\", "").replace(":color[:]", ":")
 
 

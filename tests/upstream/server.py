@@ -76,12 +76,12 @@ class Upstream:
         """Queue how the next chat requests are answered, one script each."""
         self._queue.extend(scripts)
 
-    def wait_until(self, condition: Callable[[], bool], timeout_sec: float = 5.0) -> None:
+    def wait_until(self, condition: Callable[[], bool], timeout_sec: float = 20.0) -> None:
         """Return once `condition()` holds; AssertionError after `timeout_sec`."""
         with self._changed:
             assert self._changed.wait_for(condition, timeout_sec), "the upstream never saw it"
 
-    def wait_for_request(self, number: int = 1, timeout_sec: float = 5.0) -> Recorded:
+    def wait_for_request(self, number: int = 1, timeout_sec: float = 20.0) -> Recorded:
         """The `number`th chat request, waiting for it."""
         self.wait_until(lambda: len(self.chats) >= number, timeout_sec)
         return self.chats[number - 1]
