@@ -64,7 +64,7 @@ check: lint
 
 test: lint
 	@CHROMIUM_PATH="$$($(PY) -m tests.ensure_chromium)" && export CHROMIUM_PATH && \
-	$(PY) -m pytest -n 2 --dist loadfile $(filter-out tests/browser,$(TIERS)) $(ARGS) && \
+	$(PY) -m pytest -n 3 --dist loadfile $(filter-out tests/browser,$(TIERS)) $(ARGS) && \
 	{ $(PY) -m pytest -n 2 --dist loadfile tests/browser $(ARGS) || \
 	  { echo "Once more, alone, what failed in the browser: on a busy machine a page may have been too slow."; \
 	    $(PY) -m pytest --last-failed --last-failed-no-failures none tests/browser $(ARGS); }; }

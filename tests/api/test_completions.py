@@ -543,7 +543,7 @@ def test_generation_ends_before_the_next_test(house):
 
 
 def test_reader_that_takes_nothing_is_cut_off_and_its_call_ended(embedded_url):
-    big = [Body(event(delta("日" * 20_000))) for _ in range(45)]
+    big = [Body(event(delta("a", padding="x" * 60_000))) for _ in range(150)]  # more than any system buffers
     body = json.dumps(ASKED | {"stream": True})
     with fresh_database(embedded_url) as url, rig(url, api_slow_reader_sec=0.3) as house:
         house.upstream.script(steps(Head(), *big, Hang()))

@@ -349,7 +349,8 @@ def test_download_whose_reader_takes_nothing_is_cut_off():
 
     async def run():
         pieces = iter([b"x"] * 10)
-        download = Download(pieces, services=Services(lambda: None), name="calls", format="csv", slow_reader_sec=0.05)
+        named = {"name": "calls", "format": "csv"}
+        download = Download(pieces, services=Services(lambda: None), slow_reader_sec=0.05, sit=sit, **named)
         await asyncio.wait_for(download({"type": "http", "state": {"transport": transport}}, receive, send), 5)
 
     asyncio.run(run())
