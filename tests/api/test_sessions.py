@@ -1,5 +1,7 @@
 """`/v1/models/*` and `/v1/chat/sessions`: the shapes and rules that programs rely on."""
 
+import time
+
 import pytest
 
 from tests.api.house import key
@@ -112,6 +114,17 @@ def test_sessions_are_found_by_a_word_of_a_message(house):
 def test_made_up_cursor_is_refused(house, cursor):
     with house.ana.client() as client:
         assert error(client.get("/v1/chat/sessions", params={"cursor": cursor})) == (400, "bad_input", "cursor")
+
+
+def test_whole_answer_stands_in_its_session_at_once(house, monkeypatch):
+    recorder = house.runtime.generations.hub._recorder
+    save = recorder.save
+    monkeypatch.setattr(recorder, "save", lambda *ending: time.sleep(0.3) or save(*ending))
+    session_id = house.ana.new_session()
+    house.ana.ask(session_id, "Hi")
+    with house.ana.client() as client:
+        last = client.get(f"/v1/chat/sessions/{session_id}").json()["messages"][-1]
+    assert (last["status"], last["content"].endswith("Hi")) == ("complete", True)
 
 
 def test_thread_is_paged_backwards(house):
