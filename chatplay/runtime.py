@@ -29,7 +29,7 @@ from chatplay.experiments.estimate import Limits as ForecastLimits
 from chatplay.experiments.service import ExperimentService
 from chatplay.experiments.worker import ExperimentWorker, WorkerPace
 from chatplay.generation.assembly import Generations, assemble
-from chatplay.generation.hub import Limits
+from chatplay.generation.running import Limits
 from chatplay.limits import RequestLimits
 from chatplay.models.assembly import assemble_models
 from chatplay.models.catalog import ModelCatalog

@@ -14,7 +14,7 @@ from chatplay.api.errors import answer as error_answer
 from chatplay.api.errors import documented, request_id_of, status_of_code
 from chatplay.api.events import EventStream, error_of, events_of, last_seq
 from chatplay.api.services import Rt, Services, Threads
-from chatplay.api.sessions import IdempotencyKey, as_content, request_key, settle
+from chatplay.api.sessions import IdempotencyKey, as_content, request_key
 from chatplay.api.shapes import Answer, GenerateIn, Started, answer_of, read_params
 from chatplay.api.who import Caller, Chatter, Reader, seating
 from chatplay.chats.log import AnswerRef
@@ -73,7 +73,7 @@ async def generate(
     if not body.wait:
         return JSONResponse(_started(turn).model_dump(mode="json"), status_code=202)
     end = await wait_for_end(threads, rt, caller, turn.generation_id)
-    await threads.run(settle, rt, caller)
+    await threads.run(rt.generations.hub.settle, user_id=caller.user_id)
     if end.status == "failed":
         return error_answer(error_of(end.metrics, request_id_of(request)), status_of_code(end.metrics.error_code))
     return answer_of(turn.assistant_message, turn.user_message.id, turn.generation_id, end)

@@ -25,8 +25,6 @@ from chatplay.chats.values import ChatRecord
 from chatplay.errors import BadInput
 from chatplay.runtime import Runtime
 
-_SETTLE_SEC = 2.0  # longer only while the database is away
-
 router = APIRouter(prefix="/v1/chat/sessions", tags=["Sessions"])
 _KEYS = UUID("6d0f1d0e-3c86-4d52-9f0c-5f6a3f1c6f55")  # the namespace of request keys made from Idempotency-Keys
 _Limit = Annotated[int, Query(ge=1, le=200)]
@@ -35,11 +33,6 @@ IdempotencyKey = Annotated[
     str | None,
     Header(max_length=255, description="The same key again gives the same message, however often it is sent."),
 ]
-
-
-def settle(rt: Runtime, caller: Caller) -> None:
-    """Readers see an answer's end some milliseconds before the database: whoever saw it finds it there, too."""
-    rt.generations.hub.settle(user_id=caller.user_id, timeout_sec=_SETTLE_SEC)
 
 
 def request_key(caller: Caller, chat_id: UUID, work: str, key: str | None) -> UUID:
@@ -84,7 +77,7 @@ async def get_session(
     before: Annotated[MessageId | None, Query(description="`next_before` of the page after.")] = None,
 ) -> SessionWithMessages:
     """A session with the last messages of its thread, oldest first."""
-    await threads.run(settle, rt, caller)
+    await threads.run(rt.generations.hub.settle, user_id=caller.user_id)
     page = await threads.run(
         rt.chat_log.open_thread,
         user_id=caller.user_id,

@@ -21,8 +21,6 @@ from db import chats
 from db import messages as message_rows
 from db.chats import ChatRow
 
-_SETTLE_SEC = 2.0  # how long a turn waits for the answer before it to reach the database
-
 
 @dataclass(frozen=True)
 class Prompt:
@@ -71,7 +69,7 @@ class Turns:
         """
         if prompt.text is not None:
             check_text(prompt.text, max_chars=self._max_prompt_chars)
-        self._hub.settle(user_id=prompt.user_id, timeout_sec=_SETTLE_SEC)
+        self._hub.settle(user_id=prompt.user_id)
         with self._store.transaction() as conn:
             chat = own_chat(conn, prompt.user_id, prompt.chat_id, for_update=True)
             same_id, is_streaming = message_rows.find_obstacles(conn, chat_id=chat.id, request_key=prompt.request_key)

@@ -23,8 +23,6 @@ from chatplay.tokens.counting import TokenCounter
 from db import compare
 from db.compare import AnswerRow, ComparisonRow, NewAnswer
 
-_SETTLE_SEC = 2.0  # how long a run waits for the answers before it to reach the database
-
 
 @dataclass(frozen=True)
 class Press:
@@ -74,7 +72,7 @@ class Runs:
         Raises BadInput naming a variable without a value, or for a prompt that cannot be sent; NotFound;
         GenerationRunning while one of these panes is being answered.
         """
-        self._hub.settle(user_id=press.user_id, timeout_sec=_SETTLE_SEC)
+        self._hub.settle(user_id=press.user_id)
         with self._store.transaction() as conn:
             comparison = own(conn, press.user_id, press.comparison_id, for_update=True)
             if compare.was_asked(conn, comparison_id=comparison.id, request_key=press.request_key):

@@ -44,7 +44,6 @@ from db.compare import ComparisonRow, ComparisonSummary
 SAMPLE_PROMPT = "Explain what the temperature setting does, in three sentences."
 _TITLE_LIMIT = 200
 _VALUE_LIMIT = 100_000
-_SETTLE_SEC = 2.0
 
 
 class CompareService:
@@ -242,7 +241,7 @@ class CompareService:
             if answer.is_coming and answer.generation_id is not None
         }
         yield from follow_together(sources, interval_sec=interval_sec, after=after or {})
-        self._hub.settle(user_id=view.comparison.user_id, timeout_sec=_SETTLE_SEC)
+        self._hub.settle(user_id=view.comparison.user_id)
 
     def find_window(self, view: ComparisonView, answer: PaneAnswer) -> Window | None:
         """What the answer's prompt takes of the model's window; None where the window is not known. Quick."""

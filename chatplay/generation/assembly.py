@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from chatplay.errors import StoreError
-from chatplay.generation.hub import Hub, Limits, OnCall
+from chatplay.generation.hub import Hub, OnCall
 from chatplay.generation.log import EventLog
 from chatplay.generation.reaper import Reaper
 from chatplay.generation.recorder import Recorder
 from chatplay.generation.remote import Listener
+from chatplay.generation.running import Limits
 from chatplay.store import Store
 from chatplay.tokens.calibrations import Sample
 from db import generations

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -21,60 +21,28 @@ from chatplay.errors import (
     ChatplayError,
     ProviderBadAnswer,
     ProviderError,
-    ProviderSilent,
     StreamCut,
     StreamingUnsupported,
 )
 from chatplay.generation.live import LiveGeneration
 from chatplay.generation.log import EventLog
-from chatplay.generation.recorder import Ending, Outcome, Recorder
+from chatplay.generation.recorder import Ending, Recorder
+from chatplay.generation.running import Limits, Running
 from chatplay.generation.tally import Tally
 from chatplay.generation.values import Job, Keeper, Status, never_asked
-from chatplay.providers.base import End
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _KEEP_ENDED_SEC = 30.0  # an ended answer stays in memory this long for followers that come a little late
+_SETTLE_SEC = 2.0
 _TICK_SEC = 0.25
 _LAST_WORDS_SEC = 2.0  # for chores that tidy up when they are cancelled
-_CHARS_A_TOKEN, _SPARE_CHARS, _ANSWER_CHARS = 16, 65_536, 1_000_000
 # Failures before the first token after which asking once more, without streaming, can help.
 _WORTH_A_FALLBACK = (StreamingUnsupported, StreamCut, ProviderBadAnswer)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Time limits of a call, in seconds. Silence is no sign of life from the upstream, not even an empty delta."""
-
-    first_token_sec: float = 60.0
-    silence_sec: float = 30.0
-    total_sec: float = 600.0
-
-
 # Told of each call that ended by itself: the upstream's name and what failed. On the hub's loop; must not raise.
 OnCall = Callable[[str, ChatplayError | None], None]
-
-
-@dataclass
-class _Running:
-    job: Job
-    live: LiveGeneration
-    submitted_sec: float
-    last_sign_sec: float
-    began_sec: float
-    streaming: bool = True
-    fallback_reason: str | None = None
-    size_bytes: int = 0
-    relayed: bool = False
-    end: End | None = None
-    task: asyncio.Task[None] | None = None
-    why: Status | ProviderError | None = None  # set before the task is cancelled
-
-    @property
-    def max_chars(self) -> int:
-        """More than any honest answer of so many tokens has; a server that ignores the limit is cut there."""
-        max_tokens = self.job.request.params.max_tokens
-        return _ANSWER_CHARS if max_tokens is None else _SPARE_CHARS + _CHARS_A_TOKEN * max_tokens
 
 
 class Hub:
@@ -100,7 +68,7 @@ class Hub:
         self._chores: set[Future[Any]] = set()
         self._start_watchers: tuple[Callable[[], None], ...] = ()
         self._clock = clock
-        self._running: dict[UUID, _Running] = {}
+        self._running: dict[UUID, Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._loop = asyncio.new_event_loop()
@@ -161,7 +129,7 @@ class Hub:
                 job.tap.finish(never_asked(job), None)
             return
         now = self._clock()
-        running = _Running(job, LiveGeneration(self._clock), now, now, now)
+        running = Running(job, LiveGeneration(self._clock), now, now, now)
         self._running[job.generation_id] = running
         self._loop.call_soon_threadsafe(self._begin, running)
         for wake in self._start_watchers:
@@ -191,11 +159,14 @@ class Hub:
             return None
         return running.live
 
-    def settle(self, *, user_id: int, timeout_sec: float) -> None:
-        """Waits for the person's answers that have ended in memory to reach the database, too."""
+    def settle(self, *, user_id: int) -> None:
+        """Waits for the person's answers that have ended in memory to reach the database, too: who has seen an end
+        must find it there. That takes some milliseconds; while the database is away, two seconds.
+        """
+        late_sec = time.monotonic() + _SETTLE_SEC
         for running in list(self._running.values()):
             if running.job.user_id == user_id and running.live.end is not None:
-                running.live.saved.wait(timeout_sec)
+                running.live.saved.wait(max(late_sec - time.monotonic(), 0))
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Runs a coroutine on the hub's loop, until `close` at the latest.
@@ -218,23 +189,23 @@ class Hub:
 
     # ---- on the loop ---------------------------------------------------------------------------
 
-    def _begin(self, running: _Running) -> None:
+    def _begin(self, running: Running) -> None:
         task = self._loop.create_task(self._run(running))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _cancel(self, running: _Running, why: Status | ProviderError) -> None:
+    def _cancel(self, running: Running, why: Status | ProviderError) -> None:
         if running.why is None and running.live.end is None:
             running.why = why
             if running.task is not None:
                 running.task.cancel()
 
-    async def _run(self, running: _Running) -> None:
+    async def _run(self, running: Running) -> None:
         status, error = await self._ask_guarded(running)
         self._event_log.drop(running.job.generation_id)
         if self._on_call is not None and status in ("complete", "failed"):
             self._on_call(running.job.provider.name, error)
-        ending = self._recorder.describe(self._outcome(running, status, error))
+        ending = self._recorder.describe(running.outcome(status, error, ended_sec=self._clock()))
         self.tally.note(running.job.source, ending.end)
         running.live.finish(ending.end)  # readers see the end now; the database has it some milliseconds later
         if running.job.tap is not None:
@@ -254,7 +225,7 @@ class Hub:
             await asyncio.sleep(pause_sec)
             pause_sec = min(pause_sec * 2, 5.0)
 
-    async def _ask_guarded(self, running: _Running) -> tuple[Status, ChatplayError | None]:
+    async def _ask_guarded(self, running: Running) -> tuple[Status, ChatplayError | None]:
         try:
             if running.why is None:  # else stopped before it began
                 running.task = asyncio.current_task()
@@ -276,7 +247,7 @@ class Hub:
             )
         return "complete", None
 
-    async def _ask(self, running: _Running) -> None:
+    async def _ask(self, running: Running) -> None:
         """Streams the answer; before its first token one failure may be cured by asking without streaming.
 
         A program's own request is asked as it wants, and once: it has its own way to try again.
@@ -295,7 +266,7 @@ class Hub:
             running.fallback_reason = error.message
             await self._consume(running, stream=False)
 
-    async def _consume(self, running: _Running, *, stream: bool) -> None:
+    async def _consume(self, running: Running, *, stream: bool) -> None:
         request = replace(running.job.request, stream=stream)
         live, gid, tap = running.live, running.job.generation_id, running.job.tap
         running.streaming, running.end = stream, None  # what a first try said is not said of the second
@@ -309,7 +280,7 @@ class Hub:
                     live.sent_after(chunk.opening.connect_ms)
                 if chunk.text:
                     if live.chars + len(chunk.text) > running.max_chars:
-                        raise self._endless(running)
+                        raise running.endless()
                     seq, at_ms = live.append(chunk.text)
                     self._event_log.add(generation_id=gid, seq=seq, text=chunk.text, at_ms=at_ms)
                 elif chunk.calls_tool:
@@ -319,62 +290,11 @@ class Hub:
                     running.relayed = running.relayed or chunk.raw is not None
                     tap.take(chunk)
 
-    def _outcome(self, running: _Running, status: Status, error: ChatplayError | None) -> Outcome:
-        live = running.live
-        return Outcome(
-            job=running.job,
-            status=status,
-            content=live.content,
-            sent_sec=live.sent_sec,
-            queued_sec=max(running.began_sec - running.submitted_sec, 0.0),
-            delta_secs=tuple(live.stamps),
-            delta_chars=live.delta_chars,
-            ended_sec=self._clock(),
-            end=running.end,
-            streamed=running.streaming,
-            fallback_reason=running.fallback_reason,
-            size_bytes=running.size_bytes,
-            error=error,
-        )
-
-    # ---- time limits ---------------------------------------------------------------------------
-
     async def _watch(self) -> None:
+        """Ends what takes longer than it may."""
         while True:
             await asyncio.sleep(_TICK_SEC)
             now = self._clock()
             for running in list(self._running.values()):
-                if running.live.end is None and (late := self._overdue(running, now)):
+                if running.live.end is None and (late := running.overdue(self._limits, now)):
                     self._cancel(running, late)
-
-    def _overdue(self, running: _Running, now: float) -> ProviderSilent | None:
-        limits, began = self._limits, running.live.stamps
-        silent_sec, total_sec = now - running.last_sign_sec, now - running.began_sec
-        if total_sec > limits.total_sec:
-            return self._silent(running, f"did not finish within {limits.total_sec:g} s")
-        if not running.streaming:
-            return None
-        if began and silent_sec > limits.silence_sec:
-            return self._silent(running, f"stopped sending for {limits.silence_sec:g} s")
-        if not began and silent_sec > limits.first_token_sec:
-            return self._silent(running, f"did not answer for {limits.first_token_sec:g} s")
-        return None
-
-    def _endless(self, running: _Running) -> StreamCut:
-        model, provider = running.job.request.model, running.job.provider.name
-        return StreamCut(
-            f"The model `{model}` at `{provider}` did not stop at the max tokens it was given; "
-            f"the answer was cut at {running.max_chars:,} characters.",
-            provider=provider,
-            model=model,
-            cure="What had arrived is kept. An administrator can look at the model's server.",
-        )
-
-    def _silent(self, running: _Running, what: str) -> ProviderSilent:
-        model, provider = running.job.request.model, running.job.provider.name
-        return ProviderSilent(
-            f"The model `{model}` at `{provider}` {what}. Your message is saved.",
-            provider=provider,
-            model=model,
-            cure="Try again, or choose another model.",
-        )

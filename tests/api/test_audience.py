@@ -195,7 +195,9 @@ def test_prompt_whose_stream_has_no_room_is_not_sent(small):
 
 @pytest.mark.parametrize("way", ["events", "socket"])
 def test_connection_of_a_reader_that_takes_nothing_is_gone(embedded_url, way, monkeypatch):
-    monkeypatch.setattr("chatplay.generation.hub._SPARE_CHARS", 10_000_000)  # more than the kernel holds for a reader
+    monkeypatch.setattr(
+        "chatplay.generation.running._SPARE_CHARS", 10_000_000
+    )  # more than the kernel holds for a reader
     pieces = [piece for _ in range(60) for piece in (Body(event(delta("日" * 40_000))), Wait(0.02))]
     with fresh_database(embedded_url) as url, open_house(url, api_slow_reader_sec=0.3) as house:
         house.upstream.default = lambda _request: (Head(), *pieces, Hang())

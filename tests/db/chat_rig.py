@@ -13,7 +13,7 @@ from chatplay.calls import Calls
 from chatplay.chats.service import ChatService
 from chatplay.chats.values import Turn
 from chatplay.generation.assembly import Generations, assemble
-from chatplay.generation.hub import Limits
+from chatplay.generation.running import Limits
 from chatplay.generation.values import GenerationEnd
 from chatplay.models.catalog import ModelCatalog
 from chatplay.params import Params

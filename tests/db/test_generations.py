@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from chatplay.errors import ProviderAuthFailed, ProviderBadAnswer, RateLimited, StreamCut, StreamingUnsupported
-from chatplay.generation.hub import Limits
+from chatplay.generation.running import Limits
 from chatplay.params import Params
 from chatplay.providers.base import Chunk, End, Usage
 from tests.db.chat_rig import STOP, Gate, eventually, process, read_to_end, rig
