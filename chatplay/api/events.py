@@ -6,21 +6,17 @@ last), then comes an error, if there was one, and the end.
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractContextManager, aclosing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
-
-from chatplay.api.audience import Seat
-from chatplay.api.edge import hang_up
-from chatplay.api.errors import ErrorDetail, answer, detail_of, plain_detail, status_of
+from chatplay.api.errors import ErrorDetail, detail_of, plain_detail
+from chatplay.api.seated import SeatedStream
+from chatplay.api.who import Seating
 from chatplay.chats.log import AnswerRef
-from chatplay.errors import TooManyConnections
+from chatplay.errors import ChatplayError
 from chatplay.generation.values import AnswerMetrics, GenerationEnd, Update
 
 _HEARTBEAT = b": still here\n\n"
@@ -109,71 +105,31 @@ def _event(kind: str, seq: int, fields: dict[str, Any]) -> Event:
     return Event(kind, seq, json.dumps({"type": kind, **fields, "seq": seq}, separators=(",", ":")))
 
 
-class EventStream(Response):
-    """Server-sent events. Whatever makes them goes on without a reader that takes nothing for `slow_reader_sec`,
-    which is cut off, and without one whose seat is lost, which is told why.
-    """
-
-    media_type = "text/event-stream"
+class EventStream(SeatedStream):
+    """Server-sent events. A reader whose seat is lost is told why."""
 
     def __init__(
         self,
         events: AsyncGenerator[Event | None, None],
         *,
         slow_reader_sec: float,
-        sit: Callable[[], AbstractContextManager[Seat]],
+        sit: Seating,
         request_id: str = "",
     ) -> None:
-        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
-        del self.headers["content-length"]
-        self._events = events
-        self._slow_reader_sec = slow_reader_sec
-        self._sit = sit
+        super().__init__(
+            _bodies(events),
+            headers={"x-accel-buffering": "no"},
+            media_type="text/event-stream",
+            slow_reader_sec=slow_reader_sec,
+            sit=sit,
+        )
         self._request_id = request_id
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            with self._sit() as seat:
-                await self._serve(seat, receive, send)
-        except TooManyConnections as error:  # nothing is sent yet
-            await answer(detail_of(error, self._request_id), status_of(error))(scope, receive, send)
-        except TimeoutError:
-            await hang_up(scope)
-
-    async def _serve(self, seat: Seat, receive: Receive, send: Send) -> None:
-        sending = asyncio.create_task(self._send(send))
-        leaving = asyncio.create_task(_gone(receive))
-        try:
-            ends: set[asyncio.Future[Any]] = {sending, leaving, seat.lost}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            leaving.cancel()
-            if not sending.done():
-                sending.cancel()
-            await asyncio.gather(leaving, sending, return_exceptions=True)
-        if not sending.cancelled():
-            sending.result()
-        elif seat.lost.done():
-            await self._write(send, error_event(detail_of(seat.lost.result(), self._request_id)).as_last_words(), False)
-
-    async def _send(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async with aclosing(self._events) as events:
-            async for body in _bodies(events):
-                await self._write(send, body)
-        await self._write(send, b"", False)
-
-    async def _write(self, send: Send, body: bytes, more: bool = True) -> None:
-        """Raises TimeoutError for a reader that takes nothing."""
-        async with asyncio.timeout(self._slow_reader_sec):
-            await send({"type": "http.response.body", "body": body, "more_body": more})
+    def last_words(self, why: ChatplayError) -> bytes:
+        return error_event(detail_of(why, self._request_id)).as_last_words()
 
 
-async def _bodies(events: AsyncIterator[Event | None]) -> AsyncGenerator[bytes, None]:
-    async for event in events:
-        yield _HEARTBEAT if event is None else event.as_sse()
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def _bodies(events: AsyncGenerator[Event | None, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(events):
+        async for event in events:
+            yield _HEARTBEAT if event is None else event.as_sse()

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated, Any, TypeVar
-from uuid import UUID, uuid4, uuid5
+from typing import Any, TypeVar
+from uuid import UUID
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 
 from chatplay.api.errors import documented
 from chatplay.api.experiments import ExperimentOut, read_experiment
 from chatplay.api.experiments_plan import Extension, NewExperiment, Planned, extended, plan_of
+from chatplay.api.keys import IdempotencyKey, request_key
 from chatplay.api.services import Rt, Threads
 from chatplay.api.who import Caller, Chatter
-from chatplay.errors import Conflict
+from chatplay.errors import Conflict, NotFound
 from chatplay.runtime import Runtime
 
 router = APIRouter(prefix="/v1/experiments", tags=["Experiments"])
 Out = TypeVar("Out", bound=ExperimentOut)
-_KEYS = UUID("0d0d6f5e-54b8-4d5e-8a43-5b7a7a3f6d0a")  # the namespace of ids made from Idempotency-Keys
-_Key = Annotated[
-    str | None,
-    Header(max_length=255, description="The same key again gives the same experiment, however often it is sent."),
-]
 
 
 class Created(ExperimentOut):
@@ -39,11 +35,10 @@ class Extended(ExperimentOut):
 
 @router.post("", status_code=201, responses=documented(404))
 async def create_experiment(
-    body: NewExperiment, caller: Chatter, rt: Rt, threads: Threads, idempotency_key: _Key = None
+    body: NewExperiment, caller: Chatter, rt: Rt, threads: Threads, idempotency_key: IdempotencyKey = None
 ) -> Created:
     """Plans an experiment and tells how many trials it has, what they will cost and what keeps it from starting."""
-    own = uuid5(_KEYS, f"{caller.user_id}:{idempotency_key}") if idempotency_key else uuid4()
-    return await threads.run(_create, rt, caller, body, own)
+    return await threads.run(_create, rt, caller, body, request_key(caller, "experiment", idempotency_key))
 
 
 @router.post("/{experiment_id}/start", responses=documented(409))
@@ -85,8 +80,11 @@ def _whose(caller: Caller, experiment_id: UUID) -> dict[str, Any]:
 
 
 def _create(rt: Runtime, caller: Caller, body: NewExperiment, experiment_id: UUID) -> Created:
-    plan, cases = plan_of(rt, body, user_id=caller.user_id, role=caller.role)
-    rt.experiments.create(**_whose(caller, experiment_id), name=body.name, plan=plan, cases=cases)
+    try:
+        rt.experiments.get(**_whose(caller, experiment_id))  # this very request came before
+    except NotFound:
+        plan, cases = plan_of(rt, body, user_id=caller.user_id, role=caller.role)
+        rt.experiments.create(**_whose(caller, experiment_id), name=body.name, plan=plan, cases=cases)
     planned = rt.experiments.preview(**_whose(caller, experiment_id), role=caller.role)
     return _with(Created, read_experiment(rt, caller, experiment_id), planned=Planned.of(planned))
 

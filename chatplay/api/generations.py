@@ -13,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 from chatplay.api.errors import answer as error_answer
 from chatplay.api.errors import documented, request_id_of, status_of_code
 from chatplay.api.events import EventStream, error_of, events_of, last_seq
+from chatplay.api.keys import IdempotencyKey, request_key
 from chatplay.api.services import Rt, Services, Threads
-from chatplay.api.sessions import IdempotencyKey, as_content, request_key
+from chatplay.api.sessions import as_content
 from chatplay.api.shapes import Answer, GenerateIn, Started, answer_of, read_params
 from chatplay.api.who import Caller, Chatter, Reader, seating
 from chatplay.chats.log import AnswerRef
@@ -62,7 +63,7 @@ async def generate(
 
     The answer goes on when the connection breaks: ask again with the same Idempotency-Key to get it.
     """
-    key = request_key(caller, session_id, "generate", idempotency_key)
+    key = request_key(caller, "generate", idempotency_key, about=session_id)
     if body.stream:
         with ExitStack() as held:  # a seat, before anything is asked
             held.enter_context(threads.audience.hold(rt, caller.user_id))

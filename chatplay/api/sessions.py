@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Query
 
 from chatplay.api.cursors import Cursor, read_cursor, write_cursor
 from chatplay.api.errors import documented
+from chatplay.api.keys import IdempotencyKey, request_key
 from chatplay.api.services import Rt, Threads
 from chatplay.api.shapes import (
     Deleted,
@@ -26,18 +27,8 @@ from chatplay.errors import BadInput
 from chatplay.runtime import Runtime
 
 router = APIRouter(prefix="/v1/chat/sessions", tags=["Sessions"])
-_KEYS = UUID("6d0f1d0e-3c86-4d52-9f0c-5f6a3f1c6f55")  # the namespace of request keys made from Idempotency-Keys
 _Limit = Annotated[int, Query(ge=1, le=200)]
 MessageId = Annotated[int, Query(ge=1, le=2**63 - 1)]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(max_length=255, description="The same key again gives the same message, however often it is sent."),
-]
-
-
-def request_key(caller: Caller, chat_id: UUID, work: str, key: str | None) -> UUID:
-    """The service's request key for a client's Idempotency-Key; a fresh one without."""
-    return uuid5(_KEYS, f"{caller.user_id}:{chat_id}:{work}:{key}") if key else uuid4()
 
 
 @router.get("")
@@ -105,7 +96,7 @@ async def add_message(
             chat_id=session_id,
             role=body.role,
             text=body.content,
-            request_key=request_key(caller, session_id, "message", idempotency_key),
+            request_key=request_key(caller, "message", idempotency_key, about=session_id),
         )
     except BadInput as error:
         raise as_content(error) from None

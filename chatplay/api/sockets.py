@@ -21,9 +21,9 @@ from chatplay.api.edge import hang_up, too_deep
 from chatplay.api.errors import detail_of, plain_detail, request_id_of
 from chatplay.api.events import Event, error_event, events_of
 from chatplay.api.generations import answer_ref, begin_turn, find_source
+from chatplay.api.keys import request_key
 from chatplay.api.rooms import Member, Rooms
 from chatplay.api.services import Services
-from chatplay.api.sessions import request_key
 from chatplay.api.shapes import Body, GenerateIn, ParamsIn
 from chatplay.api.who import Caller, resolve, seating
 from chatplay.chats.log import AnswerRef, LastAnswer
@@ -184,7 +184,7 @@ class _Conversation:
         caller = await self._services.run(resolve, self._rt, self._socket, "chat")
         params = frame.params or self._params
         body = GenerateIn(content=frame.content, message_id=frame.message_id, params=params)
-        key = request_key(caller, self._chat_id, "generate", frame.idempotency_key)
+        key = request_key(caller, "generate", frame.idempotency_key, about=self._chat_id)
         turn = await self._services.run(begin_turn, self._rt, caller, self._chat_id, body, key, "websocket")
         self._params = params
         member.offer(answer_ref(turn))

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response
 
 from chatplay.api.downloads import Download
 from chatplay.api.ranges import read_range
@@ -24,7 +24,7 @@ from chatplay.usage.values import ExportFormat
 router = APIRouter(prefix="/v1/usage", tags=["Usage"])
 
 
-@router.get("/calls", response_class=StreamingResponse)
+@router.get("/calls", response_class=Response)
 async def download_calls(
     request: Request,
     caller: Reader,
@@ -37,7 +37,7 @@ async def download_calls(
     filter: Annotated[
         str | None, Query(max_length=8_000, description="What a page shows, instead of all these.")
     ] = None,
-) -> StreamingResponse:
+) -> Response:
     """Every call of the range, oldest first: figures only, no prompt and no answer."""
     wanted = read_range(start, end) if filter is None else read_filter(filter)
     if "admin" not in caller.scopes or (filter is None and not everybody):

@@ -99,6 +99,15 @@ def test_same_key_creates_one_experiment(house):
     assert len({first["id"], fresh["id"], theirs["id"]}) == 3
 
 
+def test_used_key_keeps_no_template_of_its_own(house):
+    with house.ana.client() as client:
+        create(client, "k3")
+        create(client, "k3", prompts=[{"name": "never kept", "prompt": "Sing {{word}}"}])
+    names = {prompt.name for prompt in house.runtime.experiments.list_prompts(user_id=house.ana.person.id)}
+    assert "greeting" in names
+    assert "never kept" not in names
+
+
 def test_what_is_sent_twice_happens_once(house):
     with house.ana.client() as client:
         made = create(client).json()
