@@ -39,27 +39,21 @@ def outcomes(rows: Sequence[OutcomePoint], *, tz: ZoneInfo) -> Any:
         }
         for row, low in _stacked(rows, names)
     )
-    return (
-        alt.Chart(data)
-        .mark_rect()
-        .encode(
-            x=alt.X("time:T", title=None, axis=style.time_axis()),
-            x2="until:T",
-            y=alt.Y("low:Q", title="Calls", axis=alt.Axis(tickMinStep=1, format="~s")),
-            y2="high:Q",
-            color=alt.Color(
-                "name:N",
-                scale=alt.Scale(domain=names, range=[looks[name] for name in names]),
-                legend=style.top_legend(names),
-            ),
-            tooltip=[
-                alt.Tooltip("time:T", title="From", format="%Y-%m-%d %H:%M"),
-                alt.Tooltip("name:N", title="Ended"),
-                alt.Tooltip("n:Q", title="Calls", format=","),
-                alt.Tooltip("of:Q", title="Of", format=","),
-            ],
-        )
-        .add_params(alt.selection_point(name=PICK, fields=["time", "name"], on="click", clear="dblclick"))
+    return _columns(
+        data,
+        y=alt.Y("low:Q", title="Calls", axis=alt.Axis(tickMinStep=1, format="~s")),
+        color=alt.Color(
+            "name:N",
+            scale=alt.Scale(domain=names, range=[looks[name] for name in names]),
+            legend=style.top_legend(names),
+        ),
+        tooltip=[
+            alt.Tooltip("time:T", title="From", format="%Y-%m-%d %H:%M"),
+            alt.Tooltip("name:N", title="Ended"),
+            alt.Tooltip("n:Q", title="Calls", format=","),
+            alt.Tooltip("of:Q", title="Of", format=","),
+        ],
+        pick=["time", "name"],
     )
 
 
@@ -89,7 +83,7 @@ def amounts_by_day(rows: Sequence[UsageRow], *, measure: Measure) -> Any:
     """The same of rows of days, along the calendar: a day without a call is a gap."""
     data = pd.DataFrame(
         {
-            "day": _midnight(row.key, 0),
+            "time": _midnight(row.key, 0),
             "until": _midnight(row.key, 1),
             "key": row.key,
             "kind": kind,
@@ -101,22 +95,33 @@ def amounts_by_day(rows: Sequence[UsageRow], *, measure: Measure) -> Any:
         for row in rows
         for kind, value, low in _stacked_amounts(row, measure)
     )
-    return (
-        alt.Chart(data)
-        .mark_rect()
-        .encode(
-            x=alt.X("day:T", title=None, axis=style.time_axis()),
-            x2="until:T",
-            y=alt.Y("low:Q", title=_AMOUNT_TITLES[measure], axis=alt.Axis(format=_AMOUNT_AXES[measure])),
-            y2="high:Q",
-            color=_kinds(measure),
-            tooltip=[alt.Tooltip("key:N", title="Day"), *_amount_tooltip(measure, "sum")],
-        )
-        .add_params(alt.selection_point(name=PICK, fields=["key"], on="click", clear="dblclick"))
+    return _columns(
+        data,
+        y=alt.Y("low:Q", title=_AMOUNT_TITLES[measure], axis=alt.Axis(format=_AMOUNT_AXES[measure])),
+        color=_kinds(measure),
+        tooltip=[alt.Tooltip("key:N", title="Day"), *_amount_tooltip(measure, "sum")],
+        pick=["key"],
     )
 
 
 # ---- parts -------------------------------------------------------------------------------------
+
+
+def _columns(data: pd.DataFrame, *, y: alt.Y, color: alt.Color, tooltip: list[alt.Tooltip], pick: list[str]) -> Any:
+    """Along the calendar, a piece from `time` to `until` and from `low` to `high` for each row."""
+    return (
+        alt.Chart(data)
+        .mark_rect()
+        .encode(
+            x=alt.X("time:T", title=None, axis=style.time_axis()),
+            x2="until:T",
+            y=y,
+            y2="high:Q",
+            color=color,
+            tooltip=tooltip,
+        )
+        .add_params(alt.selection_point(name=PICK, fields=pick, on="click", clear="dblclick"))
+    )
 
 
 def _midnight(day: str, days_on: int) -> str:

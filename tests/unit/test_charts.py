@@ -75,7 +75,7 @@ def test_days_stand_on_the_calendar_with_completion_on_prompt_tokens():
     row = UsageRow("2026-10-25", "2026-10-25", 3, 0, 0, 10, 20, 0, 0, 0, None, 3, None, None, None, 1)
     bars = rows_of(charts_bars.amounts_by_day([row], measure="tokens"))
     assert [(bar["kind"], bar["low"], bar["high"]) for bar in bars] == [("Prompt", 0, 10), ("Completion", 10, 30)]
-    assert {(bar["day"], bar["until"]) for bar in bars} == {("2026-10-25T00:00:00", "2026-10-26T00:00:00")}
+    assert {(bar["time"], bar["until"]) for bar in bars} == {("2026-10-25T00:00:00", "2026-10-26T00:00:00")}
 
 
 def test_distribution_of_a_single_call_is_a_line_from_nothing_to_all():
