@@ -4,7 +4,7 @@ import streamlit as st
 
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import model_menu, state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import callbacks, composer, dialogs, header, history, opening, transcript, turns
 
@@ -25,7 +25,7 @@ def draw() -> None:
     with column:
         performance = header.draw(view, models, model)
         if not models:
-            header.draw_no_models(runtime.catalog.status(state.person().role))
+            model_menu.draw_no_models(runtime.catalog.status(state.person().role))
         thread = fresh_container() if page.turns else st.container()
         with thread:
             draw_history(view)

@@ -6,8 +6,7 @@ import streamlit as st
 
 from chatplay.errors import NotFound, StoreError
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
-from chatplay.ui.chat import header
+from chatplay.ui import model_menu, state
 from chatplay.ui.compare import figures as compare_figures
 from chatplay.ui.compare import history as compare_history
 from chatplay.ui.compare import live as compare_live
@@ -32,13 +31,13 @@ def draw():
         return
     except NotFound:
         compare_history.draw(None)
-        header.draw_no_models(runtime.catalog.status(state.person().role))
+        model_menu.draw_no_models(runtime.catalog.status(state.person().role))
         return
 
     compare_history.draw(view.comparison.id)
     compare_history.draw_dialog()
     if not models:
-        header.draw_no_models(runtime.catalog.status(state.person().role))
+        model_menu.draw_no_models(runtime.catalog.status(state.person().role))
     compare_prompt.draw(view, can_run=bool(models))
     places = draw_panes(page, view, models)
     draw_results(view)

@@ -6,14 +6,13 @@ import streamlit as st
 
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
-from chatplay.ui import flight_recorder, state
+from chatplay.ui import flight_recorder, state, usage_range
 from chatplay.ui.chart_models import Cast
 from chatplay.ui.format import now_utc
 from chatplay.ui.metrics import calls as metrics_calls
 from chatplay.ui.metrics import cards as metrics_cards
 from chatplay.ui.metrics import filters as metrics_filters
 from chatplay.ui.metrics import foreseen as metrics_foreseen
-from chatplay.ui.metrics import range as metrics_range
 from chatplay.ui.metrics import tiles as metrics_tiles
 from chatplay.ui.people import viewer_zone
 
@@ -29,7 +28,7 @@ def draw() -> None:
 
 def draw_view() -> None:
     runtime, person, now = get_runtime(), state.person(), now_utc()
-    usage, tz, view = runtime.usage, viewer_zone(person), metrics_range.current()
+    usage, tz, view = runtime.usage, viewer_zone(person), usage_range.current()
     everybody = view.everybody and person.is_administrator
     asked = usage.restrict(view.filter(user_id=None if everybody else person.id, now=now, tz=tz), person)
     with runtime.ahead.view() as answers:

@@ -110,6 +110,11 @@ def person() -> Person:
     return cast(Person, st.session_state[_PERSON])
 
 
+def me() -> dict[str, Any]:
+    """Who asks, as services take it."""
+    return {"user_id": person().id, "role": person().role}
+
+
 def chat() -> ChatState:
     """The chat page's state of this tab."""
     if _CHAT not in st.session_state:

@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from chatplay.ui import state
-from chatplay.ui.metrics import view as metrics_view
-from chatplay.ui.metrics.view import CUSTOM, PRESETS, View
+from chatplay.ui import state, usage_view
+from chatplay.ui.usage_view import CUSTOM, PRESETS, View
 
 Key = Callable[[str], str]
 _FIELDS = ("model", "source", "status", "param", "experiment", "range", "who", "from", "to")
@@ -19,13 +18,13 @@ _FIELDS = ("model", "source", "status", "param", "experiment", "range", "who", "
 
 def current() -> View:
     """What the address says now."""
-    return metrics_view.read({name: st.query_params.get_all(name) for name in st.query_params})
+    return usage_view.read({name: st.query_params.get_all(name) for name in st.query_params})
 
 
 def show(view: View) -> None:
     """Puts a view into the address. Only in a callback, or before anything of the page is drawn."""
     others = {name: st.query_params.get_all(name) for name in st.query_params if name not in _FIELDS}
-    st.query_params.from_dict(metrics_view.write(view) | others)
+    st.query_params.from_dict(usage_view.write(view) | others)
     page = state.metrics()
     page.drill, page.drill_title, page.after, page.picked = None, "", [], {}
 

@@ -261,6 +261,7 @@ def test_without_a_model_the_page_says_so_and_takes_no_message(services, ada, mo
     app = opened(chat=view.chat.id)
     assert "No models running" in said(app)
     assert app.chat_input[0].disabled
+    assert [title.value for title in press(app, "Open the Models page").title] == ["Models"]
 
 
 def test_provider_in_the_address_is_for_development_only(services, ada):

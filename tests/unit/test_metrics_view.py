@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatplay.errors import BadInput
-from chatplay.ui.metrics.view import PRESETS, STATUSES, View, param_text, parse_param, read, write
+from chatplay.ui.usage_view import PRESETS, STATUSES, View, param_text, parse_param, read, write
 from chatplay.usage.values import ModelKey, ParamFilter
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

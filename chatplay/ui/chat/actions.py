@@ -10,15 +10,15 @@ from uuid import UUID
 from chatplay.chats.values import MessageRecord, OverflowPolicy
 from chatplay.models.catalog import ModelInfo
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
-from chatplay.ui.chat.callbacks import action, current_params, me, model_id, own_chat_id, show
+from chatplay.ui import model_menu, state
+from chatplay.ui.chat.callbacks import action, current_params, own_chat_id, show
 from chatplay.ui.state import ChatState
 
 
 @action
 def new_chat() -> None:
     """The person's empty chat, ready to type."""
-    show(get_runtime().chats.new_chat(**me()))
+    show(get_runtime().chats.new_chat(**state.me()))
     state.chat().focus = True
 
 
@@ -35,9 +35,9 @@ def open_chat(chat_id: UUID) -> None:
 def choose_model(models: tuple[ModelInfo, ...]) -> None:
     """The model of a chat that has not begun."""
     page, name = state.chat(), state.widget_value(state.MODEL)
-    model = next((info for info in models if model_id(info) == name), None)
+    model = next((info for info in models if model_menu.model_id(info) == name), None)
     if model is not None:
-        get_runtime().chats.choose_model(**me(), chat_id=own_chat_id(page), model=model)
+        get_runtime().chats.choose_model(**state.me(), chat_id=own_chat_id(page), model=model)
 
 
 @action
@@ -85,18 +85,18 @@ def rename(chat_id: UUID, key: str) -> None:
 def delete(chat_id: UUID) -> None:
     get_runtime().chats.delete(user_id=state.person().id, chat_id=chat_id)
     if state.chat().chat_id == chat_id:
-        show(get_runtime().chats.new_chat(**me()))
+        show(get_runtime().chats.new_chat(**state.me()))
 
 
 @action
 def delete_all() -> None:
     get_runtime().chats.delete_all(user_id=state.person().id)
-    show(get_runtime().chats.new_chat(**me()))
+    show(get_runtime().chats.new_chat(**state.me()))
 
 
 @action
 def clear_chat() -> None:
-    show(get_runtime().chats.end_chat(**me(), chat_id=own_chat_id(state.chat())))
+    show(get_runtime().chats.end_chat(**state.me(), chat_id=own_chat_id(state.chat())))
     state.chat().focus = True
 
 
@@ -104,16 +104,16 @@ def clear_chat() -> None:
 def continue_with(key: str, models: tuple[ModelInfo, ...], failed: MessageRecord | None) -> None:
     """The thread in a new chat with another model; the prompt of a failed answer goes back into the input."""
     page, name, chats = state.chat(), state.widget_value(key), get_runtime().chats
-    model = next(info for info in models if model_id(info) == name)
+    model = next(info for info in models if model_menu.model_id(info) == name)
     chat_id = own_chat_id(page)
     if failed is None or failed.role != "user":
-        show(chats.continue_in_new(**me(), chat_id=chat_id, model=model))
+        show(chats.continue_in_new(**state.me(), chat_id=chat_id, model=model))
         return
     if failed.parent_id is not None:
-        show(chats.continue_in_new(**me(), chat_id=chat_id, model=model, upto_message_id=failed.parent_id))
+        show(chats.continue_in_new(**state.me(), chat_id=chat_id, model=model, upto_message_id=failed.parent_id))
     else:
-        fresh = chats.new_chat(**me())
-        chats.choose_model(**me(), chat_id=fresh.chat.id, model=model)
+        fresh = chats.new_chat(**state.me())
+        chats.choose_model(**state.me(), chat_id=fresh.chat.id, model=model)
         show(fresh)
     page.give_back, page.focus = failed.content, True
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import streamlit as st
 
 from chatplay.auth import gate
-from chatplay.chats.values import ChatRecord, ChatView
+from chatplay.chats.values import ChatView
 from chatplay.errors import BadInput, ChatplayError, NotFound
 from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params
@@ -53,27 +53,12 @@ def model_of(view: ChatView) -> ModelInfo | None:
         return None
 
 
-def model_id(model: ModelInfo) -> str:
-    """Name and upstream: two upstreams may serve the same name."""
-    return f"{model.name} · {model.upstream}"
-
-
-def model_id_of(chat: ChatRecord) -> str:
-    """Likewise, of a chat whose model may not be running."""
-    return f"{chat.model_name} · {chat.upstream}"
-
-
 def running_generation(page: ChatState) -> UUID | None:
     """The generation the page is following, as far as it knows."""
     for turn in reversed(page.turns):
         if turn.assistant_message.id not in page.answers:
             return turn.generation_id
     return None
-
-
-def me() -> dict[str, Any]:
-    person = state.person()
-    return {"user_id": person.id, "role": person.role}
 
 
 def own_chat_id(page: ChatState) -> UUID:

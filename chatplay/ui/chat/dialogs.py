@@ -10,9 +10,8 @@ import streamlit as st
 
 from chatplay.chats.values import MessageRecord
 from chatplay.models.catalog import ModelInfo
-from chatplay.ui import state
+from chatplay.ui import model_menu, state
 from chatplay.ui.chat import actions as chat_actions
-from chatplay.ui.chat import callbacks
 from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.scripts import focus_field_html
 
@@ -87,8 +86,8 @@ def _rename(about: tuple[UUID, str]) -> None:
 def _other_model(models: tuple[ModelInfo, ...], failed: MessageRecord | None) -> None:
     st.markdown("The messages are copied into a new chat. This chat stays as it is.")
     key, page = "chat_other_model_choice", state.chat()
-    ids = [callbacks.model_id(model) for model in models]
-    current = callbacks.model_id_of(page.view.chat) if page.view else ""
+    ids = [model_menu.model_id(model) for model in models]
+    current = model_menu.model_id_of(page.view.chat) if page.view else ""
     other = next((number for number, one in enumerate(ids) if one != current), 0)
     st.selectbox("Model", ids, index=other, key=key, on_change="ignore")
     with st.container(horizontal=True, horizontal_alignment="right"):

@@ -7,11 +7,11 @@ from html import escape
 import streamlit as st
 
 from chatplay.chats.values import ChatView, MessageRecord
-from chatplay.models.catalog import CatalogStatus, ModelInfo
-from chatplay.ui import format, params_panel, state
+from chatplay.models.catalog import ModelInfo
+from chatplay.ui import format, model_menu, params_panel, state
 from chatplay.ui.chat import actions as chat_actions
-from chatplay.ui.chat import callbacks, turn_actions
-from chatplay.ui.markdown import message_markdown, plain_markdown
+from chatplay.ui.chat import turn_actions
+from chatplay.ui.markdown import plain_markdown
 
 Place = st.delta_generator.DeltaGenerator
 _LOCK_REASON = (
@@ -47,8 +47,8 @@ def draw_performance(
 
 @st.fragment(key=turn_actions.SELECTOR)
 def _draw_selector(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> None:
-    ids = [callbacks.model_id(info) for info in models]
-    chosen = callbacks.model_id(model) if model else callbacks.model_id_of(view.chat)
+    ids = [model_menu.model_id(info) for info in models]
+    chosen = model_menu.model_id(model) if model else model_menu.model_id_of(view.chat)
     if chosen not in ids:
         ids.insert(0, chosen)
     state.set_widget_value(state.MODEL, chosen)
@@ -100,15 +100,6 @@ def _draw_lock(view: ChatView) -> None:
             on_click=chat_actions.ask,
             args=("other_model",),
         )
-
-
-def draw_no_models(status: CatalogStatus) -> None:
-    """Nothing to talk to: says so, why, and where to go."""
-    st.subheader("No models running", anchor=False)
-    st.markdown(f"{message_markdown(status.message)} {message_markdown(status.cure)}")
-    with st.container(horizontal=True):
-        st.button("Look again", type="primary", key="chat_look_again")
-        st.link_button("Open the Models page", "/models", icon=":material/dns:")
 
 
 def last_figures(messages: tuple[MessageRecord, ...]) -> tuple[float | None, float | None]:

@@ -14,13 +14,10 @@ from chatplay.auth import gate
 from chatplay.chats.values import MessageRecord
 from chatplay.errors import ChatplayError, NotFound
 from chatplay.runtime import get_runtime
-from chatplay.ui import params_panel, state
+from chatplay.ui import model_menu, params_panel, state
 from chatplay.ui.chat.callbacks import (
     action,
     current_params,
-    me,
-    model_id,
-    model_id_of,
     own_chat_id,
     running_generation,
     show,
@@ -49,7 +46,11 @@ def send() -> list[str]:
     try:
         _catch_up(page)
         turn = get_runtime().chats.send(
-            **me(), chat_id=own_chat_id(page), text=text, params=current_params(page), request_key=page.request_key
+            **state.me(),
+            chat_id=own_chat_id(page),
+            text=text,
+            params=current_params(page),
+            request_key=page.request_key,
         )
     except ChatplayError as error:
         page.notice, page.give_back = Notice.of(error), text if text.strip() else None
@@ -72,13 +73,18 @@ def _catch_up(page: ChatState) -> None:
     """
     chats = get_runtime().chats
     if page.view is None or page.view.chat.id != page.chat_id:
-        page.view = chats.open_chat(**me(), chat_id=own_chat_id(page))
+        page.view = chats.open_chat(**state.me(), chat_id=own_chat_id(page))
     chat, shown = page.view.chat, state.widget_value(state.MODEL)
-    if chat.locked_at is not None or page.turns or not params_panel.is_of(chat) or shown == model_id_of(chat):
+    if (
+        chat.locked_at is not None
+        or page.turns
+        or not params_panel.is_of(chat)
+        or shown == model_menu.model_id_of(chat)
+    ):
         return
     models = get_runtime().catalog.list_running(state.person().role)
-    if (model := next((info for info in models if model_id(info) == shown), None)) is not None:
-        page.view = replace(page.view, chat=chats.choose_model(**me(), chat_id=chat.id, model=model))
+    if (model := next((info for info in models if model_menu.model_id(info) == shown), None)) is not None:
+        page.view = replace(page.view, chat=chats.choose_model(**state.me(), chat_id=chat.id, model=model))
 
 
 @action
@@ -89,7 +95,7 @@ def resend(message: MessageRecord, key: str) -> None:
         return
     _end_running(page)
     get_runtime().chats.edit(
-        **me(),
+        **state.me(),
         chat_id=message.session_id,
         message_id=message.id,
         text=str(state.widget_value(key) or ""),
@@ -121,9 +127,9 @@ def from_menu(message: MessageRecord, key: str) -> None:
     elif choice == "regenerate":
         _regenerate(message)
     elif choice == "branch":
-        show(get_runtime().chats.continue_in_new(**me(), chat_id=message.session_id, upto_message_id=message.id))
+        show(get_runtime().chats.continue_in_new(**state.me(), chat_id=message.session_id, upto_message_id=message.id))
     elif choice == "compare":
-        made = get_runtime().compare.from_chat(**me(), chat_id=message.session_id, message_id=message.id)
+        made = get_runtime().compare.from_chat(**state.me(), chat_id=message.session_id, message_id=message.id)
         state.compare().open(made)
         state.go_to("pages/compare.py")
 
@@ -166,7 +172,7 @@ def show_variant(message_id: int) -> None:
 def _regenerate(message: MessageRecord) -> None:
     page = state.chat()
     get_runtime().chats.regenerate(
-        **me(),
+        **state.me(),
         chat_id=message.session_id,
         message_id=message.id,
         params=current_params(page),
@@ -187,4 +193,4 @@ def _leave_lost_chat(page: ChatState) -> None:
         "Here is a fresh one; your text is in the input.",
         kind="warning",
     )
-    page.open(get_runtime().chats.new_chat(**me()).chat.id)
+    page.open(get_runtime().chats.new_chat(**state.me()).chat.id)

@@ -22,7 +22,7 @@ from chatplay.models.catalog import ModelInfo
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.chat import actions as chat_actions
-from chatplay.ui.chat import callbacks, clicks, composer, header, transcript
+from chatplay.ui.chat import clicks, composer, header, transcript
 from chatplay.ui.chat.live import write_answer
 from chatplay.ui.chat.turn_actions import TURN_SLOTS, turn_key
 from chatplay.ui.markdown import message_markdown
@@ -152,7 +152,7 @@ def _finish(turn: Turn, end: GenerationEnd, places: Places) -> None:
 
 def _is_deleted(chat_id: UUID) -> bool:
     """Elsewhere: there its answer is stopped first, and a moment later the chat is gone."""
-    me = callbacks.me()
+    me = state.me()
     for _ in range(_LOOKS):
         try:
             get_runtime().chats.open_chat(**me, chat_id=chat_id, limit=1)

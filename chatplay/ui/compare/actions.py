@@ -18,7 +18,7 @@ from chatplay.errors import ChatplayError, NotFound
 from chatplay.params import get_spec
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
-from chatplay.ui.chat.callbacks import me, model_id
+from chatplay.ui.model_menu import model_id
 from chatplay.ui.state import Notice
 
 
@@ -172,7 +172,7 @@ def uncover(comparison_id: UUID) -> None:
 @action
 def new() -> None:
     """The person's untouched comparison."""
-    state.compare().open(get_runtime().compare.new(**me()).comparison.id)
+    state.compare().open(get_runtime().compare.new(**state.me()).comparison.id)
 
 
 @action

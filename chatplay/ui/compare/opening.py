@@ -9,7 +9,7 @@ import streamlit as st
 from chatplay.compare.values import ComparisonView
 from chatplay.errors import NotFound
 from chatplay.runtime import get_runtime
-from chatplay.ui.chat.callbacks import me
+from chatplay.ui import state
 from chatplay.ui.state import CompareState, Notice
 
 PARAM = "comparison"
@@ -25,12 +25,12 @@ def open_view(page: CompareState) -> ComparisonView:
         page.open(wanted)
     service = get_runtime().compare
     try:
-        view = service.open(**me(), comparison_id=page.comparison_id)
+        view = service.open(**state.me(), comparison_id=page.comparison_id)
     except NotFound:
         if page.comparison_id is None:
             raise
         page.open(None)
-        view = service.open(**me(), comparison_id=None)
+        view = service.open(**state.me(), comparison_id=None)
         page.notice = _not_found(was_open=was_open)
     page.comparison_id, page.address = view.comparison.id, str(view.comparison.id)
     if st.query_params.get(PARAM) != page.address:

@@ -11,11 +11,11 @@ from chatplay.models.catalog import ModelInfo
 from chatplay.params import SPECS
 from chatplay.runtime import get_runtime
 from chatplay.ui import params_panel, state
-from chatplay.ui.chat.callbacks import model_id
 from chatplay.ui.compare import actions as compare_actions
 from chatplay.ui.compare import figures as compare_figures
 from chatplay.ui.compare.live import AnswerPlace, LivePlace, Place, draw_answer
 from chatplay.ui.markdown import message_markdown, plain_markdown
+from chatplay.ui.model_menu import model_id
 
 _WAITING = '<span class="chat-dots"><i></i><i></i><i></i></span>'
 _UNFINISHED = {

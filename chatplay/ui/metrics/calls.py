@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -11,12 +11,11 @@ import streamlit as st
 
 from chatplay.errors import BadInput
 from chatplay.ui import format as fmt
-from chatplay.ui import state
+from chatplay.ui import state, usage_tables
 from chatplay.ui.chart_models import model_labels
 from chatplay.usage.ahead import Answers
-from chatplay.usage.filter_text import write_filter
 from chatplay.usage.service import Usage
-from chatplay.usage.values import CallRow, ExportFormat, ModelKey, Order, UsageFilter
+from chatplay.usage.values import CallRow, ModelKey, Order, UsageFilter
 
 _PAGE = 50
 _ORDERS: dict[Order, str] = {
@@ -60,7 +59,7 @@ def draw(
                 on_change=_first_page,
                 width=220,
             )
-            draw_exports(page.drill or everything)
+            usage_tables.draw_exports(page.drill or everything)
         try:
             found = answers.get(usage.list_calls, **_asked(everything, order))
         except BadInput:  # the list changed under the page's feet
@@ -137,17 +136,6 @@ def _open(generation_id: str) -> None:
     if page.picked.get("calls") != generation_id:
         page.picked["calls"] = generation_id
         st.query_params["call"] = generation_id
-
-
-def draw_exports(filter_: UsageFilter) -> None:
-    """Links to the route that streams the file: a download button would hold all of it in memory."""
-    for kind in get_args(ExportFormat):
-        st.link_button(
-            {"csv": "Calls as CSV", "parquet": "Calls as Parquet"}[kind],
-            f"/v1/usage/calls?format={kind}&filter={write_filter(filter_)}",
-            icon=":material/download:",
-            help="Every call of the range, one row each: figures only, no prompt text.",
-        )
 
 
 def _first_page() -> None:

@@ -15,7 +15,7 @@ import streamlit as st
 
 from chatplay.params import get_spec
 from chatplay.ui import chart_style as style
-from chatplay.ui import charts, charts_bars, charts_cells, state
+from chatplay.ui import charts, charts_bars, charts_cells, state, usage_tables
 from chatplay.ui import format as fmt
 from chatplay.ui.chart_models import Cast, relabel
 from chatplay.ui.metrics import drill as metrics_drill
@@ -196,7 +196,7 @@ def draw_amounts(board: Board) -> None:
     else:
         for picked in _picked(_draw_bars(rows, by, measure)):
             _drill_amount(board, by, next((row for row in rows if row.key == picked["key"]), None))
-    parts.draw_table("tokens-and-cost", parts.amounts_frame(rows), board.tz)
+    parts.draw_table("tokens-and-cost", usage_tables.amounts_frame(rows), board.tz)
 
 
 def _draw_bars(rows: Sequence[UsageRow], by: By, measure: charts_bars.Measure) -> Any:

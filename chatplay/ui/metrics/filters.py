@@ -9,12 +9,10 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from chatplay.errors import BadInput
-from chatplay.ui import state
+from chatplay.ui import state, usage_range, usage_view
 from chatplay.ui.chart_models import model_labels
-from chatplay.ui.metrics import range as metrics_range
-from chatplay.ui.metrics import view as metrics_view
-from chatplay.ui.metrics.range import current, show
-from chatplay.ui.metrics.view import STATUSES, View
+from chatplay.ui.usage_range import current, show
+from chatplay.ui.usage_view import STATUSES, View
 from chatplay.usage.values import Choices
 
 T = TypeVar("T")
@@ -25,7 +23,7 @@ def draw(view: View, choices: Choices, *, now: datetime, tz: ZoneInfo, may_see_a
     """The controls, as `view` has them."""
     _set_widgets(view)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="metrics_filters"):
-        metrics_range.draw(view, key=state.metrics_key, now=now, tz=tz)
+        usage_range.draw(view, key=state.metrics_key, now=now, tz=tz)
         if may_see_all:
             st.segmented_control(
                 "Whose calls",
@@ -57,7 +55,7 @@ def _draw_more(view: View, choices: Choices) -> None:
             help="Where the call was made: on a page, through a route, or in an experiment.",
         )
         st.multiselect("Status", STATUSES, key=state.metrics_key("statuses"), on_change=_changed)
-        texts = [metrics_view.param_text(item) for item in view.params]
+        texts = [usage_view.param_text(item) for item in view.params]
         st.multiselect(
             "Parameters",
             texts,
@@ -85,7 +83,7 @@ def _set_widgets(view: View) -> None:
         "models": list(view.models),
         "sources": list(view.sources),
         "statuses": list(view.statuses),
-        "params": [metrics_view.param_text(item) for item in view.params],
+        "params": [usage_view.param_text(item) for item in view.params],
         "experiment": view.experiment_id,
     }
     for name, value in values.items():
@@ -97,7 +95,7 @@ def _changed() -> None:
     params = []
     for text in typed:
         try:
-            params.append(metrics_view.parse_param(text))
+            params.append(usage_view.parse_param(text))
         except BadInput as error:
             st.toast(str(error), icon=":material/error:")
     before = current()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,11 +9,10 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from chatplay.sheets import safe_cell
 from chatplay.ui import chart_style as style
-from chatplay.ui import charts, state
+from chatplay.ui import files, state
 from chatplay.usage.definitions import DEFINITIONS
-from chatplay.usage.values import METRICS, Metric, UsageRow
+from chatplay.usage.values import METRICS, Metric
 
 METRIC_TITLES: dict[str, str] = {
     "ttft_ms": "TTFT, ms",
@@ -84,47 +82,4 @@ def draw_table(name: str, rows: pd.DataFrame, tz: ZoneInfo, title: str = "Number
             data[column] = [key[1] for key in data[column]]
     with st.expander(title):
         st.dataframe(data, hide_index=True, height=min(38 + 35 * len(data), 320))
-        draw_csv(f"metrics-{name}", data)
-
-
-def draw_csv(name: str, data: pd.DataFrame) -> None:
-    """A button for the whole table as a file, in which no name is taken for a formula."""
-    st.download_button(
-        "CSV",
-        lambda: _file(data),
-        file_name=f"{name}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        key=f"csv_{name}",
-    )
-
-
-def _file(data: pd.DataFrame) -> bytes:
-    safe = data.map(lambda value: safe_cell(value) if isinstance(value, str) else value)
-    return safe.to_csv(index=False).encode()
-
-
-_AMOUNTS = {
-    "label": "Of",
-    "calls": "Calls",
-    "failed": "Failed",
-    "fallbacks": "Fallbacks",
-    "prompt_tokens": "Prompt tokens",
-    "completion_tokens": "Completion tokens",
-    "tokens_unknown": "Calls without tokens",
-    "cost_usd": "Cost, US dollars",
-    "cost_unknown": "Calls without cost",
-    "chats": "Chats",
-}
-_SPEEDS = {"ttft_p50_ms": "TTFT p50, ms", "ttft_p95_ms": "TTFT p95, ms", "tokens_per_second_p50": "tok/s p50"}
-
-
-def amounts_frame(rows: Sequence[UsageRow]) -> pd.DataFrame:
-    """Rows of usage under the names people read; sums are of what is known, and what is not is beside them."""
-    return charts.frame(rows, _AMOUNTS)
-
-
-def usage_frame(rows: Sequence[UsageRow]) -> pd.DataFrame:
-    """The same with how fast the calls were."""
-    return charts.frame(rows, _AMOUNTS | _SPEEDS)
+        files.draw_csv(f"metrics-{name}", data)

@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from chatplay.ui import chart_style as style
-from chatplay.ui import charts_bars, state
+from chatplay.ui import charts_bars, state, usage_range
 from chatplay.ui import format as fmt
 from chatplay.ui.chart_models import relabel
-from chatplay.ui.metrics import range as metrics_range
-from chatplay.ui.metrics.calls import draw_exports
-from chatplay.ui.metrics.parts import draw_csv, usage_frame
+from chatplay.ui.files import draw_csv
+from chatplay.ui.usage_tables import draw_exports, usage_frame
 from chatplay.usage.definitions import DEFINITIONS
 from chatplay.usage.service import Usage
 from chatplay.usage.values import By, UsageFilter, UsageRow
@@ -33,9 +32,9 @@ _WHOLE_ROWS = 15  # a longer table scrolls
 
 def choose_range(now: datetime, tz: ZoneInfo) -> tuple[datetime, datetime]:
     """The range the administrator chose, aware; it is in the address, as on Metrics."""
-    view = metrics_range.current()
+    view = usage_range.current()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        metrics_range.draw(view, key=state.usage_key, now=now, tz=tz)
+        usage_range.draw(view, key=state.usage_key, now=now, tz=tz)
     return view.bounds(now, tz)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from chatplay.ui import chart_style as style
-from chatplay.ui import state
+from chatplay.ui import files, state
 from chatplay.ui.experiments import charts
 from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.charts import Mark, Place
@@ -77,7 +77,7 @@ def draw_baseline(board: Board, baseline: int, metric: Metric) -> None:
         with st.expander("Numbers, and the words for every figure"):
             tables.draw_table("baseline", [_difference_row(board, one) for one in compared])
             tables.draw_table("verdicts", _verdict_rows(board, everything))
-            tables.draw_csv("baseline", pd.DataFrame([_difference_columns(board, one) for one in everything]))
+            files.draw_csv("experiment-baseline", pd.DataFrame([_difference_columns(board, one) for one in everything]))
 
 
 def _difference_mark(board: Board, one: Comparison) -> Mark:
@@ -156,7 +156,7 @@ def draw_frontier(board: Board) -> None:
         with st.expander("Numbers", expanded=len(places) > _MOST_NAMED):
             rows = sorted((_frontier_row(board, one) for one in placed), key=_by_probability)
             tables.draw_table("frontier", rows)
-            tables.draw_csv("frontier", pd.DataFrame([_frontier_columns(board, one) for one in found.arms]))
+            files.draw_csv("experiment-frontier", pd.DataFrame([_frontier_columns(board, one) for one in found.arms]))
 
 
 def _telling(placed: Sequence[FrontierArm], metrics: list[Metric]) -> list[Metric]:

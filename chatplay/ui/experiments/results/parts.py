@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from chatplay.ui import state
+from chatplay.ui import files, state
 from chatplay.ui.experiments import charts
-from chatplay.ui.experiments.results import table as tables
 from chatplay.ui.experiments.results import words
 from chatplay.ui.experiments.results.data import Board
 from chatplay.ui.markdown import plain_markdown
@@ -51,7 +50,7 @@ def draw_numbers(name: str, rows: list[dict[str, Any]]) -> None:
     frame = pd.DataFrame(rows)
     with st.expander("Numbers"):
         st.dataframe(frame, hide_index=True, height="content" if len(frame) <= _MOST_ROWS else 400)
-        tables.draw_csv(name, frame)
+        files.draw_csv(f"experiment-{name}", frame)
 
 
 def rows_px(rows: int) -> int:

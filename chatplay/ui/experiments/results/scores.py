@@ -9,8 +9,8 @@ import streamlit as st
 
 from chatplay.experiments.values import Judge
 from chatplay.ui import chart_style as style
+from chatplay.ui import files, state
 from chatplay.ui import format as fmt
-from chatplay.ui import state
 from chatplay.ui.experiments import charts
 from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.charts import Mark
@@ -41,7 +41,7 @@ def draw_votes(board: Board, judges: list[Judge]) -> None:
         with st.expander("Numbers"):
             tables.draw_table("votes", [_row(board, one, found.groups) for one in found.strengths])
             frame = pd.DataFrame([vars(one) | {"arm": board.labels[one.arm]} for one in found.strengths])
-            tables.draw_csv("votes", frame)
+            files.draw_csv("experiment-votes", frame)
 
 
 def _choose_voter(judges: list[Judge]) -> int:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from chatplay.sheets import safe_cell
 from chatplay.ui import chart_style as style
+from chatplay.ui import files, state
 from chatplay.ui import format as fmt
-from chatplay.ui import state
 from chatplay.ui.experiments.results import words
 from chatplay.ui.experiments.results.data import Board
 
@@ -84,20 +83,6 @@ def _plain(cell: Cell) -> float | str | None:
     return cell.value if isinstance(cell, Shown) else cell
 
 
-def draw_csv(name: str, frame: pd.DataFrame) -> None:
-    """Whole and unrounded; names that a spreadsheet would take for formulas are made harmless."""
-    safe = frame.map(lambda value: safe_cell(value) if isinstance(value, str) else value)
-    st.download_button(
-        "CSV",
-        lambda: safe.to_csv(index=False).encode(),
-        file_name=f"experiment-{name}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        key=state.experiments_key(f"csv_{name}"),
-    )
-
-
 def columns_of(title: str, value: Estimate) -> dict[str, Any]:
     """An estimate as the columns of a CSV."""
     return {
@@ -118,7 +103,7 @@ def draw_arms(board: Board) -> None:
     looks = style.colours(board.labels)
     rows = [_arm_row(board, one) for one in summaries]
     draw_table("arms", rows, colours=[looks[board.labels[one.arm]] for one in summaries])
-    draw_csv("arms", pd.DataFrame([_arm_columns(board, one) for one in summaries]))
+    files.draw_csv("experiment-arms", pd.DataFrame([_arm_columns(board, one) for one in summaries]))
 
 
 def _arm_row(board: Board, one: ArmSummary) -> dict[str, Cell]:
