@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx2
 import openai
 import uvicorn
 from starlette.applications import Starlette
@@ -24,6 +27,8 @@ from tests.upstream import SCRIPTS, Upstream
 
 MODEL = "mock-model"
 NAMES = (MODEL, "org/slashed", *SCRIPTS)
+ASKED: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 
 
 class Port:
@@ -59,9 +64,31 @@ class Rig:
 
     def ask(self, text: str = "Hi", **more: Any) -> Any:
         with self.client() as client:
-            asked = {"model": MODEL, "messages": [{"role": "user", "content": text}]} | more
+            asked = ASKED | {"messages": [{"role": "user", "content": text}]} | more
             answer = client.chat.completions.create(**asked)
             return list(answer) if asked.get("stream") else answer
+
+    def raw_stream(self, **more: Any) -> tuple[httpx2.Headers, list[str]]:
+        """Lines of the event stream as they are."""
+        with httpx2.stream(
+            "POST",
+            f"{self.url}/v1/chat/completions",
+            headers={"authorization": f"Bearer {self.token}"},
+            json=ASKED | {"stream": True} | more,
+            timeout=20,
+        ) as response:
+            return response.headers, [line for line in response.iter_lines() if line]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or 0
+
+    def stream_request(self) -> bytes:
+        """What to write to a bare connection to be answered in a stream."""
+        body = json.dumps(ASKED | {"stream": True})
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {self.token}\r\n"
+        return f"{head}content-length: {len(body)}\r\n\r\n{body}".encode()
 
     def sent(self, number: int = 1) -> dict[str, Any]:
         """The body of the `number`th request the model server got."""
@@ -122,6 +149,10 @@ def _add_person(runtime: Runtime) -> Person:
     assert user_id is not None
     with runtime.store.reading() as conn:
         return person_of(accounts.find_user(conn, user_id=user_id))
+
+
+def text_of(chunks: Iterable[Any]) -> str:
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 
 
 def until(true: Any, *, tries: int = 2000) -> None:

@@ -1,31 +1,21 @@
-"""What programs written for OpenAI meet here, asked with the official client."""
+"""What programs written for OpenAI are answered, what is passed on for them, and what the usage log keeps of it."""
 
 import asyncio
 import json
-import socket
 import threading
-from urllib.parse import urlsplit
 
-import httpx2
 import openai
 import pytest
 
-from chatplay.errors import StoreUnavailable
-from chatplay.providers.registry import ModelSettings
-from chatplay.providers.registry import Upstream as Server
-from tests.api.openai_rig import MODEL, rig, until
-from tests.databases import fresh_database
+from tests.api.openai_rig import ASKED, MODEL, TOOL, text_of
 from tests.upstream import (
     Body,
     Gate,
-    Hang,
     Head,
-    Upstream,
     answer,
     delta,
     event,
     json_body,
-    raw,
     refuse,
     steps,
     usage_chunk,
@@ -33,36 +23,10 @@ from tests.upstream import (
     words,
 )
 
-ASKED = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
-
-
-@pytest.fixture(scope="module")
-def shared_house(embedded_url):
-    with fresh_database(embedded_url) as url, rig(url, silence_timeout_sec=2, first_token_timeout_sec=2) as house:
-        yield house
-
 
 @pytest.fixture
-def house(shared_house):
-    shared_house.upstream.requests.clear()
-    shared_house.runtime.catalog.set_health({})
-    return shared_house
-
-
-def text_of(chunks):
-    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-
-
-def raw_stream(house, **more):
-    """Lines of the event stream as they are."""
-    with httpx2.stream(
-        "POST",
-        f"{house.url}/v1/chat/completions",
-        headers={"authorization": f"Bearer {house.token}"},
-        json=ASKED | {"stream": True} | more,
-        timeout=20,
-    ) as response:
-        return response.headers, [line for line in response.iter_lines() if line]
+def house(openai_house):
+    return openai_house
 
 
 # ---- answers ----
@@ -128,7 +92,7 @@ def test_usage_that_nobody_reported_is_counted_and_marked(house):
 
 def test_stream_ends_with_done_in_plain_sight(house):
     house.upstream.script(answer("Hello"))
-    headers, lines = raw_stream(house)
+    headers, lines = house.raw_stream()
     assert headers["content-type"].startswith("text/event-stream")
     assert (lines[-1], headers["cache-control"]) == ("data: [DONE]", "no-store")
     assert all(line.startswith("data: ") for line in lines)
@@ -171,7 +135,6 @@ def test_server_that_will_not_stream_is_asked_whole(house):
 
 # ---- what is passed on ----
 
-TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 CONVERSATION = [
     {"role": "developer", "content": "Be brief."},
     {
@@ -239,7 +202,7 @@ def tool_call_script(request):
 
 def test_tool_call_deltas_arrive_unchanged(house):
     house.upstream.script(tool_call_script)
-    _, lines = raw_stream(house, tools=[TOOL])
+    _, lines = house.raw_stream(tools=[TOOL])
     choices = [json.loads(line[6:])["choices"][0] for line in lines[:-1]]
     assert [choice["delta"] for choice in choices[1:-1]] == CALLS
     assert choices[-1]["finish_reason"] == "tool_calls"
@@ -314,245 +277,3 @@ def test_failed_call_has_its_usage_row(house):
         house.ask()
     row = house.usage_row()
     assert (row["status"], row["error_class"]) == ("failed", "provider_bad_answer")
-
-
-# ---- hanging up ----
-
-
-@pytest.mark.parametrize("script", [raw(then=(Hang(),)), steps(Hang()), steps(Head(), Hang())])
-def test_client_that_leaves_ends_the_call_upstream(house, script):
-    house.upstream.script(script)
-    body = json.dumps(ASKED | {"stream": True})
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {house.token}\r\n"
-    address = urlsplit(house.url)
-    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
-        connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n{body}".encode())
-        record = house.upstream.wait_for_request()
-    house.upstream.wait_until(lambda: record.disconnected_at is not None)
-    assert house.usage_row()["status"] == "stopped"
-
-
-def test_official_client_cancels_mid_stream(house):
-    house.upstream.script(raw(then=(Hang(),)))
-    with house.client() as client, client.chat.completions.create(**ASKED, stream=True) as stream:
-        assert text_of([next(stream), next(stream)]) == "Hello"
-    record = house.upstream.wait_for_request()
-    house.upstream.wait_until(lambda: record.disconnected_at is not None)
-    row = house.usage_row()
-    assert (row["status"], row["completion_tokens"] > 0) == ("stopped", True)
-
-
-def test_client_that_gives_up_on_a_whole_answer_ends_the_call_upstream(house):
-    house.upstream.script(steps(Hang()))
-    with house.client(timeout=0.5) as client, pytest.raises(openai.APITimeoutError):
-        client.chat.completions.create(**ASKED)
-    record = house.upstream.wait_for_request()
-    house.upstream.wait_until(lambda: record.disconnected_at is not None)
-    assert house.usage_row()["status"] == "stopped"
-
-
-# ---- failures ----
-
-
-@pytest.mark.parametrize(
-    ("model", "kind", "code", "param"),
-    [
-        ("unauthorized", openai.InternalServerError, "upstream_auth_failed", None),
-        ("rate-limited", openai.RateLimitError, "rate_limit_exceeded", None),
-        ("overflow", openai.BadRequestError, "context_length_exceeded", "messages"),
-        ("bad-parameter", openai.BadRequestError, "unsupported_value", "temperature"),
-        ("no-model", openai.NotFoundError, "model_not_found", "model"),
-        ("server-error", openai.InternalServerError, "upstream_bad_answer", None),
-        ("html", openai.InternalServerError, "upstream_bad_answer", None),
-        ("hang-before-text", openai.InternalServerError, "upstream_timeout", None),
-    ],
-)
-def test_upstream_failure_is_an_error_as_openai_words_it(house, model, kind, code, param):
-    with pytest.raises(kind) as caught:
-        house.ask(model=model, stream=True)
-    assert (caught.value.code, caught.value.param) == (code, param)
-    assert caught.value.body["message"]
-    assert "sk-" not in str(caught.value)
-
-
-def test_unreachable_upstream_is_a_bad_gateway(house):
-    gone = Server("gone", "openai", base_url="http://127.0.0.1:9/v1", allowed_models=("away",))
-    catalog = house.runtime.catalog
-    catalog.set_upstreams((*catalog.upstreams, gone))
-    with pytest.raises(openai.APIStatusError) as caught:
-        house.ask(model="gone/away")
-    assert (caught.value.status_code, caught.value.code) == (502, "upstream_unreachable")
-
-
-def test_request_the_server_finds_wrong_is_a_bad_request_and_asked_once(house):
-    said = {"message": "Invalid schema for function 'weather'", "param": "tools[0].function.parameters", "code": None}
-    house.upstream.script(refuse(400, said))
-    with pytest.raises(openai.BadRequestError, match="Invalid schema") as caught:
-        house.ask(stream=True, tools=[TOOL])
-    assert caught.value.param == "tools[0].function.parameters"
-    assert len(house.upstream.chats) == 1
-
-
-def test_rate_limit_says_how_long_to_wait(house):
-    with pytest.raises(openai.RateLimitError) as caught:
-        house.ask(model="rate-limited")
-    assert caught.value.response.headers["retry-after"] == "7"
-
-
-@pytest.mark.parametrize(
-    "model", ["reset-mid-stream", "cut-mid-stream", "error-mid-stream", "garbage", "hang-mid-stream"]
-)
-def test_stream_that_fails_later_ends_with_an_error_and_no_done(house, model):
-    _, lines = raw_stream(house, model=model)
-    assert lines[-2:-1] == ["event: error"]
-    assert json.loads(lines[-1][6:])["error"]["type"] == "server_error"
-    with house.client() as client, pytest.raises(openai.APIError, match=r"."):
-        list(client.chat.completions.create(**ASKED | {"model": model}, stream=True))
-
-
-def test_official_client_tries_again_by_itself_and_succeeds(house):
-    house.upstream.script(refuse(500), refuse(503), answer("third time"))
-    with house.client(max_retries=2) as client:
-        found = client.chat.completions.create(**ASKED)
-    assert found.choices[0].message.content == "third time"
-    assert len(house.upstream.chats) == 3
-
-
-def test_official_client_does_not_repeat_what_cannot_help(house):
-    with house.client(max_retries=2) as client, pytest.raises(openai.InternalServerError):
-        client.chat.completions.create(**ASKED | {"model": "unauthorized"})
-    assert len(house.upstream.chats) == 1
-
-
-def test_server_that_is_left_alone_is_service_unavailable(house, monkeypatch):
-    from chatplay.errors import ProviderUnreachable
-
-    def open_breaker(info):
-        raise ProviderUnreachable("Left alone.", provider="openai", model=info.name, retry_after_sec=12.2)
-
-    monkeypatch.setattr(house.runtime.catalog, "check_open", open_breaker)
-    with pytest.raises(openai.InternalServerError) as caught:
-        house.ask()
-    response = caught.value.response
-    assert (response.status_code, response.headers["retry-after"], caught.value.code) == (
-        *(503, "13"),
-        "upstream_unavailable",
-    )
-    assert house.upstream.chats == []
-
-
-def test_database_away_is_service_unavailable(house, monkeypatch):
-    def away(call):
-        raise StoreUnavailable("The database cannot be reached.", cure="Try again in a moment.")
-
-    monkeypatch.setattr(house.runtime.calls, "start", away)
-    with pytest.raises(openai.InternalServerError) as caught:
-        house.ask(stream=True)
-    assert (caught.value.status_code, caught.value.code) == (503, "service_unavailable")
-
-
-# ---- who asks ----
-
-
-@pytest.mark.parametrize("key", ["sk-wrong", "cpat_wrong"])
-def test_wrong_key_is_said_as_openai_says_it(house, key):
-    with house.client(api_key=key) as client, pytest.raises(openai.AuthenticationError) as caught:
-        client.chat.completions.create(**ASKED)
-    assert (caught.value.code, caught.value.type) == ("invalid_api_key", "invalid_request_error")
-    with house.client(api_key=key) as client, pytest.raises(openai.AuthenticationError):
-        client.models.list()
-
-
-def test_token_without_the_scope_is_not_allowed(house):
-    token = house.runtime.access_tokens.create(actor=house.person, name="reader", scopes=("read",), days=1).secret
-    with house.client(api_key=token) as client, pytest.raises(openai.PermissionDeniedError, match="scope `chat`"):
-        client.chat.completions.create(**ASKED)
-
-
-def test_too_many_requests_are_told_to_wait(house, monkeypatch):
-    monkeypatch.setattr(house.runtime.limits, "_per_person", 1)
-    forget_requests(house)
-    house.ask()
-    with pytest.raises(openai.RateLimitError) as caught:
-        house.ask()
-    assert int(caught.value.response.headers["retry-after"]) > 30
-    forget_requests(house)
-
-
-def forget_requests(house):
-    with house.runtime.store.transaction() as conn:
-        conn.exec_driver_sql("DELETE FROM request_limits")
-
-
-# ---- models ----
-
-
-def test_models_are_listed_once_each(house):
-    with house.client() as client:
-        listed = list(client.models.list())
-    ids = [model.id for model in listed]
-    assert len(ids) == len(set(ids))
-    assert {MODEL, "org/slashed", "echo"} <= set(ids)
-    assert next(model for model in listed if model.id == "echo").owned_by == "echo"
-
-
-def test_model_is_found_by_an_id_with_slashes(house):
-    with house.client() as client:
-        found = client.models.retrieve("org/slashed")
-    assert (found.id, found.owned_by, found.object) == ("org/slashed", "openai", "model")
-
-
-def test_unknown_model_is_not_found(house):
-    with house.client() as client:
-        with pytest.raises(openai.NotFoundError) as caught:
-            client.models.retrieve("nothing/here")
-        assert caught.value.code == "model_not_found"
-        with pytest.raises(openai.NotFoundError, match="does not exist or you do not have access"):
-            client.chat.completions.create(**ASKED | {"model": "nothing"})
-
-
-def test_name_of_two_servers_stands_for_the_first_and_the_other_has_its_own_id(house):
-    catalog = house.runtime.catalog
-    with Upstream(default=answer("from the lab")) as lab:
-        server = Server("lab", "openai", base_url=lab.base_url, allowed_models=(MODEL,), source="models.toml")
-        catalog.set_upstreams((*catalog.upstreams, server))
-        house.upstream.script(answer("from the first"))
-        with house.client() as client:
-            assert f"lab/{MODEL}" in [model.id for model in client.models.list()]
-        assert house.ask().choices[0].message.content == "from the first"
-        found = house.ask(model=f"lab/{MODEL}")
-    assert (found.choices[0].message.content, found.model) == ("from the lab", f"lab/{MODEL}")
-
-
-def test_model_of_another_role_does_not_exist(house):
-    catalog = house.runtime.catalog
-    closed = Server("closed", "echo", allowed_models=("secret",), per_model={"secret": ModelSettings(roles=())})
-    catalog.set_upstreams((*catalog.upstreams, closed))
-    with pytest.raises(openai.NotFoundError, match="does not exist or you do not have access"):
-        house.ask(model="secret")
-
-
-def test_running_models_and_constraints_keep_their_own_routes(house):
-    headers = {"authorization": f"Bearer {house.token}"}
-    for path in ("running", "org/slashed/constraints"):
-        assert httpx2.get(f"{house.url}/v1/models/{path}", headers=headers).status_code == 200
-
-
-def test_generation_ends_before_the_next_test(house):
-    until(lambda: house.runtime.generations.hub.running_count == 0)
-
-
-def test_reader_that_takes_nothing_is_cut_off_and_its_call_ended(embedded_url):
-    big = [Body(event(delta("a", padding="x" * 60_000))) for _ in range(150)]  # more than any system buffers
-    body = json.dumps(ASKED | {"stream": True})
-    with fresh_database(embedded_url) as url, rig(url, api_slow_reader_sec=0.3) as house:
-        house.upstream.script(steps(Head(), *big, Hang()))
-        address = urlsplit(house.url)
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {house.token}\r\n"
-        with socket.socket() as lazy:
-            lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            lazy.connect((address.hostname, address.port))
-            lazy.sendall(f"{head}content-length: {len(body)}\r\n\r\n{body}".encode())
-            record = house.upstream.wait_for_request()
-            house.upstream.wait_until(lambda: record.disconnected_at is not None, timeout_sec=20)
-        assert house.usage_row()["status"] == "stopped"

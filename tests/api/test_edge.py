@@ -6,8 +6,6 @@ import asyncio
 import random
 import socket
 import threading
-from contextlib import nullcontext
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,12 +17,8 @@ from starlette.testclient import TestClient
 
 from chatplay import errors
 from chatplay.api.app import build_app
-from chatplay.api.audience import Seat
-from chatplay.api.downloads import Download
 from chatplay.api.edge import Edge
 from chatplay.api.errors import _STATUS, status_of, status_of_code
-from chatplay.api.events import Event, EventStream
-from chatplay.api.services import Services
 from chatplay.errors import ChatplayError
 from tests.api.house import PLANTED_KEY, open_house
 from tests.databases import fresh_database
@@ -283,75 +277,3 @@ def test_requests_at_once_are_counted_one_by_one(embedded_url):
         for thread in threads:
             thread.join()
     assert 10 <= found.count(200) <= 14
-
-
-# ---- slow readers ----
-
-
-def sit():
-    """A seat nobody takes away."""
-    return nullcontext(Seat(b"", lambda: None, asyncio.get_running_loop().create_future()))
-
-
-def test_reader_that_takes_nothing_is_cut_off_and_its_events_are_closed():
-    closed, sent = [], []
-
-    async def events():
-        try:
-            while True:
-                yield Event("delta", 1, "{}")
-        finally:
-            closed.append(True)
-
-    async def send(message):
-        sent.append(message)
-        if len(sent) == 4:
-            await asyncio.sleep(60)
-
-    async def receive():
-        await asyncio.sleep(60)
-
-    asyncio.run(asyncio.wait_for(EventStream(events(), slow_reader_sec=0.05, sit=sit)({}, receive, send), 5))
-    assert (len(sent), sent[-1]["more_body"], closed) == (4, True, [True])
-
-
-def test_reader_that_leaves_has_its_events_closed():
-    closed = asyncio.Event()
-
-    async def events():
-        try:
-            yield None
-            await asyncio.sleep(60)
-        finally:
-            closed.set()
-
-    async def send(_message):
-        pass
-
-    async def receive():
-        return {"type": "http.disconnect"}
-
-    asyncio.run(asyncio.wait_for(EventStream(events(), slow_reader_sec=5, sit=sit)({}, receive, send), 5))
-    assert closed.is_set()
-
-
-def test_download_whose_reader_takes_nothing_is_cut_off():
-    sent, cut = [], []
-    transport = SimpleNamespace(abort=lambda: cut.append(True))
-
-    async def send(message):
-        sent.append(message)
-        if len(sent) == 3:
-            await asyncio.sleep(60)
-
-    async def receive():
-        await asyncio.sleep(60)
-
-    async def run():
-        pieces = iter([b"x"] * 10)
-        named = {"name": "calls", "format": "csv"}
-        download = Download(pieces, services=Services(lambda: None), slow_reader_sec=0.05, sit=sit, **named)
-        await asyncio.wait_for(download({"type": "http", "state": {"transport": transport}}, receive, send), 5)
-
-    asyncio.run(run())
-    assert (len(sent), cut) == (3, [True])
