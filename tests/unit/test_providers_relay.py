@@ -11,15 +11,9 @@ from chatplay.params import Params
 from chatplay.providers.base import Message, Relay, Request
 from chatplay.providers.openai import OpenAIProvider
 from tests import upstream as mock
+from tests.unit.openai_provider_rig import NOTHING_SET
 
 MESSAGES = ({"role": "user", "content": [{"type": "text", "text": "Hi"}], "name": "ana", "odd": {"kept": [1, None]}},)
-NOTHING_SET = Params(temperature=None, max_tokens=None, top_p=None, presence_penalty=None, frequency_penalty=None)
-
-
-@pytest.fixture
-def upstream():
-    with mock.Upstream(default=mock.answer("Hello")) as server:
-        yield server
 
 
 def request(*, stream=True, params=NOTHING_SET, **extra):
