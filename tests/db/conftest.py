@@ -1,5 +1,7 @@
 """The database tier runs every test on the embedded server and on one from outside."""
 
+import pytest
+
 from tests.databases import (  # noqa: F401  (fixtures)
     database_url,
     embedded_url,
@@ -8,3 +10,10 @@ from tests.databases import (  # noqa: F401  (fixtures)
     outside_url,
     server_url,
 )
+from tests.db.compare_rig import bench
+
+
+@pytest.fixture
+def desk(database_url):  # noqa: F811
+    with bench(database_url) as found:
+        yield found
