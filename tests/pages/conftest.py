@@ -10,8 +10,10 @@ from chatplay import runtime
 from chatplay.auth.tokens import BROWSER_COOKIE, SESSION_COOKIE
 from chatplay.settings import Settings
 from chatplay.ui import frame
+from chatplay.ui.experiments import sample as experiments_sample
+from db import accounts
 from tests.databases import database_url, embedded_url  # noqa: F401  (fixtures)
-from tests.sign_in_rig import Clock, CountingHasher
+from tests.sign_in_rig import PASSWORD, Clock, CountingHasher
 
 
 @pytest.fixture
@@ -56,6 +58,7 @@ def services(database_url, clock, monkeypatch):  # noqa: F811
     """This process's Runtime, on the test's database."""
     settings = Settings(database_url=database_url, database_pool_size=5)
     built = runtime.build(settings, clock=clock, hasher=CountingHasher())
+    monkeypatch.setattr(built.upstreams, "list_offers", lambda **_: [])  # no model server is found on this machine
     built.generations.start()
     monkeypatch.setattr(runtime, "_runtime", built)
     yield built
@@ -79,3 +82,35 @@ def sign_in_as(services, cookies):
         return cookies[SESSION_COOKIE]
 
     return sign_in
+
+
+@pytest.fixture
+def ada(services, sign_in_as):
+    """An administrator, signed in."""
+    user_id = services.set_up.create_administrator(
+        token=services.set_up.make_token(), username="ada", display_name="Ada", password=PASSWORD, repeated=PASSWORD
+    )
+    return services.sessions.find_person(sign_in_as(user_id))
+
+
+@pytest.fixture
+def ana(services, ada):
+    """An analyst with a password of her own; not signed in."""
+    services.accounts.add_person(actor=ada, username="ana", display_name="Ana", role="analyst")
+    found = next(one for one in services.accounts.list_people(actor=ada) if one.username == "ana")
+    with services.store.transaction() as conn:
+        accounts.set_password(conn, user_id=found.id, password_hash="x", must_change_password=False)
+    return found
+
+
+@pytest.fixture
+def draft(services, ada):
+    """The ready example, not started."""
+    models = services.catalog.list_running(ada.role)
+    return experiments_sample.create(services.experiments, models, user_id=ada.id)
+
+
+@pytest.fixture
+def running(services, ada, draft):
+    """The same, started; nobody works on it."""
+    return services.experiments.start(user_id=ada.id, role=ada.role, experiment_id=draft.id)

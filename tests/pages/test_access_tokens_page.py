@@ -1,49 +1,28 @@
 """The access tokens on the Account page."""
 
-import pytest
-from streamlit.testing.v1 import AppTest
-
-from chatplay.settings import ROOT
-from tests.sign_in_rig import PASSWORD
-
-
-@pytest.fixture
-def ada(services, sign_in_as):
-    user_id = services.set_up.create_administrator(
-        token=services.set_up.make_token(), username="ada", display_name="Ada", password=PASSWORD, repeated=PASSWORD
-    )
-    return services.sessions.find_person(sign_in_as(user_id))
-
-
-def account():
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
-    return app.switch_page("pages/account.py").run()
-
-
-def press(app, label):
-    return next(one for one in app.button if one.label == label).click().run()
+from tests.pages.screen import opened, press
 
 
 def test_new_token_is_shown_once_and_works(services, ada):
-    app = account()
+    app = opened("account")
     app.text_input(key="token_name").set_value("notebook")
     app = press(app, "Create")
     secret = app.code[0].value
     assert services.access_tokens.find_person(secret)[0].id == ada.id
-    app = account()
+    app = opened("account")
     assert [text.value for text in app.text if "notebook" in text.value] == [f"notebook (…{secret[-4:]})"]
     assert not [code for code in app.code if secret in code.value]
 
 
 def test_token_without_a_name_is_refused_where_it_is_made(services, ada):
-    app = press(account(), "Create")
+    app = press(opened("account"), "Create")
     assert "cannot be used for a token" in app.error[0].value
     assert services.access_tokens.list_own(actor=ada) == []
 
 
 def test_revoking_asks_first_and_ends_the_token(services, ada):
     made = services.access_tokens.create(actor=ada, name="old", scopes=["read"], days=None)
-    app = account()
+    app = opened("account")
     assert "cannot be undone" in " ".join(text.value for text in app.markdown)
     press(app, "Revoke it")
     assert services.access_tokens.find_person(made.secret) is None

@@ -1,60 +1,19 @@
 """What the chat page shows in each of its states, on real services with the Demo model."""
 
 import threading
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from chatplay.errors import ProviderUnreachable, StoreUnavailable
 from chatplay.params import Params
 from chatplay.providers.demo import DemoProvider
-from tests.sign_in_rig import PASSWORD
-
-APP = str(Path(__file__).resolve().parents[2] / "app.py")
-
-
-@pytest.fixture
-def ada(services, sign_in_as):
-    user_id = services.set_up.create_administrator(
-        token=services.set_up.make_token(), username="ada", display_name="Ada", password=PASSWORD, repeated=PASSWORD
-    )
-    sign_in_as(user_id)
-    return user_id
-
-
-def opened(**query):
-    app = AppTest.from_file(APP, default_timeout=60).run().switch_page("pages/chat.py")
-    for name, value in query.items():
-        app.query_params[name] = str(value)
-    return ran(app)
-
-
-def ran(app):
-    """Run, and nothing was raised on the page."""
-    app.run()
-    assert not app.exception
-    return app
+from tests.pages.screen import html, opened, press, ran, said
 
 
 def send(app, text):
     app.chat_input[0].set_value(text)
     return ran(app)
-
-
-def press(app, label):
-    next(one for one in app.button if one.label == label).click()
-    return ran(app)
-
-
-def said(app):
-    kinds = (app.error, app.warning, app.info, app.markdown, app.caption, app.subheader, app.text)
-    return "\n".join(item.value for kind in kinds for item in kind)
-
-
-def html(app):
-    return "\n".join(item.proto.body for item in app.get("html"))
 
 
 def settled(services, user_id, chat_id=None):
@@ -80,7 +39,7 @@ def answered(services, user_id, *texts):
 
 
 def test_first_visit_says_what_to_do_and_shows_every_control(services, ada):
-    app = opened()
+    app = opened("chat")
     assert "Ask the model something" in said(app)
     assert "Performance: n/a | TTFT: n/a" in html(app)
     assert "Context: 512 / 8,192 tokens" in html(app)
@@ -90,27 +49,27 @@ def test_first_visit_says_what_to_do_and_shows_every_control(services, ada):
 
 
 def test_first_message_is_answered_and_locks_the_model(services, ada):
-    app = send(opened(), "Hello **there**")
+    app = send(opened("chat"), "Hello **there**")
     assert "Hello **there**" in said(app)
     assert "Model locked" in said(app)
-    view = settled(services, ada)
+    view = settled(services, ada.id)
     assert [message.status for message in view.messages] == ["complete", "complete"]
     assert app.query_params["chat"] == str(view.chat.id)
 
 
 def test_answer_carries_its_figures(services, ada):
-    view = answered(services, ada, "Hello")
-    app = opened(chat=view.chat.id)
+    view = answered(services, ada.id, "Hello")
+    app = opened("chat", chat=view.chat.id)
     assert "Between tokens, p50 / p95" in html(app)
     assert "Performance: n/a" not in html(app)
     assert app.selectbox[0].disabled
 
 
 def test_settings_travel_with_the_message(services, ada):
-    app = opened()
+    app = opened("chat")
     next(one for one in app.slider if one.label == "Temperature").set_value(0.2)
     app = send(app, "Hello")
-    view = settled(services, ada)
+    view = settled(services, ada.id)
     assert view.chat.params.temperature == 0.2
     assert view.messages[-1].metrics.params.temperature == 0.2
 
@@ -127,22 +86,22 @@ def field(app, label):
 
 
 def test_advanced_settings_are_drawn_when_open_and_count_when_closed_again(services, ada):
-    app = opened()
+    app = opened("chat")
     assert field(app, "Top-p") is None
     app = advanced(app, is_open=True)
     field(app, "Top-p").set_value(0.4)
     field(app, "Seed").set_value(7)
     field(app, "System prompt").set_value("Be brief.")
     app = send(advanced(ran(app), is_open=False), "Hello")
-    sent = settled(services, ada).messages[-1].metrics.params
+    sent = settled(services, ada.id).messages[-1].metrics.params
     assert (sent.top_p, sent.seed, sent.system_prompt) == (0.4, 7, "Be brief.")
     app = advanced(app, is_open=True)
     assert (field(app, "Top-p").value, field(app, "Seed").value) == (0.4, 7)
 
 
 def test_advanced_settings_of_one_chat_do_not_follow_into_an_older_one(services, ada):
-    old = answered(services, ada, "Hello")
-    app = advanced(press(opened(), "\\+ New Chat"), is_open=True)
+    old = answered(services, ada.id, "Hello")
+    app = advanced(press(opened("chat"), "\\+ New Chat"), is_open=True)
     field(app, "Top-p").set_value(0.4)
     app = advanced(ran(app), is_open=False)
     app.query_params["chat"] = str(old.chat.id)
@@ -152,28 +111,28 @@ def test_advanced_settings_of_one_chat_do_not_follow_into_an_older_one(services,
 
 @pytest.mark.parametrize("text", ["x" * 200_001, "a\0b"])
 def test_refused_text_goes_back_into_the_input(services, ada, text):
-    app = send(opened(), text)
+    app = send(opened("chat"), text)
     assert app.error
     assert app.chat_input[0].proto.value == text
     assert not app.chat_message
 
 
 def test_blank_message_is_refused_and_leaves_the_input_to_the_next_words(services, ada):
-    app = send(opened(), "   ")
+    app = send(opened("chat"), "   ")
     assert "empty" in app.error[0].value
     assert not app.chat_input[0].proto.set_value
 
 
 def test_address_that_is_not_mine_or_not_an_id_looks_the_same(services, ada):
-    notices = [opened(chat=value).warning[0].value for value in (uuid4(), "nonsense")]
+    notices = [opened("chat", chat=value).warning[0].value for value in (uuid4(), "nonsense")]
     assert notices[0] == notices[1]
     assert "no such chat" in notices[0]
 
 
 def test_chat_deleted_elsewhere_leads_to_a_fresh_one_with_the_text(services, ada):
-    view = answered(services, ada, "Hello")
-    app = opened(chat=view.chat.id)
-    services.chats.delete(user_id=ada, chat_id=view.chat.id)
+    view = answered(services, ada.id, "Hello")
+    app = opened("chat", chat=view.chat.id)
+    services.chats.delete(user_id=ada.id, chat_id=view.chat.id)
     app = send(app, "Still there?")
     assert "deleted in another tab" in app.warning[0].value
     assert app.chat_input[0].proto.value == "Still there?"
@@ -181,7 +140,7 @@ def test_chat_deleted_elsewhere_leads_to_a_fresh_one_with_the_text(services, ada
 
 
 def test_database_away_is_said_and_the_text_is_kept(services, ada, monkeypatch):
-    app = opened()
+    app = opened("chat")
 
     def away(*_args, **_more):
         raise StoreUnavailable("The database cannot be reached.", cure="Try again in a moment.")
@@ -200,25 +159,26 @@ def test_failed_answer_names_the_provider_and_the_next_steps(services, ada, monk
         yield
 
     monkeypatch.setattr(DemoProvider, "stream", unreachable)
-    app = send(opened(), "Hello")
+    app = send(opened("chat"), "Hello")
     assert "refused the connection" in app.error[0].value
     assert "Provider: demo" in app.error[0].value.replace(":color[:]", ":")
     assert {"Retry", "Choose another model"} <= {item.label for item in app.button}
 
 
 def test_clear_chat_asks_first_and_keeps_the_chat_in_the_history(services, ada):
-    view = answered(services, ada, "A first question")
-    app = press(opened(chat=view.chat.id), "Clear chat")
+    view = answered(services, ada.id, "A first question")
+    app = press(opened("chat", chat=view.chat.id), "Clear chat")
     assert "stays in your history" in said(app)
     next(one for one in app.button if one.key == "chat_dialog_yes").click()
     app = ran(app)
     assert "Ask the model something" in said(app)
-    assert services.chats.open_chat(user_id=ada, role="administrator", chat_id=view.chat.id).chat.ended_at is not None
+    cleared = services.chats.open_chat(user_id=ada.id, role=ada.role, chat_id=view.chat.id)
+    assert cleared.chat.ended_at is not None
 
 
 def test_long_chat_opens_with_its_last_messages_and_shows_earlier_ones_on_demand(services, ada):
-    view = answered(services, ada, *(f"Question {number}" for number in range(9)))
-    app = opened(chat=view.chat.id)
+    view = answered(services, ada.id, *(f"Question {number}" for number in range(9)))
+    app = opened("chat", chat=view.chat.id)
     assert len(app.chat_message) == 12
     assert "Question 0" not in said(app)
     app = press(app, "Show earlier messages")
@@ -228,16 +188,16 @@ def test_long_chat_opens_with_its_last_messages_and_shows_earlier_ones_on_demand
 
 
 def test_earlier_answer_stays_when_it_is_regenerated(services, ada):
-    view = answered(services, ada, "Hello")
+    view = answered(services, ada.id, "Hello")
     turn = services.chats.regenerate(
-        user_id=ada,
+        user_id=ada.id,
         role="administrator",
         chat_id=view.chat.id,
         message_id=view.messages[-1].id,
         params=Params(max_tokens=256, seed=2),
         request_key=uuid4(),
     )
-    app = opened(chat=view.chat.id)
+    app = opened("chat", chat=view.chat.id)
     assert "2/2" in said(app)
     app = press(app, "Earlier version")
     assert "1/2" in said(app)
@@ -245,25 +205,25 @@ def test_earlier_answer_stays_when_it_is_regenerated(services, ada):
 
 
 def test_prompt_can_be_worded_anew(services, ada):
-    view = answered(services, ada, "Helo")
-    app = opened(chat=view.chat.id)
+    view = answered(services, ada.id, "Helo")
+    app = opened("chat", chat=view.chat.id)
     app.session_state["chat_state"].editing = view.messages[0].id
     app = ran(app)
     next(one for one in app.text_area if one.value == "Helo").set_value("Hello")
     app = press(app, "Send")
-    fresh = services.chats.open_chat(user_id=ada, role="administrator", chat_id=view.chat.id)
+    fresh = services.chats.open_chat(user_id=ada.id, role="administrator", chat_id=view.chat.id)
     assert (fresh.messages[0].content, fresh.messages[0].variants) == ("Hello", 2)
 
 
 def test_without_a_model_the_page_says_so_and_takes_no_message(services, ada, monkeypatch):
-    view = answered(services, ada, "Hello")
+    view = answered(services, ada.id, "Hello")
     monkeypatch.setattr(services.catalog, "list_running", lambda _role: ())
-    app = opened(chat=view.chat.id)
+    app = opened("chat", chat=view.chat.id)
     assert "No models running" in said(app)
     assert app.chat_input[0].disabled
     assert [title.value for title in press(app, "Open the Models page").title] == ["Models"]
 
 
 def test_provider_in_the_address_is_for_development_only(services, ada):
-    app = opened(provider="echo")
+    app = opened("chat", provider="echo")
     assert "demo" in app.selectbox[0].value

@@ -1,35 +1,22 @@
 """What the compare page shows in each of its states, on real services with the Demo model."""
 
 import threading
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from chatplay.errors import StoreUnavailable
 from chatplay.fingerprint import fingerprint_of
 from chatplay.providers import demo
 from chatplay.providers.demo import DemoProvider
 from chatplay.ui.compare import figures
-from tests.sign_in_rig import PASSWORD
-
-APP = str(Path(__file__).resolve().parents[2] / "app.py")
-
-
-@pytest.fixture
-def ada(services, sign_in_as):
-    user_id = services.set_up.create_administrator(
-        token=services.set_up.make_token(), username="ada", display_name="Ada", password=PASSWORD, repeated=PASSWORD
-    )
-    sign_in_as(user_id)
-    return user_id
+from tests.pages.screen import button, html, labels, opened, press, ran, said
 
 
 @pytest.fixture
 def desk(services, ada):
     """The first comparison, with short answers: `get()` reads it, `who` says which."""
-    return Desk(services, ada)
+    return Desk(services, ada.id)
 
 
 class Desk:
@@ -61,52 +48,16 @@ class Desk:
         raise AssertionError("the answers never reached the database")
 
 
-def opened(**query):
-    app = AppTest.from_file(APP, default_timeout=90).run().switch_page("pages/compare.py")
-    for name, value in query.items():
-        app.query_params[name] = str(value)
-    return ran(app)
-
-
-def ran(app):
-    """Run, and nothing was raised on the page."""
-    app.run()
-    assert not app.exception
-    return app
-
-
-def button(app, label):
-    return next(one for one in app.button if one.label == label)
-
-
-def press(app, label):
-    button(app, label).click()
-    return ran(app)
-
-
-def labels(app):
-    return [one.label for one in app.button]
-
-
 def with_settings(app, desk):
     """The first pane's settings, opened."""
     app.session_state[f"compare_settings_{desk.get().panes[0].id}"] = True
     return ran(app)
 
 
-def said(app):
-    kinds = (app.error, app.warning, app.info, app.markdown, app.caption, app.subheader, app.text)
-    return "\n".join(item.value for kind in kinds for item in kind)
-
-
-def html(app):
-    return "\n".join(item.proto.body for item in app.get("html"))
-
-
 def test_first_visit_has_two_demo_panes_and_a_prompt_ready_to_run(services, ada):
-    app = opened()
+    app = opened("compare")
     assert [one.value for one in app.selectbox] == ["demo-small · demo"] * 2
-    assert "**Temperature 0\\.2**" in said(app)
+    assert "**Temperature 0.2**" in said(app)
     assert "**Temperature 1**" in said(app)
     assert "temperature" in app.text_area[0].value
     assert not button(app, "Run all").disabled
@@ -114,7 +65,7 @@ def test_first_visit_has_two_demo_panes_and_a_prompt_ready_to_run(services, ada)
 
 
 def test_run_all_answers_in_every_pane_with_figures_and_fingerprints(services, ada):
-    app = press(opened(), "Run all")
+    app = press(opened("compare"), "Run all")
     assert said(app).count("Sent as shown") == 2
     assert html(app).count("Time to first token") == 2
     assert "Which answer is best?" in said(app)
@@ -122,31 +73,31 @@ def test_run_all_answers_in_every_pane_with_figures_and_fingerprints(services, a
 
 
 def test_page_begins_with_a_heading_for_screen_readers(services, ada):
-    assert '<h1 class="chat-unseen">Compare</h1>' in html(opened())
+    assert '<h1 class="chat-unseen">Compare</h1>' in html(opened("compare"))
 
 
 def test_name_of_a_model_is_shown_as_it_is_written(services, desk, monkeypatch):
     monkeypatch.setattr(figures, "name_of", lambda view, place: f"{place + 1} *m* ![x](x)")
     desk.run()
-    app = opened()
+    app = opened("compare")
     assert {"1 \\*m\\* \\!\\[x\\]\\(x\\)"} <= set(labels(app))
     assert not any("![" in option for one in app.get("button_group") for option in one.options)
 
 
 def test_address_shows_the_same_answers_again(services, desk):
     view = desk.run()
-    app = opened(comparison=view.comparison.id)
+    app = opened("compare", comparison=view.comparison.id)
     assert said(app).count("Sent as shown") == 2
     assert "1 · demo\\-small" in "\n".join(labels(app)) or "1 · demo-small" in labels(app)
 
 
 @pytest.mark.parametrize("address", ["nonsense", "11111111-2222-3333-4444-555555555555"])
 def test_comparison_that_is_not_there_is_said(services, ada, address):
-    assert "There is no such comparison" in said(opened(comparison=address))
+    assert "There is no such comparison" in said(opened("compare", comparison=address))
 
 
 def test_prompt_is_stored_when_it_is_changed(services, desk):
-    app = opened(comparison=desk.who["comparison_id"])
+    app = opened("compare", comparison=desk.who["comparison_id"])
     app.text_area[0].set_value("What is {{thing}}?")
     app = ran(app)
     assert desk.get().comparison.prompt == "What is {{thing}}?"
@@ -157,7 +108,7 @@ def test_prompt_is_stored_when_it_is_changed(services, desk):
 
 
 def test_prompt_and_run_in_one_go_runs_what_was_typed(services, desk):
-    app = opened(comparison=desk.who["comparison_id"])
+    app = opened("compare", comparison=desk.who["comparison_id"])
     app.text_area[0].set_value("Something new")
     press(app, "Run all")
     assert desk.settled().run.prompt == "Something new"
@@ -165,13 +116,13 @@ def test_prompt_and_run_in_one_go_runs_what_was_typed(services, desk):
 
 def test_missing_value_is_named_above_the_panes(services, desk):
     desk.service.set_prompt(**desk.who, prompt="What is {{thing}}?")
-    app = press(opened(comparison=desk.who["comparison_id"]), "Run all")
+    app = press(opened("compare", comparison=desk.who["comparison_id"]), "Run all")
     assert "thing" in "\n".join(one.value for one in app.error)
     assert desk.get().run is None
 
 
 def test_setting_is_stored_when_it_is_changed_and_another_tab_sees_it(services, desk):
-    one, other = (with_settings(opened(comparison=desk.who["comparison_id"]), desk) for _ in range(2))
+    one, other = (with_settings(opened("compare", comparison=desk.who["comparison_id"]), desk) for _ in range(2))
     next(item for item in one.slider if item.label == "Temperature").set_value(0.5)
     ran(one)
     assert desk.get().panes[0].params.temperature == 0.5
@@ -179,7 +130,7 @@ def test_setting_is_stored_when_it_is_changed_and_another_tab_sees_it(services, 
 
 
 def test_panes_are_added_up_to_six(services, desk):
-    app = opened(comparison=desk.who["comparison_id"])
+    app = opened("compare", comparison=desk.who["comparison_id"])
     for _ in range(4):
         app = press(app, "Add a pane")
     assert len(desk.get().panes) == 6
@@ -198,7 +149,7 @@ def test_failure_stays_in_its_pane_with_retry(services, desk, monkeypatch):
 
     monkeypatch.setattr(DemoProvider, "stream", stream)
     desk.run()
-    app = opened(comparison=desk.who["comparison_id"])
+    app = opened("compare", comparison=desk.who["comparison_id"])
     assert [one.value for one in app.error] == ["**It is gone\\.** Choose another\\."]
     assert labels(app).count("Retry") == 1
     monkeypatch.setattr(DemoProvider, "stream", whole)
@@ -209,7 +160,7 @@ def test_failure_stays_in_its_pane_with_retry(services, desk, monkeypatch):
 def test_answer_to_another_request_has_a_red_mark(services, desk, monkeypatch):
     monkeypatch.setattr(demo, "fingerprint_of", lambda request: fingerprint_of(request, without=("temperature",)))
     desk.run()
-    app = opened(comparison=desk.who["comparison_id"])
+    app = opened("compare", comparison=desk.who["comparison_id"])
     assert len(app.error) == 2
     assert "This answer is not to what this pane shows" in app.error[0].value
 
@@ -219,21 +170,21 @@ def test_model_that_went_away_is_said_in_its_pane(services, desk):
 
     with services.store.transaction() as conn:
         compare.update_pane(conn, pane_id=desk.get().panes[0].id, model_name="gone")
-    app = opened(comparison=desk.who["comparison_id"])
+    app = opened("compare", comparison=desk.who["comparison_id"])
     assert "`gone` does not run at the moment" in "\n".join(one.value for one in app.warning)
 
 
 def test_settings_changed_since_the_answer_are_named(services, desk):
     desk.run()
     desk.set(0, temperature=0.9)
-    assert "Changed since this answer: Temperature" in said(opened(comparison=desk.who["comparison_id"]))
+    assert "Changed since this answer: Temperature" in said(opened("compare", comparison=desk.who["comparison_id"]))
 
 
 def test_blind_run_hides_names_settings_and_figures_until_the_vote(services, desk):
     desk.service.set_blind(**desk.who, is_blind=True)
     desk.run()
-    app = opened(comparison=desk.who["comparison_id"])
-    shown = said(app) + html(app) + "\n".join(labels(app))
+    app = opened("compare", comparison=desk.who["comparison_id"])
+    shown = said(app) + "\n".join(labels(app))
     assert "Answer A" in shown
     assert not [secret for secret in ("demo-small", "TTFT", "Sent as shown", "tok/s") if secret in shown]
     assert not app.selectbox
@@ -247,7 +198,7 @@ def test_differences_are_shown_on_demand(services, desk):
     desk.set(0, seed=1)
     desk.set(1, seed=2)
     desk.run()
-    app = opened(comparison=desk.who["comparison_id"])
+    app = opened("compare", comparison=desk.who["comparison_id"])
     assert "<del>" not in html(app)
     next(one for one in app.toggle if one.label.startswith("Show differences")).set_value(True)
     assert "<del>" in html(ran(app))
@@ -256,7 +207,7 @@ def test_differences_are_shown_on_demand(services, desk):
 
 def test_nothing_running_is_the_designed_empty_state(services, ada, monkeypatch):
     monkeypatch.setattr(type(services.catalog), "list_running", lambda self, role: ())
-    app = opened()
+    app = opened("compare")
     assert "No models running" in said(app)
 
 
@@ -265,14 +216,14 @@ def test_database_away_is_said(services, desk, monkeypatch):
         raise StoreUnavailable("The database cannot be reached right now.", cure="Try again in a moment.")
 
     monkeypatch.setattr(type(services.compare), "open", away)
-    app = opened(comparison=desk.who["comparison_id"])
+    app = opened("compare", comparison=desk.who["comparison_id"])
     assert "The database cannot be reached" in said(app)
     assert "Try again" in labels(app)
 
 
 def test_history_lists_renames_and_deletes(services, desk):
     desk.service.set_prompt(**desk.who, prompt="What is rain?")
-    app = opened(comparison=desk.who["comparison_id"])
+    app = opened("compare", comparison=desk.who["comparison_id"])
     assert "What is rain?" in "\n".join(labels(app)).replace("\\", "")
     desk.service.delete(**desk.who)
     assert "What is rain" not in "\n".join(labels(ran(app)))

@@ -1,66 +1,17 @@
 """What Results, Cases, Review and Take away show of experiments whose answers are known, and what they change."""
 
-from pathlib import Path
-
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from chatplay.experiments.values import JudgePlan
 from tests.db.chat_rig import add_person
 from tests.experiment_results_rig import MODEL, finish
-from tests.sign_in_rig import PASSWORD
-
-APP = str(Path(__file__).resolve().parents[2] / "app.py")
-
-
-@pytest.fixture
-def ada(services, sign_in_as):
-    """Signed in."""
-    user_id = services.set_up.create_administrator(
-        token=services.set_up.make_token(), username="ada", display_name="Ada", password=PASSWORD, repeated=PASSWORD
-    )
-    return services.sessions.find_person(sign_in_as(user_id))
+from tests.pages.screen import labels, opened, press, ran, said
 
 
 @pytest.fixture
 def bob(services):
     """Somebody else's id; not signed in."""
     return add_person(services.store, "bob")
-
-
-def opened(**query):
-    app = AppTest.from_file(APP, default_timeout=60)
-    app.run()
-    for name, value in query.items():
-        app.query_params[name] = str(value)
-    return ran(app.switch_page("pages/experiments.py"))
-
-
-def ran(app):
-    """Run, and nothing was raised on the page."""
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def press(app, label):
-    next(one for one in app.button if one.label == label).click()
-    return ran(app)
-
-
-def labels(app):
-    return [one.label for one in app.button]
-
-
-def said(app):
-    kinds = (app.error, app.warning, app.info, app.markdown, app.caption, app.subheader, app.title)
-    texts = [item.value for kind in kinds for item in kind]
-    texts += [item.proto.body for kind in ("badge", "html") for item in app.get(kind)]
-    return "\n".join(texts).replace("\\", "").replace(":color[:]", ":")
-
-
-def charts(app):
-    return len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart"))
 
 
 def table_with(app, column):
@@ -71,7 +22,7 @@ def table_with(app, column):
 
 
 def test_results_of_a_finished_experiment_show_each_arm_with_its_mean_and_trials(services, ada):
-    app = opened(experiment=finish(services, ada.id).id, tab="results")
+    app = opened("experiments", experiment=finish(services, ada.id).id, tab="results")
     arms = table_with(app, "Failed")
     assert list(arms["Arm"]) == ["temperature 0", "temperature 1"]
     assert list(arms["n"]) == [12, 12]
@@ -79,7 +30,7 @@ def test_results_of_a_finished_experiment_show_each_arm_with_its_mean_and_trials
 
 
 def test_an_arm_that_is_wrong_in_half_of_many_cases_is_called_worse_than_the_baseline(services, ada):
-    app = opened(experiment=finish(services, ada.id, cases=12).id, tab="results")
+    app = opened("experiments", experiment=finish(services, ada.id, cases=12).id, tab="results")
     words = table_with(app, "In words")
     assert list(words["In words"]) == ["worse"]
     assert words["Difference"][0] == -0.5
@@ -87,20 +38,20 @@ def test_an_arm_that_is_wrong_in_half_of_many_cases_is_called_worse_than_the_bas
 
 def test_arms_that_answer_alike_are_not_told_apart(services, ada):
     same = finish(services, ada.id, lambda arm, case, repeat: f"It is w{case}.")
-    app = opened(experiment=same.id, tab="results")
+    app = opened("experiments", experiment=same.id, tab="results")
     assert table_with(app, "In words")["In words"][0].startswith("can't tell")
 
 
 def test_another_baseline_turns_the_difference_round(services, ada):
     experiment = finish(services, ada.id, cases=12)
-    app = opened(experiment=experiment.id, tab="results")
+    app = opened("experiments", experiment=experiment.id, tab="results")
     app.selectbox(key=f"experiments_baseline_{experiment.id}").select(1)
     assert list(table_with(ran(app), "In words")["In words"]) == ["better"]
 
 
 def test_failed_trials_are_counted_and_said(services, ada):
     experiment = finish(services, ada.id, lambda arm, case, repeat: None if arm and not case else f"It is w{case}.")
-    app = opened(experiment=experiment.id, tab="results")
+    app = opened("experiments", experiment=experiment.id, tab="results")
     assert "2 trials failed" in said(app)
     assert list(table_with(app, "Failed")["Failed"]) == [0, 2]
 
@@ -108,7 +59,7 @@ def test_failed_trials_are_counted_and_said(services, ada):
 def test_results_of_a_run_under_way_say_how_many_trials_have_ended(services, ada):
     experiment = finish(services, ada.id)
     services.experiments.rerun_cell(user_id=ada.id, experiment_id=experiment.id, arm=0, case=0)
-    app = opened(experiment=experiment.id, tab="results")
+    app = opened("experiments", experiment=experiment.id, tab="results")
     assert "22 of 24 trials have ended" in said(app)
     assert list(table_with(app, "Failed")["n"]) == [10, 12]
 
@@ -116,27 +67,27 @@ def test_results_of_a_run_under_way_say_how_many_trials_have_ended(services, ada
 def test_results_before_the_first_end_of_a_trial_say_that_figures_will_come(services, ada):
     experiment = finish(services, ada.id, cases=1, repeats=1, axes="0")
     services.experiments.rerun_cell(user_id=ada.id, experiment_id=experiment.id, arm=0, case=0)
-    assert "No trial has ended yet" in said(opened(experiment=experiment.id, tab="results"))
+    assert "No trial has ended yet" in said(opened("experiments", experiment=experiment.id, tab="results"))
 
 
 def test_one_arm_has_a_row_but_nothing_to_be_compared_with(services, ada):
-    app = opened(experiment=finish(services, ada.id, axes="0.5").id, tab="results")
+    app = opened("experiments", experiment=finish(services, ada.id, axes="0.5").id, tab="results")
     assert "nothing to compare it with" in said(app)
     assert len(table_with(app, "Failed")) == 1
 
 
 def test_one_case_says_what_is_lost(services, ada):
-    app = opened(experiment=finish(services, ada.id, cases=1).id, tab="results")
+    app = opened("experiments", experiment=finish(services, ada.id, cases=1).id, tab="results")
     assert "1 case only: intervals are rough" in said(app)
 
 
 def test_what_is_lost_is_said_once_on_the_page(services, ada):
-    app = opened(experiment=finish(services, ada.id, cases=5).id, tab="results")
+    app = opened("experiments", experiment=finish(services, ada.id, cases=5).id, tab="results")
     assert said(app).count("5 cases only: intervals are rough") == 1
 
 
 def test_without_scores_the_other_figures_are_shown(services, ada):
-    app = opened(experiment=finish(services, ada.id, rules=False).id, tab="results")
+    app = opened("experiments", experiment=finish(services, ada.id, rules=False).id, tab="results")
     assert "No answer has a score" in said(app)
     assert "TTFT" in table_with(app, "Failed").columns
 
@@ -144,7 +95,7 @@ def test_without_scores_the_other_figures_are_shown(services, ada):
 def test_scores_by_hand_replace_those_of_rules_when_chosen(services, ada):
     experiment = finish(services, ada.id)
     item = services.experiments.next_for_review(user_id=ada.id, experiment_id=experiment.id)
-    app = opened(experiment=experiment.id, tab="results")
+    app = opened("experiments", experiment=experiment.id, tab="results")
     whose = {"user_id": ada.id, "experiment_id": experiment.id}
     services.experiments.add_hand_score(**whose, trial_id=item.trial_id, score=0.25)
     app.selectbox(key=f"experiments_scored_by_{experiment.id}").select("hand")
@@ -152,7 +103,7 @@ def test_scores_by_hand_replace_those_of_rules_when_chosen(services, ada):
 
 
 def test_every_card_says_how_it_is_computed(services, ada):
-    text = said(opened(experiment=finish(services, ada.id, axes="0, 0.5, 1").id, tab="results"))
+    text = said(opened("experiments", experiment=finish(services, ada.id, axes="0, 0.5, 1").id, tab="results"))
     for source in ("Wilson 1927", "Holm 1979", "Searle", "Davison & Hinkley", "Bradley & Terry 1952"):
         assert source in text
 
@@ -161,7 +112,7 @@ def test_every_card_says_how_it_is_computed(services, ada):
 
 
 def test_the_case_table_has_a_column_for_each_arm(services, ada):
-    app = opened(experiment=finish(services, ada.id).id, tab="cases")
+    app = opened("experiments", experiment=finish(services, ada.id).id, tab="cases")
     rows = table_with(app, "Case")
     assert list(rows.columns) == ["Case", "word", "expected", "temperature 0", "temperature 1"]
     assert list(rows["temperature 1"][:2]) == ["0.00", "1.00"]
@@ -169,20 +120,20 @@ def test_the_case_table_has_a_column_for_each_arm(services, ada):
 
 def test_cases_where_arms_differ_are_found(services, ada):
     experiment = finish(services, ada.id)
-    app = opened(experiment=experiment.id, tab="cases")
+    app = opened("experiments", experiment=experiment.id, tab="cases")
     app.button_group(key=f"experiments_cells_only_{experiment.id}").set_value("arms_differ")
     assert list(table_with(ran(app), "Case")["Case"]) == [1, 3, 5]
 
 
 def test_a_search_without_a_hit_says_so(services, ada):
     experiment = finish(services, ada.id)
-    app = opened(experiment=experiment.id, tab="cases")
+    app = opened("experiments", experiment=experiment.id, tab="cases")
     app.text_input(key=f"experiments_cells_search_{experiment.id}").input("zebra")
     assert "No case holds this text" in said(ran(app))
 
 
 def test_a_cell_shows_every_repeat_with_the_reasons_of_rules(services, ada):
-    app = opened(experiment=finish(services, ada.id).id, tab="cases", case=1, arm=2)
+    app = opened("experiments", experiment=finish(services, ada.id).id, tab="cases", case=1, arm=2)
     text = said(app)
     assert "No idea 0." in text
     assert "No idea 1." in text
@@ -191,26 +142,26 @@ def test_a_cell_shows_every_repeat_with_the_reasons_of_rules(services, ada):
 
 
 def test_the_difference_of_two_repeats_is_marked(services, ada):
-    app = opened(experiment=finish(services, ada.id).id, tab="cases", case=1, arm=2)
+    app = opened("experiments", experiment=finish(services, ada.id).id, tab="cases", case=1, arm=2)
     app.toggle(key="experiments_cell_diff").set_value(True)
     assert "<del>0</del><ins>1</ins>" in said(ran(app))
 
 
 def test_hostile_answers_stay_text(services, ada):
     experiment = finish(services, ada.id, lambda arm, case, repeat: "![x](http://elsewhere.example/?leak) <b>w0</b>")
-    app = opened(experiment=experiment.id, tab="cases", case=1, arm=1)
+    app = opened("experiments", experiment=experiment.id, tab="cases", case=1, arm=1)
     assert not any("![x](http" in one.value for one in app.markdown)
 
 
 def test_a_cell_run_again_waits(services, ada):
-    app = opened(experiment=finish(services, ada.id).id, tab="cases", case=1, arm=1)
+    app = opened("experiments", experiment=finish(services, ada.id).id, tab="cases", case=1, arm=1)
     text = said(press(app, "Run this cell again"))
     assert "Waiting" in text
     assert "Running" in text  # the experiment
 
 
 def test_an_address_outside_the_table_shows_the_table(services, ada):
-    app = opened(experiment=finish(services, ada.id).id, tab="cases", case=99, arm=1)
+    app = opened("experiments", experiment=finish(services, ada.id).id, tab="cases", case=99, arm=1)
     assert len(table_with(app, "Case")) == 6
 
 
@@ -228,7 +179,7 @@ def scores_of(services, ada, experiment):
 
 def test_a_score_is_stored_and_the_next_answer_comes(services, ada):
     experiment = finish(services, ada.id)
-    app = opened(experiment=experiment.id, tab="review")
+    app = opened("experiments", experiment=experiment.id, tab="review")
     assert "24 to score" in said(app)
     assert "23 to score" in said(press(app, "Good"))
     assert [hand.score for hand in scores_of(services, ada, experiment)] == [0.75]
@@ -236,7 +187,7 @@ def test_a_score_is_stored_and_the_next_answer_comes(services, ada):
 
 def test_back_shows_the_last_answer_again_and_another_score_replaces_it(services, ada):
     experiment = finish(services, ada.id)
-    app = press(press(opened(experiment=experiment.id, tab="review"), "Poor"), "Back")
+    app = press(press(opened("experiments", experiment=experiment.id, tab="review"), "Poor"), "Back")
     assert "You scored it **Poor**" in said(app)
     press(app, "Perfect")
     assert [hand.score for hand in scores_of(services, ada, experiment)] == [1.0]
@@ -244,7 +195,7 @@ def test_back_shows_the_last_answer_again_and_another_score_replaces_it(services
 
 def test_a_note_is_stored_with_the_score(services, ada):
     experiment = finish(services, ada.id)
-    app = press(opened(experiment=experiment.id, tab="review"), "Note")
+    app = press(opened("experiments", experiment=experiment.id, tab="review"), "Note")
     next(one for one in app.text_input if one.label == "Note").input("Too short")
     press(press(app, "Keep the note"), "Fair")
     assert [hand.note for hand in scores_of(services, ada, experiment)] == ["Too short"]
@@ -252,29 +203,29 @@ def test_a_note_is_stored_with_the_score(services, ada):
 
 def test_skipped_answers_come_again_at_the_end(services, ada):
     experiment = finish(services, ada.id, axes="0", cases=1, repeats=2)
-    app = press(press(opened(experiment=experiment.id, tab="review"), "Skip"), "Good")
+    app = press(press(opened("experiments", experiment=experiment.id, tab="review"), "Skip"), "Good")
     assert "1 skipped item left" in said(app)
     assert "1 to score" in said(press(app, "Show the skipped ones"))
 
 
 def test_the_arm_is_not_told_while_scoring(services, ada):
-    assert "temperature" not in said(opened(experiment=finish(services, ada.id).id, tab="review"))
+    assert "temperature" not in said(opened("experiments", experiment=finish(services, ada.id).id, tab="review"))
 
 
 def test_a_vote_on_a_pair_counts_in_the_ranking(services, ada):
     experiment = finish(services, ada.id)
-    app = opened(experiment=experiment.id, tab="review")
+    app = opened("experiments", experiment=experiment.id, tab="review")
     app.button_group(key="experiments_review_mode").set_value("Votes on pairs")
     app = press(ran(app), "Left is better")
     votes = services.experiments.list_votes(user_id=ada.id, experiment_id=experiment.id)
     assert len(votes) == 1
     assert votes[0].winner == "left"
-    assert len(table_with(opened(experiment=experiment.id, tab="results"), "Chance to win")) == 2
+    assert len(table_with(opened("experiments", experiment=experiment.id, tab="results"), "Chance to win")) == 2
 
 
 def test_a_judge_is_set_to_work(services, ada):
     experiment = finish(services, ada.id)
-    app = opened(experiment=experiment.id, tab="review")
+    app = opened("experiments", experiment=experiment.id, tab="review")
     app.button_group(key="experiments_review_mode").set_value("Judges")
     app = press(ran(app), "Judge 24 answers")
     (judge,) = services.experiments.list_judges(user_id=ada.id, experiment_id=experiment.id)
@@ -285,7 +236,7 @@ def test_a_judge_is_set_to_work(services, ada):
 
 def test_a_rubric_with_an_unknown_column_is_refused_in_words(services, ada):
     experiment = finish(services, ada.id)
-    app = opened(experiment=experiment.id, tab="review")
+    app = opened("experiments", experiment=experiment.id, tab="review")
     app.button_group(key="experiments_review_mode").set_value("Judges")
     ran(app).text_area(key=f"experiments_judge_rubric_{experiment.id}").input("Is it {{nonsense}}?")
     assert "The cases have no column `nonsense`" in said(press(app, "Judge 24 answers"))
@@ -296,7 +247,7 @@ def test_a_rubric_with_an_unknown_column_is_refused_in_words(services, ada):
 
 def test_a_link_is_told_once_and_can_be_revoked(services, ada):
     experiment = finish(services, ada.id)
-    app = press(opened(experiment=experiment.id, tab="take-away"), "Make a link")
+    app = press(opened("experiments", experiment=experiment.id, tab="take-away"), "Make a link")
     address = next(one.value for one in app.code if "shared=" in one.value)
     token = address.partition("shared=")[2]
     assert services.experiments.get_shared(user_id=ada.id, token=token).id == experiment.id
@@ -307,13 +258,13 @@ def test_a_link_is_told_once_and_can_be_revoked(services, ada):
 
 def test_a_clone_is_a_draft_of_its_own(services, ada):
     experiment = finish(services, ada.id)
-    press(opened(experiment=experiment.id, tab="take-away"), "Clone this experiment")
+    press(opened("experiments", experiment=experiment.id, tab="take-away"), "Clone this experiment")
     states = [line.state for line in services.experiments.list_experiments(user_id=ada.id)]
     assert sorted(states) == ["done", "draft"]
 
 
 def test_all_files_are_offered(services, ada):
-    app = opened(experiment=finish(services, ada.id).id, tab="take-away")
+    app = opened("experiments", experiment=finish(services, ada.id).id, tab="take-away")
     files = [one for one in app.get("link_button") if "/export?" in one.proto.url]
     assert [one.proto.label for one in files] == ["CSV", "JSONL", "Parquet"]
     assert [one.label for one in app.get("download_button")] == ["Notebook"]
@@ -333,14 +284,14 @@ def shared(services, ada, bob, sign_in_as):
 
 @pytest.mark.parametrize("tab", ["results", "cases", "take-away"])
 def test_who_comes_by_a_link_sees_the_tab_and_can_change_nothing(shared, tab):
-    app = opened(shared=shared, tab=tab)
+    app = opened("experiments", shared=shared, tab=tab)
     assert not app.error
     changing = {"Run this cell again", "Make a link", "Revoke", "Good", "Judge 24 answers"}
     assert not changing & set(labels(app))
 
 
 def test_a_cell_through_a_link_has_no_run_again_but_its_flight_recorder(shared):
-    app = opened(shared=shared, tab="cases", case=1, arm=1)
+    app = opened("experiments", shared=shared, tab="cases", case=1, arm=1)
     assert "Run this cell again" not in labels(app)
     app = press(app, "Flight recorder")
     assert "demo-small" in said(app)
@@ -350,4 +301,4 @@ def test_a_revoked_link_shows_nothing(services, ada, shared):
     (line,) = services.experiments.list_experiments(user_id=ada.id)
     (link,) = services.experiments.list_links(user_id=ada.id, experiment_id=line.id)
     services.experiments.revoke_link(user_id=ada.id, experiment_id=line.id, link_id=link.id)
-    assert "There is no such experiment" in said(opened(shared=shared, tab="results"))
+    assert "There is no such experiment" in said(opened("experiments", shared=shared, tab="results"))

@@ -3,39 +3,17 @@
 import threading
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from chatplay.ui import budget_note
 from chatplay.usage import ahead
 from chatplay.usage.ahead import Ahead, Answers
-from db import accounts
 from tests.db.usage_rig import FAILED, UsageRig
-from tests.sign_in_rig import PASSWORD
+from tests.pages.screen import charts, figures, opened, ran, said
 
-APP = str(Path(__file__).resolve().parents[2] / "app.py")
 CHARTS = 8
-
-
-@pytest.fixture
-def ada(services, sign_in_as):
-    """An administrator, signed in."""
-    user_id = services.set_up.create_administrator(
-        token=services.set_up.make_token(), username="ada", display_name="Ada", password=PASSWORD, repeated=PASSWORD
-    )
-    return services.sessions.find_person(sign_in_as(user_id))
-
-
-@pytest.fixture
-def ana(services, ada):
-    services.accounts.add_person(actor=ada, username="ana", display_name="Ana", role="analyst")
-    found = next(one for one in services.accounts.list_people(actor=ada) if one.username == "ana")
-    with services.store.transaction() as conn:
-        accounts.set_password(conn, user_id=found.id, password_hash="x", must_change_password=False)
-    return found
 
 
 @pytest.fixture
@@ -48,38 +26,8 @@ def hours_ago(hours):
     return datetime.now(UTC) - timedelta(hours=hours)
 
 
-def opened(page="metrics", **query):
-    app = AppTest.from_file(APP, default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    app.switch_page(f"pages/{page}.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    return ran(app)
-
-
-def ran(app):
-    app.run()
-    assert not app.exception
-    return app
-
-
-def figures(app):
-    return {item.label: item.value for item in app.metric}
-
-
-def said(app):
-    kinds = (app.error, app.warning, app.info, app.markdown, app.caption, app.subheader, app.text)
-    return "\n".join(item.value for kind in kinds for item in kind)
-
-
-def charts(app):
-    return len(app.get("vega_lite_chart"))
-
-
 def test_first_visit_says_what_the_page_is_for(ada):
-    app = opened()
+    app = opened("metrics")
     assert "You have made no model call in this range yet" in said(app)
     assert charts(app) == 0
 
@@ -89,7 +37,7 @@ def test_figures_are_those_of_the_calls(house, ada):
         house.add(hours_ago(2), user=ada.id, ttft_ms=ttft_ms, session_id=uuid4())
     house.add(hours_ago(2), user=ada.id, **FAILED)
     house.count()
-    shown = figures(opened())
+    shown = figures(opened("metrics"))
     assert (shown["Calls"], shown["Error rate"], shown["Fallback rate"]) == ("4", "25 %", "0 %")
     assert shown["TTFT p50"] in ("199 ms", "200 ms", "201 ms")  # the roll-up's percentiles are within 1 %
     assert shown["Cost"] == "$0.0300"
@@ -98,7 +46,7 @@ def test_figures_are_those_of_the_calls(house, ada):
 def test_every_chart_is_drawn(house, ada):
     house.add(hours_ago(2), user=ada.id)
     house.count()
-    assert charts(opened()) == CHARTS
+    assert charts(opened("metrics")) == CHARTS
 
 
 def test_every_question_of_the_page_is_foreseen_whatever_its_cards_show(house, ada, monkeypatch):
@@ -106,7 +54,7 @@ def test_every_question_of_the_page_is_foreseen_whatever_its_cards_show(house, a
     monkeypatch.setattr(Ahead, "view", lambda _self: nullcontext(Recorded(asked)))
     house.add(hours_ago(2), user=ada.id)
     house.count()
-    app = opened()
+    app = opened("metrics")
     next(one for one in app.selectbox if one.label == "Shown").set_value("cost_usd")
     next(one for one in app.selectbox if one.label == "Order").set_value("longest")
     ran(app)
@@ -131,15 +79,15 @@ def test_analyst_sees_only_their_own_calls_whatever_the_address_says(house, ana,
     house.add(hours_ago(2), user=ada.id)
     house.count()
     sign_in_as(ana.id)
-    assert figures(opened(who="all"))["Calls"] == "1"
+    assert figures(opened("metrics", who="all"))["Calls"] == "1"
 
 
 def test_administrator_sees_everybodys_calls_on_request(house, ana, ada):
     house.add(hours_ago(2), user=ana.id)
     house.add(hours_ago(2), user=ada.id)
     house.count()
-    assert figures(opened())["Calls"] == "1"
-    assert figures(opened(who="all"))["Calls"] == "2"
+    assert figures(opened("metrics"))["Calls"] == "1"
+    assert figures(opened("metrics", who="all"))["Calls"] == "2"
 
 
 def test_filters_of_the_address_hold(house, ada):
@@ -147,17 +95,17 @@ def test_filters_of_the_address_hold(house, ada):
     house.add(hours_ago(2), user=ada.id, model="big")
     house.add(hours_ago(24 * 20), user=ada.id)
     house.count()
-    assert figures(opened())["Calls"] == "2"
-    assert figures(opened(range="30d"))["Calls"] == "3"
-    assert figures(opened(model="box/big"))["Calls"] == "1"
-    assert figures(opened(param="temperature:0.2"))["Calls"] == "1"
-    assert figures(opened(status="failed"))["Calls"] == "0"
+    assert figures(opened("metrics"))["Calls"] == "2"
+    assert figures(opened("metrics", range="30d"))["Calls"] == "3"
+    assert figures(opened("metrics", model="box/big"))["Calls"] == "1"
+    assert figures(opened("metrics", param="temperature:0.2"))["Calls"] == "1"
+    assert figures(opened("metrics", status="failed"))["Calls"] == "0"
 
 
 def test_filter_goes_into_the_address(house, ada):
     house.add(hours_ago(2), user=ada.id)
     house.count()
-    app = opened()
+    app = opened("metrics")
     next(one for one in app.multiselect if one.label == "Status").set_value(["failed"])
     ran(app)
     assert app.query_params["status"] == "failed"
@@ -169,7 +117,7 @@ def test_filter_goes_into_the_address(house, ada):
 def test_call_of_the_address_opens_its_flight_recorder(house, ada):
     call = house.add(hours_ago(2), user=ada.id, gaps_ms=[20.0, 20.0, 400.0, 20.0], sent='{"model": "tiny"}')
     house.count()
-    app = opened(call=str(call))
+    app = opened("metrics", call=str(call))
     assert "4 gaps, 1 of them a stall" in said(app)
     assert '"model": "tiny"' in app.code[0].value
 
@@ -179,7 +127,7 @@ def test_call_of_somebody_else_does_not_exist(house, ana, ada, sign_in_as):
     house.add(hours_ago(2), user=ana.id)
     house.count()
     sign_in_as(ana.id)
-    app = opened(call=str(call))
+    app = opened("metrics", call=str(call))
     assert "tiny at box" not in said(app)
     assert [toast.value for toast in app.toast] == ["There is no such call, or it is not yours."]
 
@@ -187,7 +135,7 @@ def test_call_of_somebody_else_does_not_exist(house, ana, ada, sign_in_as):
 def test_unknown_cost_is_unknown_and_not_nothing(house, ada):
     house.add(hours_ago(2), user=ada.id, cost_usd=None)
     house.count()
-    assert figures(opened())["Cost"] == "n/a"
+    assert figures(opened("metrics"))["Cost"] == "n/a"
 
 
 def test_usage_page_is_for_administrators(house, ana, sign_in_as):

@@ -1,7 +1,6 @@
 """What people see on the way in, on the way out, and on the pages about themselves and each other."""
 
 import re
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -9,9 +8,8 @@ from streamlit.testing.v1 import AppTest
 from chatplay.auth import gate
 from chatplay.auth.tokens import BROWSER_COOKIE, SESSION_COOKIE
 from chatplay.errors import StoreUnavailable
+from tests.pages.screen import APP, notices
 from tests.sign_in_rig import PASSWORD
-
-APP = str(Path(__file__).resolve().parents[2] / "app.py")
 
 
 def opened(**query):
@@ -23,10 +21,6 @@ def opened(**query):
 
 def titles(app):
     return [item.value for item in app.title]
-
-
-def said(app):
-    return " ".join(item.value for kind in (app.error, app.warning, app.info, app.success) for item in kind)
 
 
 def labels(app):
@@ -64,7 +58,7 @@ def ada(services):
 
 def test_before_the_first_administrator_nobody_is_asked_for_a_password(services, cookies):
     app = opened()
-    assert "set-up link" in said(app)
+    assert "set-up link" in notices(app)
     assert labels(app) == []
     assert app.code[0].value == "make setup-link"
 
@@ -81,7 +75,7 @@ def test_set_up_page_creates_the_administrator_and_signs_in(services, cookies):
 def test_refused_set_up_says_why_and_keeps_what_was_typed(services, cookies):
     app = opened(setup=services.set_up.make_token())
     app = fill(app, "Create administrator", username="ada", password="short", the_same="short")
-    assert "too short" in said(app)
+    assert "too short" in notices(app)
     assert app.text_input[0].value == "ada"
     assert services.set_up.is_needed()
 
@@ -92,13 +86,13 @@ def test_temporary_password_is_asked_for_no_more_once_it_was_used(services, ada,
     sign_in_as(bob.id)
     new = "other unrelated words"
     app = fill(opened(), "Change password", temporary=temporary, new_password=new, the_new=new)
-    assert (labels(app), "password is set" in said(app)) == ([], True)
+    assert (labels(app), "password is set" in notices(app)) == ([], True)
     assert address_left_for(app) == "/"
 
 
 def test_dead_set_up_link_says_so_and_leads_to_sign_in(services, cookies, ada):
     app = opened(setup="old")
-    assert "set-up is done" in said(app)
+    assert "set-up is done" in notices(app)
     app = next(one for one in app.button if one.label == "Go to sign-in").click().run()
     assert labels(app) == ["Username", "Password"]
 
@@ -124,7 +118,7 @@ def test_right_password_leaves_for_a_ticket_with_the_way_back(services, cookies,
 
 def test_wrong_password_says_so_and_keeps_the_name(services, cookies, ada):
     app = fill(opened(), "Sign in", username="ada", password="wrong")
-    assert "not right" in said(app)
+    assert "not right" in notices(app)
     assert app.text_input[0].value == "ada"
     assert not any("data-to" in item.proto.body for item in app.get("html"))
 
@@ -135,13 +129,13 @@ def test_lock_says_how_long(services, cookies, ada, clock):
         app = fill(app, "Sign in", username="ada", password="wrong")
         clock.turn(seconds=10)
     app = fill(app, "Sign in", username="ada", password=PASSWORD)
-    assert "Wait 15 minutes" in said(app)
+    assert "Wait 15 minutes" in notices(app)
 
 
 def test_browser_that_refuses_cookies_is_told(services, cookies, ada):
     del cookies[BROWSER_COOKIE]
     app = fill(opened(), "Sign in", username="ada", password=PASSWORD)
-    assert "Allow cookies" in said(app)
+    assert "Allow cookies" in notices(app)
 
 
 def test_only_the_typed_name_is_read_from_the_database(services, cookies, ada, monkeypatch):
@@ -167,8 +161,8 @@ def test_database_gone_is_a_message_with_a_cure(services, cookies, ada, monkeypa
 
     monkeypatch.setattr(gate, "get_runtime", gone)
     app = opened()
-    assert "cannot be reached" in said(app)
-    assert "Try again in a moment" in said(app)
+    assert "cannot be reached" in notices(app)
+    assert "Try again in a moment" in notices(app)
     assert not app.exception
 
 
@@ -179,7 +173,7 @@ def test_database_gone_while_the_form_is_sent_is_a_message_too(services, cookies
     app = opened()
     monkeypatch.setattr(type(services.sign_in), "check", lambda _self, **fields: gone(**fields))
     app = fill(app, "Sign in", username="ada", password=PASSWORD)
-    assert "cannot be reached" in said(app)
+    assert "cannot be reached" in notices(app)
     assert not app.exception
 
 
@@ -244,7 +238,7 @@ def test_open_page_stays_while_the_database_is_away_and_leaves_when_it_says_so(s
     assert titles(app.run()) == []  # its address is opened anew, without the navigation
     assert labels(app.run()) == ["Username", "Password"]
     monkeypatch.setattr(services.sessions, "find_person", gone)
-    assert "away" in said(app.run())
+    assert "away" in notices(app.run())
 
 
 def test_sign_out_button_ends_the_sign_in(services, ada, sign_in_as):
@@ -274,7 +268,7 @@ def test_account_changes_the_password_and_keeps_this_browser(services, ada, sign
     there = services.sessions.open(user_id=ada.id, address=None, user_agent=None)
     app = opened().switch_page("pages/account.py").run()
     app = fill(app, "Change password", current=PASSWORD, new="another four words", the_new="another four words")
-    assert "Everywhere else" in said(app)
+    assert "Everywhere else" in notices(app)
     assert services.sessions.find_person(here) is not None
     assert services.sessions.find_person(there) is None
 
@@ -315,7 +309,7 @@ def test_users_page_search_without_a_match_says_how_to_widen_it(services, ada, s
     sign_in_as(ada.id)
     app = opened().switch_page("pages/users.py").run()
     app = app.text_input[0].set_value("zzz").run()
-    assert "shorter search" in said(app)
+    assert "shorter search" in notices(app)
 
 
 def test_users_page_tells_an_analyst_who_may_see_it(services, ada, sign_in_as):
@@ -327,5 +321,5 @@ def test_users_page_tells_an_analyst_who_may_see_it(services, ada, sign_in_as):
         accounts.set_password(conn, user_id=bob.id, password_hash="x", must_change_password=False)
     sign_in_as(bob.id)
     app = opened().switch_page("pages/users.py").run()
-    assert "Only administrators" in said(app)
+    assert "Only administrators" in notices(app)
     assert not app.dataframe
