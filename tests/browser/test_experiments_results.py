@@ -75,6 +75,7 @@ def test_answers_are_scored_with_notes_skipped_and_taken_back_by_keys_alone(page
     expect(page.get_by_text("Note: 5 of 5")).to_be_visible()
     page.keyboard.press("4")
     expect(page.get_by_text("35 to score.")).to_be_visible()
+    expect(page.get_by_role("button", name="Back")).to_be_enabled()
     page.keyboard.press("b")
     expect(page.get_by_text("You scored it Good.")).to_be_visible()
 
