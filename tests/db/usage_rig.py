@@ -107,3 +107,8 @@ def day(**more: Any) -> dict[str, datetime]:
 
 def make_rig(store: Store) -> UsageRig:
     return UsageRig(store, add_person(store, "ana"), add_person(store, "ben"))
+
+
+def rows_of(rig: UsageRig, table: str = "usage_rollups") -> list[str]:
+    with rig.store.reading() as conn:
+        return sorted(map(str, conn.execute(text(f"SELECT * FROM {table}"))))
