@@ -82,16 +82,12 @@ def dialect_of(model: str, refused: Iterable[str] = ()) -> Dialect:
     return Dialect(limit_name, refused=frozenset(refused) & frozenset(DROPPABLE))
 
 
-def messages_of(request: Request) -> Any:
-    """In the SDK's hands; a relayed request goes past them, see `extra_of`."""
+def messages_of(request: Request) -> dict[str, object]:
+    """The part of the body that says something: the messages; of a program's own request all that is no parameter."""
     if request.relay is not None:
-        return []
-    return [{"role": message.role, "content": storable(message.content)} for message in request.messages]
-
-
-def extra_of(request: Request) -> dict[str, object] | None:
-    """What goes into the body just as it is: the SDK would look into each message and tool and put it in order."""
-    return None if request.relay is None else {**request.relay.extra, "messages": request.relay.messages}
+        return {**request.relay.extra, "messages": request.relay.messages}
+    texts = [{"role": message.role, "content": storable(message.content)} for message in request.messages]
+    return {"messages": texts}
 
 
 def shown_of(request: Request) -> dict[str, object]:

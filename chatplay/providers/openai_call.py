@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
+
+import httpx2
 
 from chatplay.errors import ProviderError
 from chatplay.providers import faults
@@ -57,19 +59,19 @@ class Patience:
         return result
 
 
-def _body_of(response: Any) -> AsyncIterator[bytes]:
+def _body_of(response: httpx2.Response) -> AsyncIterator[bytes]:
     """The body's bytes as they arrive. What decodes and counts them on their way through SDK and HTTP client costs
     more than all we do with them, so it is gone past; a server that compresses, unasked, gets it all the same.
     """
     if response.headers.get("content-encoding", "identity") != "identity":
-        decoded: AsyncIterator[bytes] = response.iter_bytes()
-        return decoded
-    return aiter(response.http_response.stream)
+        return response.aiter_bytes()
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    return aiter(response.stream)
 
 
-def written_at(response: Any) -> float | None:
+def written_at(response: httpx2.Response) -> float | None:
     """When the last byte of its request was handed to the connection, in seconds of the monotonic clock."""
-    written_sec: float | None = getattr(response.http_response.extensions.get("network_stream"), "written_sec", None)
+    written_sec: float | None = getattr(response.extensions.get("network_stream"), "written_sec", None)
     return written_sec
 
 
@@ -79,7 +81,7 @@ class Call:
     def __init__(
         self,
         caller: Caller,
-        response: Any,
+        response: httpx2.Response,
         limits: Limits,
         patience: Patience,
         sent: dict[str, object],
