@@ -214,10 +214,8 @@ def get_person_params(conn: Connection, *, user_id: int) -> Mapping[str, Any]:
     return params
 
 
-def remember_params(
-    conn: Connection, *, user_id: int, chat_id: UUID, params: Mapping[str, Any], **columns: Any
-) -> None:
-    """Keeps settings with the person and with the chat, of which `columns` may be set on the way: one round trip."""
+def remember_params(conn: Connection, *, user_id: int, chat_id: UUID, params: Mapping[str, Any]) -> None:
+    """Keeps settings with the person and with the chat."""
     person = update(users).where(users.c.id == user_id).values(params=dict(params))
-    chat = update(chat_sessions).where(chat_sessions.c.id == chat_id).values(params_json=dict(params), **columns)
+    chat = update(chat_sessions).where(chat_sessions.c.id == chat_id).values(params_json=dict(params))
     conn.execute(chat.add_cte(person.cte("person")))

@@ -107,41 +107,6 @@ def newest_child(conn: Connection, *, message_id: int) -> int | None:
     return newest
 
 
-_INSERT_TURN = text("""
-WITH prompt AS (
-    INSERT INTO chat_messages (session_id, parent_id, role, content, status, request_key, metrics_json)
-    VALUES (:chat_id, :parent_id, 'user', :content, 'complete', :request_key, '{}') RETURNING id
-)
-INSERT INTO chat_messages (session_id, parent_id, role, content, status, generation_id, metrics_json)
-SELECT :chat_id, id, 'assistant', '', 'streaming', :generation_id, '{}' FROM prompt RETURNING id
-""")
-
-
-def insert_turn(
-    conn: Connection,
-    *,
-    chat_id: UUID,
-    parent_id: int | None,
-    text: str | None,
-    generation_id: UUID,
-    request_key: UUID,
-) -> int:
-    """Adds a prompt and its empty answer, and returns the answer's id; without `text`, an answer to `parent_id`."""
-    if text is not None:
-        values = {"chat_id": chat_id, "parent_id": parent_id, "content": text, "request_key": request_key}
-        return int(conn.execute(_INSERT_TURN, values | {"generation_id": generation_id}).scalar_one())
-    return insert_message(
-        conn,
-        chat_id=chat_id,
-        parent_id=parent_id,
-        role="assistant",
-        content="",
-        status="streaming",
-        generation_id=generation_id,
-        request_key=request_key,
-    )
-
-
 def insert_message(
     conn: Connection,
     *,

@@ -16,7 +16,7 @@ from chatplay.api.events import EventStream, error_of, events_of, last_seq
 from chatplay.api.keys import IdempotencyKey, request_key
 from chatplay.api.services import Rt, Services, Threads
 from chatplay.api.sessions import as_content
-from chatplay.api.shapes import Answer, GenerateIn, Started, answer_of, read_params
+from chatplay.api.shapes import Answer, GenerateIn, Started, answer_of
 from chatplay.api.who import Caller, Chatter, Reader, seating
 from chatplay.chats.log import AnswerRef
 from chatplay.chats.values import Turn
@@ -121,13 +121,11 @@ async def stop_generation(generation_id: UUID, caller: Chatter, rt: Rt, threads:
 
 def begin_turn(rt: Runtime, caller: Caller, chat_id: UUID, body: GenerateIn, key: UUID, source: str) -> Turn:
     """Starts the answer that `body` asks for. Blocks. Raises what `rt.chats.send` raises."""
-    chat = rt.chat_log.get_chat(user_id=caller.user_id, chat_id=chat_id)
-    info = rt.catalog.get(chat.model_name, role=caller.role, upstream=chat.upstream)
     common: dict[str, Any] = {
         "user_id": caller.user_id,
         "role": caller.role,
         "chat_id": chat_id,
-        "params": read_params(body.params, base=chat.params, ranges=info.ranges),
+        "params": body.params,
         "request_key": key,
         "source": source,
     }

@@ -12,7 +12,6 @@ from chatplay import params as parameters
 from chatplay.chats.log import ChatLine, ThreadPage
 from chatplay.chats.values import ChatRecord, MessageRecord
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
-from chatplay.params import Params
 
 _PARAMS_SCHEMA = parameters.json_schema()
 ParamsIn = Annotated[
@@ -230,8 +229,3 @@ def _usage(metrics: AnswerMetrics) -> UsageOut:
         estimated=metrics.tokens_estimated,
         cost_usd=metrics.cost_usd,
     )
-
-
-def read_params(values: dict[str, Any], *, base: Params, ranges: parameters.Ranges) -> Params:
-    """`values` over what was used last, moved into what the model takes. Raises BadInput naming the parameter."""
-    return parameters.parse(values, overrides=ranges, base=parameters.clamp(base, overrides=ranges))

@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from chatplay.chats.turns import changes_of_chat, not_found, own_chat
-from chatplay.chats.values import ChatRecord, MessageRecord, chat_record, check_text, message_record
+from chatplay.chats.turns import not_found, own_chat
+from chatplay.chats.values import ChatRecord, MessageRecord, chat_record, check_text, message_record, title_from
 from chatplay.errors import Conflict, GenerationRunning, NotFound
 from chatplay.store import Store
 from db import chat_lines, chats
 from db import messages as message_rows
 from db.chat_lines import AnswerRef, ChatLine
+from db.chats import ChatRow
 
 __all__ = ["AnswerRef", "ChatLine", "ChatLog", "LastAnswer", "ThreadPage"]
 PostedRole = Literal["user", "system"]  # what clients may write; answers are written by models alone
@@ -107,8 +108,7 @@ class ChatLog:
                 request_key=request_key,
             )
             if same_id is None:
-                title = text if role == "user" else None
-                chats.update_chat(conn, chat_id=chat_id, **changes_of_chat(chat, message_id, title))
+                chats.update_chat(conn, chat_id=chat_id, **_changes(chat, message_id, text if role == "user" else ""))
             added = message_rows.find_message(conn, chat_id=chat_id, message_id=message_id)
         if added is None:
             raise Conflict("This message was deleted meanwhile.", cure="Send it again under another key.")
@@ -135,3 +135,13 @@ class ChatLog:
         """Of many chats at once, whoever's: answers above the message id given for each. Callers own the chats."""
         with self._store.reading() as conn:
             return chat_lines.list_new_answers(conn, after=after)
+
+
+def _changes(chat: ChatRow, message_id: int, prompt: str) -> dict[str, object]:
+    """What a new message changes of its chat: the end of the thread, and with the first message lock and title."""
+    changes: dict[str, object] = {"leaf_message_id": message_id, "updated_at": chats.NOW}
+    if chat.locked_at is None:
+        changes["locked_at"] = chats.NOW
+    if prompt and not chat.title:
+        changes["title"] = title_from(prompt)
+    return changes

@@ -18,6 +18,7 @@ from chatplay.chats.values import (
     ContextUse,
     MessageRecord,
     OverflowPolicy,
+    Settings,
     Turn,
     chat_record,
     message_record,
@@ -217,11 +218,14 @@ class ChatService:
         role: str,
         chat_id: UUID,
         text: str,
-        params: Params,
+        params: Settings,
         request_key: UUID,
         source: str = "chat",
     ) -> Turn:
-        """Adds a prompt at the end of the thread and starts its answer. The same `request_key` again: the same turn."""
+        """Adds a prompt at the end of the thread and starts its answer. The same `request_key` again: the same turn.
+
+        `params`: all settings, or by name those to change of what the chat used last.
+        """
         return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, text=text, source=source))
 
     def edit(
@@ -232,7 +236,7 @@ class ChatService:
         chat_id: UUID,
         message_id: int,
         text: str,
-        params: Params,
+        params: Settings,
         request_key: UUID,
         source: str = "chat",
     ) -> Turn:
@@ -246,7 +250,7 @@ class ChatService:
         role: str,
         chat_id: UUID,
         message_id: int,
-        params: Params,
+        params: Settings,
         request_key: UUID,
         source: str = "chat",
     ) -> Turn:

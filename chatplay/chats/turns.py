@@ -8,16 +8,24 @@ from uuid import UUID, uuid4
 
 from chatplay import params as parameters
 from chatplay.calls import Call, Calls
-from chatplay.chats.values import OverflowPolicy, Turn, check_text, message_record, title_from
+from chatplay.chats.values import (
+    OverflowPolicy,
+    Settings,
+    Turn,
+    check_text,
+    message_record,
+    settings_in,
+    title_from,
+)
 from chatplay.chats.window import plan
-from chatplay.errors import Conflict, GenerationRunning, NotFound
+from chatplay.errors import ChatplayError, Conflict, GenerationRunning, NotFound
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import Job
-from chatplay.models.catalog import ModelCatalog
+from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.params import Params
 from chatplay.store import Connection, Store
 from chatplay.tokens.counting import TokenCounter
-from db import chats
+from db import chats, turns
 from db import messages as message_rows
 from db.chats import ChatRow
 
@@ -32,11 +40,19 @@ class Prompt:
     user_id: int
     role: str
     chat_id: UUID
-    params: Params
+    params: Settings
     request_key: UUID
     text: str | None = None
     at_message: int | None = None
     source: str = "chat"
+
+
+@dataclass(frozen=True)
+class _Opened:
+    model: ModelInfo
+    params: Params
+    generation_id: UUID
+    answer_id: int
 
 
 class Turns:
@@ -72,54 +88,59 @@ class Turns:
         self._hub.settle(user_id=prompt.user_id)
         with self._store.transaction() as conn:
             chat = own_chat(conn, prompt.user_id, prompt.chat_id, for_update=True)
-            same_id, is_streaming = message_rows.find_obstacles(conn, chat_id=chat.id, request_key=prompt.request_key)
-            if same_id is not None:
+            try:
+                opened = self._open(conn, chat, prompt)
+            except ChatplayError:
+                same_id, _ = message_rows.find_obstacles(conn, chat_id=chat.id, request_key=prompt.request_key)
+                if same_id is None:
+                    raise
                 return _same_turn(conn, chat.id, same_id)
-            if is_streaming:
-                raise GenerationRunning(
-                    "An answer is still coming in this chat.",
-                    cure="Wait for its end or stop it, then send again. Your text is back in the input.",
-                )
-            turn, job = self._write(conn, chat, prompt)
+            turn, job = self._write(conn, chat, prompt, opened)
         self._calls.run(job)
         return turn
 
-    def _write(self, conn: Connection, chat: ChatRow, prompt: Prompt) -> tuple[Turn, Job]:
+    def _open(self, conn: Connection, chat: ChatRow, prompt: Prompt) -> _Opened:
+        """The turn's messages; an error has changed nothing."""
         info = self._catalog.get(chat.model_name, role=prompt.role, upstream=chat.upstream)
         self._catalog.check_open(info)
-        params = parameters.validate(prompt.params, overrides=info.ranges)
-        generation_id = uuid4()
-        answer_id = message_rows.insert_turn(
+        params, generation_id = settings_in(chat, prompt.params, info.ranges), uuid4()
+        answer_id = turns.open_turn(
             conn,
             chat_id=chat.id,
+            user_id=chat.user_id,
             parent_id=_parent(conn, chat, prompt),
-            text=prompt.text,
+            content=prompt.text,
+            title=title_from(prompt.text or ""),
+            params=parameters.to_json(params),
             generation_id=generation_id,
             request_key=prompt.request_key,
         )
-        chats.remember_params(
-            conn,
-            user_id=chat.user_id,
-            chat_id=chat.id,
-            params=parameters.to_json(params),
-            **changes_of_chat(chat, answer_id, prompt.text),
-        )
-        thread = message_rows.list_path(conn, chat_id=chat.id, leaf_id=answer_id)
+        if answer_id is None:
+            raise GenerationRunning(
+                "An answer is still coming in this chat.",
+                cure="Wait for its end or stop it, then send again. Your text is back in the input.",
+            )
+        return _Opened(info, params, generation_id, answer_id)
+
+    def _write(self, conn: Connection, chat: ChatRow, prompt: Prompt, opened: _Opened) -> tuple[Turn, Job]:
+        """The call that answers it, as far as it fits the window and the budgets."""
+        thread = message_rows.list_path(conn, chat_id=chat.id, leaf_id=opened.answer_id)
         policy = cast(OverflowPolicy, chat.overflow_policy)  # the table's check constraint holds it to these
-        prompt_plan = plan(thread[:-1], params=params, model=info, policy=policy, counter=self._counter)
+        sent = plan(thread[:-1], params=opened.params, model=opened.model, policy=policy, counter=self._counter)
         call = Call(
             user_id=chat.user_id,
-            model=info,
-            messages=prompt_plan.messages,
-            params=params,
+            model=opened.model,
+            messages=sent.messages,
+            params=opened.params,
             source=prompt.source,
-            generation_id=generation_id,
+            generation_id=opened.generation_id,
             session_id=chat.id,
-            message_id=answer_id,
-            omitted_messages=prompt_plan.omitted_messages,
-            omitted_tokens=prompt_plan.omitted_tokens,
+            message_id=opened.answer_id,
+            omitted_messages=sent.omitted_messages,
+            omitted_tokens=sent.omitted_tokens,
         )
-        return Turn(message_record(thread[-2]), message_record(thread[-1]), generation_id), self._calls.open(conn, call)
+        turn = Turn(message_record(thread[-2]), message_record(thread[-1]), opened.generation_id)
+        return turn, self._calls.open(conn, call)
 
 
 def _parent(conn: Connection, chat: ChatRow, prompt: Prompt) -> int | None:
@@ -132,16 +153,6 @@ def _parent(conn: Connection, chat: ChatRow, prompt: Prompt) -> int | None:
     if target is None or (prompt.text is not None and target.role != "user"):
         raise not_found("message")
     return target.id if prompt.text is None and target.role != "assistant" else target.parent_id
-
-
-def changes_of_chat(chat: ChatRow, leaf_id: int, text: str | None) -> dict[str, object]:
-    """What a new message changes of its chat: the end of the thread, and with the first message lock and title."""
-    changes: dict[str, object] = {"leaf_message_id": leaf_id, "updated_at": chats.NOW}
-    if chat.locked_at is None:
-        changes["locked_at"] = chats.NOW
-    if text is not None and not chat.title:
-        changes["title"] = title_from(text)
-    return changes
 
 
 def _same_turn(conn: Connection, chat_id: UUID, message_id: int) -> Turn:

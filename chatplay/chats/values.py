@@ -20,6 +20,7 @@ from db.messages import MessageRow
 
 _TITLE_CHARS = 40
 OverflowPolicy = Literal["hold_back", "drop_oldest"]
+Settings = Params | Mapping[str, Any]  # all of them; or, by name, those to change of what the chat used last
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,15 @@ def stored_params(values: Mapping[str, Any]) -> Params:
         except BadInput:
             continue
     return known
+
+
+def settings_in(chat: ChatRow, asked: Settings, ranges: parameters.Ranges) -> Params:
+    """What a turn is asked with; what the chat used last is moved into what the model takes. Raises BadInput."""
+    if isinstance(asked, Params):
+        return parameters.validate(asked, overrides=ranges)
+    return parameters.parse(
+        asked, overrides=ranges, base=parameters.clamp(stored_params(chat.params), overrides=ranges)
+    )
 
 
 # Stored values were checked against the model's ranges when they were used.
