@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -36,7 +37,8 @@ class Rows:
                 self.draw_row(row, is_current=row.id == current)
 
     def draw_row(self, row: ChatSummary | ComparisonSummary, *, is_current: bool) -> None:
-        key = f"chat_row_{'now_' if is_current else ''}{row.id}"  # as the stylesheet knows both kinds
+        marks = f"{'now_' if is_current else ''}{'rtl_' if is_right_to_left(row.title or '') else ''}"
+        key = f"chat_row_{marks}{row.id}"  # as the stylesheet knows both kinds
         with st.container(key=key, horizontal=True, gap=None, vertical_alignment="center", wrap=False):
             st.button(
                 plain_markdown(row.title or "Untitled"),
@@ -58,3 +60,9 @@ class Rows:
                 on_click=self.on_menu,
                 args=(row.id, row.title, menu_key),
             )
+
+
+def is_right_to_left(text: str) -> bool:
+    """Whether `text` is read from right to left: its first character that has a direction decides."""
+    directions = (unicodedata.bidirectional(character) for character in text)
+    return next((way for way in directions if way in ("L", "R", "AL")), "L") != "L"

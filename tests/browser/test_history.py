@@ -5,6 +5,13 @@ from playwright.sync_api import expect
 
 from tests.upstream import answer
 
+FIRST_LETTER_IN_SIGHT = """button => {
+  const box = button.getBoundingClientRect(), range = document.createRange();
+  const text = document.createTreeWalker(button, NodeFilter.SHOW_TEXT).nextNode();
+  range.setStart(text, 0); range.setEnd(text, 1);
+  const letter = range.getBoundingClientRect();
+  return letter.left >= box.left && letter.right <= box.right }"""
+
 
 @pytest.fixture
 def two(chat, upstream):
@@ -44,6 +51,16 @@ def test_a_chat_is_renamed_by_typing_and_enter(two):
     two.page.keyboard.press("Enter")
     expect(two.history.get_by_role("button", name="Rye")).to_be_visible()
     expect(two.page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_long_title_shows_how_it_begins_whichever_way_it_is_read(two):
+    for title in ("A title that is far too long for the column " * 4, "عنوان طويل جدا لا يتسع له العمود " * 4):
+        two.choose_in_history("", "Rename")
+        two.page.get_by_role("textbox", name="Title").fill(title.strip())
+        two.button("Rename").click()
+        row = two.history.get_by_role("button", name=title[:20])
+        expect(row).to_be_visible()
+        assert row.evaluate(FIRST_LETTER_IN_SIGHT)
 
 
 def test_delete_asks_first_and_removes_one_chat(two):

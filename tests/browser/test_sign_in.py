@@ -1,11 +1,13 @@
 """Coming in, being kept out, and leaving."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.app_process import PASSWORD
 from tests.browser.chat_screen import Chat
 from tests.browser.scripts import held
 from tests.browser.sign_in_form import sign_in
+from tests.browser.test_layout import TOO_DIM
 from tests.upstream import answer
 
 
@@ -26,6 +28,17 @@ def test_the_sign_in_form_serves_password_managers_and_is_ready_to_type(app, vis
     expect(username).to_have_attribute("autocomplete", "username")
     expect(password).to_have_attribute("autocomplete", "current-password")
     expect(username).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_sign_in_button_is_readable_under_the_mouse(app, visitors, scheme):
+    page = visitors.visit(color_scheme=scheme)
+    page.goto(app.url)
+    page.get_by_role("button", name="Sign in").hover()
+    page.mouse.move(0, 0)  # and back: the colours have passed from one to the other
+    page.get_by_role("button", name="Sign in").hover()
+    expect(page.get_by_role("button", name="Sign in")).to_have_css("color", "rgb(255, 255, 255)")
+    assert page.evaluate(TOO_DIM, "[class*=FormSubmitter] p") == []
 
 
 def test_a_wrong_password_is_refused_and_then_locks_the_account(app, person, visitors):
