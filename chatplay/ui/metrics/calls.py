@@ -104,7 +104,7 @@ def _draw_rows(rows: Sequence[CallRow], *, tz: ZoneInfo, known: Sequence[ModelKe
             "Streamed": [_streamed(row) for row in rows],
         }
     )
-    right = {name: st.column_config.TextColumn(alignment="right") for name in _NUMBERS}
+    right = {name: st.column_config.TextColumn(alignment="right", width=_WIDTHS.get(name)) for name in _NUMBERS}
     event = st.dataframe(
         table if shows_people else table.drop(columns="Person"),
         hide_index=True,
@@ -122,6 +122,8 @@ def _draw_rows(rows: Sequence[CallRow], *, tz: ZoneInfo, known: Sequence[ModelKe
 
 
 _NUMBERS = ("TTFT", "Speed", "Prompt", "Answer", "Duration", "Cost")
+# A column is as wide as most of its values: the one `$0.0004190` among many `$0` would lose its first digits.
+_WIDTHS = {"Cost": 100}
 
 
 def _streamed(row: CallRow) -> str:

@@ -228,12 +228,14 @@ def draw_settings_map(board: Board) -> None:
     if not cells:
         parts.draw_nothing()
         return
-    chart = charts_cells.settings_map(cells, x_title=names[x], y_title=names[y], title=parts.METRIC_TITLES[metric])
+    title = parts.METRIC_TITLES[metric]
+    st.caption(f"The colour is {title}; the number is how many calls the cell holds.")
+    chart = charts_cells.settings_map(cells, x_title=names[x], y_title=names[y], title=title)
     event = style.draw(chart, key="metrics_chart_settings", selections=(charts.PICK,))
     columns = {
         "x": names[x],
         "y": names[y],
-        "value": parts.METRIC_TITLES[metric],
+        "value": title,
         "n": "Calls with it",
         "calls": "Calls",
     }
@@ -241,8 +243,8 @@ def draw_settings_map(board: Board) -> None:
     for picked in _picked(event):
         params = tuple(_exactly(name, charts_cells.setting_of(picked[place])) for name, place in ((x, "x"), (y, "y")))
         narrowed = replace(board.filter, params=(*board.filter.params, *params))
-        title = f"{names[x].lower()} {picked['x']}, {names[y].lower()} {picked['y']}"
-        _drill("settings", picked, narrowed, title)
+        pair = f"{names[x].lower()} {picked['x']}, {names[y].lower()} {picked['y']}"
+        _drill("settings", picked, narrowed, pair)
 
 
 def draw_hours(board: Board) -> None:
