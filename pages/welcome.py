@@ -12,14 +12,14 @@ BUILT_IN = ("demo", "echo")
 TO_TRY = (
     (
         ":material/send: Send a first message",
-        "Ask the Demo model anything. The answer streams in, with its speed, its time to the first token and its "
-        "tokens below it. It needs no key and no network.",
+        "Ask the Demo model anything. It needs no key and no network, and knows little: what it says is made up. "
+        "Its speed, its time to the first token and its tokens stand below the answer as it comes.",
         None,
     ),
     (
         ":material/thermostat: Raise the temperature",
-        "Set the temperature from 0.2 to 1.0 and press Regenerate. The earlier answer stays: the arrows 1/2 under "
-        "it lead back.",
+        "Move Temperature above the chat up to 1.0, then choose Regenerate in the menu ⋯ under the answer. The "
+        "earlier answer stays: the arrows 1/2 beside the menu lead back.",
         None,
     ),
     (

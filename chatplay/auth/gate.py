@@ -193,7 +193,7 @@ def _draw_new_password(runtime: Runtime, person: Person) -> None:
     with _narrow():
         st.title("Choose your password", anchor=False)
         st.markdown(
-            f"Welcome, {plain(person.display_name)}. The temporary password works only until you chose your own."
+            f"Welcome, {plain(person.display_name)}. The temporary password works only until you choose your own."
         )
         if draw_password_form(runtime, person, current_label="Temporary password"):
             st.success("Your password is set. The page opens.")

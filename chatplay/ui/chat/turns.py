@@ -32,6 +32,8 @@ _EXAMPLES = (
     "Write a Python function that finds the median of a list, with a test.",
     "Compare a river and a street in a table of four rows.",
 )
+_EMPTY = "The answer streams in here with its figures. Choose the model and the settings above first."
+_DEMO = " The Demo model has read only a few pages: what it says is made up, but its settings really act."
 _UPDATE_SEC = 1 / 15  # what a page costs grows with its updates; fifteen a second still look like a flow
 _FIGURES_SEC = 0.5
 _PAINT_SEC = 0.04  # the browser paints the last words before it is given the figures and buttons
@@ -98,7 +100,7 @@ def _draw_slot(slot: int, places: Places, follow: bool) -> None:
         places.draw()
     if turn is None:
         if begins:
-            draw_empty()
+            draw_empty(places.model)
         return
     if begins:
         st.empty()  # an element in the place of the examples; a container would keep them until the run ends
@@ -167,11 +169,12 @@ def finished(message: MessageRecord, end: GenerationEnd) -> MessageRecord:
     return replace(message, content=end.content, status=end.status, metrics=end.metrics)
 
 
-def draw_empty() -> None:
+def draw_empty(model: ModelInfo | None) -> None:
     """A chat without a message: what to do first."""
+    is_demo = model is not None and model.provider == "demo"
     with st.container(key="chat_empty"):
         st.subheader("Ask the model something", anchor=False)
-        st.markdown("The answer streams in here with its figures. Choose the model and the settings above first.")
+        st.markdown(_EMPTY + (_DEMO if is_demo else ""))
         for number, example in enumerate(_EXAMPLES):
             st.button(example, key=f"chat_example_{number}", on_click=chat_actions.use_example, args=(example,))
 
