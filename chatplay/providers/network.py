@@ -2,7 +2,7 @@
 
 The library's own, made for any async framework, stop and start reading around every piece that arrives and set up a
 time limit for it; at a hundred tokens a second that costs more than decoding them. Our answers have time limits of
-their own (`openai_call.Patience`).
+their own (`patience.py`).
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ from chatplay.providers.faults import Caller
 from chatplay.providers.masking import masked, secrets_among
 from chatplay.providers.openai_answer import is_storable, storable
 from chatplay.providers.openai_body import Dialect, dialect_of, messages_of, shown_of
-from chatplay.providers.openai_call import Call, Limits, Patience, written_at
+from chatplay.providers.openai_call import Call, Limits, written_at
+from chatplay.providers.patience import Patience
 from chatplay.providers.refusals import read_refusal
 from chatplay.providers.safety import AddressPolicy, guard, is_understood
 
@@ -93,6 +94,7 @@ class OpenAIProvider:
         self._check_key(caller)
         async with contextlib.AsyncExitStack() as stack:
             patience = Patience(self._limits.first_token_sec if request.stream else self._limits.whole_sec)
+            stack.callback(patience.end)
             asked_sec = time.monotonic()
             response, sent = await self._open(request, caller, stack, patience)
             written_sec = written_at(response)

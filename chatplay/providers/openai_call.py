@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import httpx2
 
@@ -16,12 +15,12 @@ from chatplay.providers.base import Chunk, End
 from chatplay.providers.faults import Caller
 from chatplay.providers.masking import Mask, RawMask, masked, secrets_among
 from chatplay.providers.openai_answer import AnswerReader, NotTheProtocol, calls_tool, read_whole
+from chatplay.providers.patience import Patience
 from chatplay.providers.sse import EventTooLong, SseDecoder
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 _TAIL_SEC = 5.0  # after finish_reason, usage and [DONE] get at most this long
 _DRAIN_SEC = 0.02  # the bytes after [DONE] decide only whether the connection can be used again
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -36,27 +35,6 @@ class Limits:
     first_token_sec: float = 60.0
     silence_sec: float = 30.0
     whole_sec: float = 300.0
-
-
-class Patience:
-    """How long we go on waiting for the next sign of life. Time in which nobody waits does not count, so a
-    slow reader is never taken for a silent server.
-    """
-
-    def __init__(self, limit_sec: float) -> None:
-        self.restart(limit_sec)
-
-    def restart(self, limit_sec: float) -> None:
-        self.limit_sec = self._left_sec = limit_sec
-
-    async def wait(self, awaitable: Awaitable[Answer]) -> Answer:
-        """The result; TimeoutError when patience ends first."""
-        now = asyncio.get_running_loop().time
-        started_sec = now()
-        async with asyncio.timeout(self._left_sec):
-            result = await awaitable
-        self._left_sec -= now() - started_sec
-        return result
 
 
 def _body_of(response: httpx2.Response) -> AsyncIterator[bytes]:
