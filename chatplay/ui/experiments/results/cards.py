@@ -17,19 +17,29 @@ from chatplay.ui.experiments.charts import Mark, Place
 from chatplay.ui.experiments.results import table as tables
 from chatplay.ui.experiments.results import words
 from chatplay.ui.experiments.results.data import Board
-from chatplay.ui.experiments.results.parts import AXIS_FORMATS, NO_SCORE, card, draw_caveats, draw_empty, rows_px, unit
+from chatplay.ui.experiments.results.parts import (
+    AXIS_FORMATS,
+    NO_SCORE,
+    card,
+    draw_behind,
+    draw_caveats,
+    draw_empty,
+    rows_px,
+    unit,
+)
 from chatplay.ui.experiments.results.table import Cell, Shown
 from chatplay.ui.markdown import plain_markdown
 
 if TYPE_CHECKING:
-    from chatplay.experiments.stats.values import Comparison, FrontierArm, Metric
+    from chatplay.experiments.stats.values import Comparison, Frontier, FrontierArm, Metric
 
 _MOST_NAMED = len(style.PALETTE)  # more dots than these could not be told apart by colour
 
 
 def draw_arms(board: Board) -> None:
     with card("Arms", "arms"):
-        tables.draw_arms(board)
+        board.draw_kept("table arms", lambda: tables.draw_arms(board))
+        tables.draw_arms_csv(board)
         if "score" not in board.metrics:
             st.caption(NO_SCORE)
         found = [(board.labels[one.arm], one.caveats) for one in board.summaries() if one.trials]
@@ -61,23 +71,31 @@ def draw_baseline(board: Board, baseline: int, metric: Metric) -> None:
             return
         name, mean = board.labels[baseline], next((one.baseline_mean for one in compared), None)
         st.caption(f"{words.TITLES[metric]} minus {plain_markdown(name)} ({words.number(metric, mean)}).")
-        marks = [_difference_mark(board, one) for one in compared]
-        style.draw(
-            charts.intervals(
-                marks,
-                title=f"Difference in {unit(metric)}",
-                reference=0.0,
-                names=board.labels,
-                fmt="+" + AXIS_FORMATS.get(metric, "~s").replace("$", ""),
-            ),
-            key="experiments_chart_baseline",
-            height=rows_px(len(marks)),
-        )
+        board.draw_kept(f"chart baseline {baseline} {metric}", lambda: _draw_differences(board, compared, metric))
         draw_caveats(board, words.caveats((board.labels[one.arm], one.caveats) for one in compared))
-        with st.expander("Numbers, and the words for every figure"):
-            tables.draw_table("baseline", [_difference_row(board, one) for one in compared])
-            tables.draw_table("verdicts", _verdict_rows(board, everything))
-            files.draw_csv("experiment-baseline", pd.DataFrame([_difference_columns(board, one) for one in everything]))
+        draw_behind(
+            board,
+            "baseline",
+            lambda: _draw_difference_numbers(board, compared, everything),
+            title="Numbers, and the words for every figure",
+        )
+
+
+def _draw_differences(board: Board, compared: Sequence[Comparison], metric: Metric) -> None:
+    chart = charts.intervals(
+        [_difference_mark(board, one) for one in compared],
+        title=f"Difference in {unit(metric)}",
+        reference=0.0,
+        names=board.labels,
+        fmt="+" + AXIS_FORMATS.get(metric, "~s").replace("$", ""),
+    )
+    style.draw(chart, key="experiments_chart_baseline", height=rows_px(len(compared)))
+
+
+def _draw_difference_numbers(board: Board, compared: Sequence[Comparison], everything: Sequence[Comparison]) -> None:
+    tables.draw_table("baseline", [_difference_row(board, one) for one in compared])
+    tables.draw_table("verdicts", _verdict_rows(board, everything))
+    files.draw_csv("experiment-baseline", lambda: pd.DataFrame([_difference_columns(board, one) for one in everything]))
 
 
 def _difference_mark(board: Board, one: Comparison) -> Mark:
@@ -142,21 +160,35 @@ def draw_frontier(board: Board) -> None:
         together = ", ".join(words.TITLES[metric].lower() for metric in found.objectives)
         st.caption(f"Percentages: how sure it is that no other arm beats this one in {together} together.")
         x, y = _choose_plane(_telling(placed, list(found.objectives)))
-        places = [_place(board, one, x, y) for one in placed]
-        chart = charts.frontier(
-            places,
-            x_title=words.AXIS_TITLES[x],
-            y_title=words.AXIS_TITLES[y],
-            names=board.labels,
-            formats=(AXIS_FORMATS.get(x, "~s"), AXIS_FORMATS.get(y, "~s")),
-        )
-        told = len(places) if len(places) <= _MOST_NAMED else 0
-        style.draw(chart, key="experiments_chart_frontier", height=300 + 30 * told)
+        board.draw_kept(f"chart frontier {x} {y}", lambda: _draw_plane(board, placed, x, y))
         draw_caveats(board, found.caveats)
-        with st.expander("Numbers", expanded=len(places) > _MOST_NAMED):
-            rows = sorted((_frontier_row(board, one) for one in placed), key=_by_probability)
-            tables.draw_table("frontier", rows)
-            files.draw_csv("experiment-frontier", pd.DataFrame([_frontier_columns(board, one) for one in found.arms]))
+        draw_behind(
+            board,
+            "frontier",
+            lambda: _draw_frontier_numbers(board, found, placed),
+            is_open=len(placed) > _MOST_NAMED,
+        )
+
+
+def _draw_plane(board: Board, placed: Sequence[FrontierArm], x: Metric, y: Metric) -> None:
+    chart = charts.frontier(
+        [_place(board, one, x, y) for one in placed],
+        x_title=words.AXIS_TITLES[x],
+        y_title=words.AXIS_TITLES[y],
+        names=board.labels,
+        formats=(AXIS_FORMATS.get(x, "~s"), AXIS_FORMATS.get(y, "~s")),
+    )
+    told = len(placed) if len(placed) <= _MOST_NAMED else 0
+    style.draw(chart, key="experiments_chart_frontier", height=300 + 30 * told)
+
+
+def _draw_frontier_numbers(board: Board, found: Frontier, placed: Sequence[FrontierArm]) -> None:
+    def draw() -> None:
+        rows = sorted((_frontier_row(board, one) for one in placed), key=_by_probability)
+        tables.draw_table("frontier", rows)
+
+    board.draw_kept("table frontier", draw)
+    files.draw_csv("experiment-frontier", lambda: pd.DataFrame([_frontier_columns(board, one) for one in found.arms]))
 
 
 def _telling(placed: Sequence[FrontierArm], metrics: list[Metric]) -> list[Metric]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
@@ -49,13 +50,13 @@ class Board:
     key: tuple[str, ...]
     said: set[str] = field(default_factory=set)
 
-    @property
+    @cached_property
     def labels(self) -> list[str]:
         """The names of the arms; those that share one are numbered."""
         names = [arm.label for arm in self.results.arms]
         return [name if names.count(name) == 1 else f"{name} (arm {place + 1})" for place, name in enumerate(names)]
 
-    @property
+    @cached_property
     def metrics(self) -> list[Metric]:
         """Those that any trial has."""
         import numpy as np
@@ -65,7 +66,7 @@ class Board:
         table = self.results.table
         return self.keep("metrics", lambda: [name for name in METRICS if not np.isnan(table.values(name)).all()])
 
-    @property
+    @cached_property
     def axes(self) -> list[Axis]:
         """What has more than one level."""
         return [axis for axis in self.results.axes if len(axis.levels) > 1]
@@ -152,6 +153,12 @@ class Board:
         found: T = _kept((*self.key, name), compute)
         return found
 
+    def draw_kept(self, name: str, draw: Callable[[], None]) -> None:
+        """Draws what has no widgets: writing a chart or a table down for the browser takes longer than the figures in
+        it, so what was sent is kept, too, and sent again. `name` tells apart all that it depends on.
+        """
+        _drawn((*self.key, name, str(st.context.theme.type)), draw)  # a chart's ink goes by the theme
+
     @property
     def _about(self) -> dict[str, Any]:
         return about(self.experiment, self.token)
@@ -174,6 +181,11 @@ def load(experiment: Experiment, token: str | None, scored_by: str) -> Board:
 @st.cache_resource(max_entries=200, ttl=_KEEP, show_spinner=False)
 def _kept(key: tuple[str, ...], _compute: Callable[[], Any]) -> Any:
     return _compute()
+
+
+@st.cache_resource(max_entries=200, ttl=_KEEP, show_spinner=False)
+def _drawn(key: tuple[str, ...], _draw: Callable[[], None]) -> None:
+    _draw()
 
 
 @st.cache_resource(max_entries=8, ttl=_KEEP, show_spinner="Reading the trials")  # 100,000 trials are 9 MB

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +46,27 @@ def draw_caveats(board: Board, found: Iterable[str]) -> None:
             st.caption(f":material/info: {plain_markdown(one)}")
 
 
-def draw_numbers(name: str, rows: list[dict[str, Any]]) -> None:
-    frame = pd.DataFrame(rows)
-    with st.expander("Numbers"):
+def draw_behind(
+    board: Board, name: str, draw: Callable[[], None], *, title: str = "Numbers", is_open: bool = False
+) -> None:
+    """What is drawn once somebody opens it: tables nobody looks at would take half of the browser's time for the tab.
+    `is_open`: from the start.
+    """
+    key = state.experiments_key(f"numbers_{name}_{board.experiment.id}")
+    with st.expander(title, expanded=is_open, key=key, on_change="rerun") as place:
+        if place.open:
+            draw()
+
+
+def draw_numbers(board: Board, name: str, rows: Callable[[], list[dict[str, Any]]]) -> None:
+    """The figures of a chart, behind it."""
+
+    def draw() -> None:
+        frame = pd.DataFrame(rows())
         st.dataframe(frame, hide_index=True, height="content" if len(frame) <= _MOST_ROWS else 400)
-        files.draw_csv(f"experiment-{name}", frame)
+        files.draw_csv(f"experiment-{name}", lambda: frame)
+
+    draw_behind(board, name, draw)
 
 
 def rows_px(rows: int) -> int:

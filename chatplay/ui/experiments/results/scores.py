@@ -17,12 +17,12 @@ from chatplay.ui.experiments.charts import Mark
 from chatplay.ui.experiments.results import table as tables
 from chatplay.ui.experiments.results import words
 from chatplay.ui.experiments.results.data import Board
-from chatplay.ui.experiments.results.parts import card, draw_caveats, draw_empty, rows_px
+from chatplay.ui.experiments.results.parts import card, draw_behind, draw_caveats, draw_empty, rows_px
 from chatplay.ui.experiments.results.table import Cell, Shown
 from chatplay.ui.markdown import message_markdown, plain_markdown
 
 if TYPE_CHECKING:
-    from chatplay.experiments.stats.values import Strength
+    from chatplay.experiments.stats.values import Ranking, Strength
 
 _PEOPLE = 0
 
@@ -34,14 +34,21 @@ def draw_votes(board: Board, judges: list[Judge]) -> None:
         if not found.strengths:
             draw_empty("No votes yet. Two answers at a time are shown on the Review tab, without the names of arms.")
             return
-        marks = [_mark(board, one, found.groups) for one in found.strengths]
-        chart = charts.intervals(marks, title="Chance to win a vote", reference=0.5, names=board.labels, fmt=".0%")
-        style.draw(chart, key="experiments_chart_votes", height=rows_px(len(marks)))
+        board.draw_kept(f"chart votes {voter}", lambda: _draw_chances(board, found))
         draw_caveats(board, found.caveats)
-        with st.expander("Numbers"):
-            tables.draw_table("votes", [_row(board, one, found.groups) for one in found.strengths])
-            frame = pd.DataFrame([vars(one) | {"arm": board.labels[one.arm]} for one in found.strengths])
-            files.draw_csv("experiment-votes", frame)
+        draw_behind(board, "votes", lambda: _draw_numbers(board, found))
+
+
+def _draw_chances(board: Board, found: Ranking) -> None:
+    marks = [_mark(board, one, found.groups) for one in found.strengths]
+    chart = charts.intervals(marks, title="Chance to win a vote", reference=0.5, names=board.labels, fmt=".0%")
+    style.draw(chart, key="experiments_chart_votes", height=rows_px(len(marks)))
+
+
+def _draw_numbers(board: Board, found: Ranking) -> None:
+    tables.draw_table("votes", [_row(board, one, found.groups) for one in found.strengths])
+    frame = pd.DataFrame([vars(one) | {"arm": board.labels[one.arm]} for one in found.strengths])
+    files.draw_csv("experiment-votes", lambda: frame)
 
 
 def _choose_voter(judges: list[Judge]) -> int:

@@ -27,7 +27,7 @@ from chatplay.ui.experiments.results.parts import (
 
 if TYPE_CHECKING:
     from chatplay.experiments.stats.table import Axis
-    from chatplay.experiments.stats.values import Estimate, Metric
+    from chatplay.experiments.stats.values import Estimate, Metric, VarianceShares
 
 
 def draw_settings(board: Board, metric: Metric) -> None:
@@ -49,6 +49,18 @@ def draw_settings(board: Board, metric: Metric) -> None:
 
 def _draw_shares(board: Board, metric: Metric) -> None:
     found = board.variance(metric)
+    board.draw_kept(f"chart shares {metric}", lambda: _draw_shares_chart(found, metric))
+    draw_caveats(board, found.caveats)
+    draw_numbers(
+        board,
+        "settings",
+        lambda: [
+            {"source": words.source(one), "share": one.share, "low": one.low, "high": one.high} for one in found.shares
+        ],
+    )
+
+
+def _draw_shares_chart(found: VarianceShares, metric: Metric) -> None:
     marks = [
         Mark(words.source(one), one.share, one.low, one.high, _share_text(one.share, one.low, one.high), n=found.trials)
         for one in found.shares
@@ -58,9 +70,6 @@ def _draw_shares(board: Board, metric: Metric) -> None:
         title = f"Share of the variance of {unit(metric)}"
         chart = charts.shares([_with_text(mark) for mark in marks], title=title)
         style.draw(chart, key="experiments_chart_shares", height=rows_px(len(marks)))
-    draw_caveats(board, found.caveats)
-    rows = [{"source": words.source(one), "share": one.share, "low": one.low, "high": one.high} for one in found.shares]
-    draw_numbers("settings", rows)
 
 
 def _with_text(mark: Mark) -> Mark:
@@ -73,10 +82,28 @@ def _share_text(share: float | None, low: float | None, high: float | None) -> s
 
 
 def _draw_effects(board: Board, axes: list[Axis], metric: Metric) -> None:
+    board.draw_kept(f"chart effects {metric}", lambda: _draw_effect_charts(board, axes, metric))
+    draw_numbers(
+        board,
+        "effects",
+        lambda: [
+            {"setting": experiments_words.level_name(axis.name), "value": mark.name, **_ends(mark)}
+            for axis, marks in _effects(board, axes, metric)
+            for mark in marks
+        ],
+    )
+
+
+def _effects(board: Board, axes: list[Axis], metric: Metric) -> list[tuple[Axis, list[Mark]]]:
     rows: list[tuple[Axis, list[Mark]]] = []
     for axis in axes:
         means = board.level_means(axis, metric)
         rows.append((axis, [_mean_mark(axis.levels[one.level], metric, one.estimate) for one in means]))
+    return rows
+
+
+def _draw_effect_charts(board: Board, axes: list[Axis], metric: Metric) -> None:
+    rows = _effects(board, axes, metric)
     ends = [end for _, marks in rows for mark in marks for end in (mark.low, mark.high, mark.value) if end is not None]
     for start in range(0, len(rows), 3):
         for column, (axis, marks) in zip(st.columns(min(3, len(rows))), rows[start : start + 3], strict=False):
@@ -91,12 +118,6 @@ def _draw_effects(board: Board, axes: list[Axis], metric: Metric) -> None:
             )
             with column:
                 style.draw(chart, key=f"experiments_chart_effect_{axis.name}", height=240)
-    flat = [
-        {"setting": experiments_words.level_name(axis.name), "value": mark.name, **_ends(mark)}
-        for axis, marks in rows
-        for mark in marks
-    ]
-    draw_numbers("effects", flat)
 
 
 def _mean_mark(name: str, metric: Metric, found: Estimate) -> Mark:
@@ -110,15 +131,30 @@ def _ends(mark: Mark) -> dict[str, Any]:
 
 def _draw_heat(board: Board, axes: list[Axis], metric: Metric) -> None:
     down, across = _choose_two(board, axes)
-    cells = [
+    y_title, x_title = (experiments_words.level_name(axis.name) for axis in (down, across))
+
+    def draw() -> None:
+        named = [
+            (row, column, _named(mark, f"{row}, {column}")) for row, column, mark in _cells(board, down, across, metric)
+        ]
+        chart = charts.heat(named, x_title=x_title, y_title=y_title, title=words.AXIS_TITLES[metric])
+        style.draw(chart, key="experiments_chart_heat", height=60 + 44 * len(down.levels))
+
+    board.draw_kept(f"chart heat {down.name} {across.name} {metric}", draw)
+    draw_numbers(
+        board,
+        "heat",
+        lambda: [
+            {y_title: row, x_title: column, **_ends(mark)} for row, column, mark in _cells(board, down, across, metric)
+        ],
+    )
+
+
+def _cells(board: Board, down: Axis, across: Axis, metric: Metric) -> list[tuple[str, str, Mark]]:
+    return [
         (down.levels[one.row], across.levels[one.column], _mean_mark("", metric, one.estimate))
         for one in board.heat_cells(down, across, metric)
     ]
-    named = [(row, column, _named(mark, f"{row}, {column}")) for row, column, mark in cells]
-    y_title, x_title = (experiments_words.level_name(axis.name) for axis in (down, across))
-    chart = charts.heat(named, x_title=x_title, y_title=y_title, title=words.AXIS_TITLES[metric])
-    style.draw(chart, key="experiments_chart_heat", height=60 + 44 * len(down.levels))
-    draw_numbers("heat", [{y_title: row, x_title: column, **_ends(mark)} for row, column, mark in cells])
 
 
 def _named(mark: Mark, name: str) -> Mark:

@@ -103,7 +103,10 @@ def draw_arms(board: Board) -> None:
     looks = style.colours(board.labels)
     rows = [_arm_row(board, one) for one in summaries]
     draw_table("arms", rows, colours=[looks[board.labels[one.arm]] for one in summaries])
-    files.draw_csv("experiment-arms", pd.DataFrame([_arm_columns(board, one) for one in summaries]))
+
+
+def draw_arms_csv(board: Board) -> None:
+    files.draw_csv("experiment-arms", lambda: pd.DataFrame([_arm_columns(board, one) for one in board.summaries()]))
 
 
 def _arm_row(board: Board, one: ArmSummary) -> dict[str, Cell]:
