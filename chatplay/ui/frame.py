@@ -17,6 +17,10 @@ _log = logging.getLogger(__name__)
 _NAME = "Chat Playground"
 _NAMELESS = ("Welcome", "Playground")  # in the browser's tab these go by the name of the whole
 _ANSWERING = ("Playground", "Compare")  # where answers come: these have no room for a title in sight
+_AHEAD = {  # what a page is about to need, read while nobody waits for it
+    **dict.fromkeys(_ANSWERING, ("code",)),
+    "Experiments": ("tables", "charts"),
+}
 _PAGES = Path(__file__).resolve().parents[2] / "pages"
 _ICON = str(Path(__file__).with_name("favicon.png"))  # a :material/ icon would be fetched from another site
 _STYLE = Path(__file__).with_name("style.css")
@@ -50,7 +54,7 @@ def draw() -> None:
     page = st.navigation(pages, position="hidden")
     _draw_links(pages)
     # One element for all: what a page costs grows with its elements.
-    scripts = whole_characters_html() + sidebar_html() + (ahead_html() if page.title in _ANSWERING else "")
+    scripts = whole_characters_html() + sidebar_html() + ahead_html(*_AHEAD.get(page.title, ()))
     st.html(_unseen_title(page.title) + scripts, unsafe_allow_javascript=True)
     if page.title not in _NAMELESS:
         st.set_page_config(page_title=f"{page.title} · {_NAME}")

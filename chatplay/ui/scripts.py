@@ -63,14 +63,19 @@ _SIGN_IN = (
     "if(p){u.autocomplete='username';p.autocomplete='current-password';"
     "if(document.activeElement===document.body)u.focus()}if(p||++n>60)clearInterval(t)},50)})()"
 )
-# The browser reads the code highlighter at the first code block: half a second in the middle of an answer.
+# The browser reads the code highlighter at the first code block: half a second in the middle of an answer. What draws
+# charts it reads at the first chart, when the page waits for nothing else.
 _AHEAD = (
-    "(()=>{const e=document.getElementById('chatplay-ahead');"
-    "if(window.chatplayAhead||!e?.dataset.text)return;window.chatplayAhead=1;"
-    "const load=()=>import(e.dataset.text).catch(()=>{});"
-    "setTimeout(()=>window.requestIdleCallback?requestIdleCallback(load):load(),300)})()"
+    "(()=>{const e=document.getElementById('chatplay-ahead'),known=window.chatplayAhead||=new Set;"
+    "for(const a of(e?.dataset.text||'').split(' ')){if(!a||known.has(a))continue;known.add(a);"
+    "const load=()=>import(a).catch(()=>{});"
+    "setTimeout(()=>window.requestIdleCallback?requestIdleCallback(load):load(),300)}})()"
 )
-_HIGHLIGHTER = "StreamlitSyntaxHighlighter.*.js"
+_MODULES = {
+    "code": ("StreamlitSyntaxHighlighter.*.js",),
+    "tables": ("DataFrame.*.js",),
+    "charts": ("ArrowVegaLiteChart.*.js", "embed.*.js", "vega-interpreter.*.js"),
+}
 SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, PLACE, _SIDEBAR, _KEEP, _FOCUS_FIELD, _SIGN_IN, _AHEAD)
 
 
@@ -125,17 +130,18 @@ def keep_html() -> str:
     return f"<script>{_KEEP}</script>"
 
 
-def ahead_html() -> str:
-    """Likewise: once the page is at rest, reads what the first code block of an answer needs."""
-    return _data("chatplay-ahead", highlighter_path() or "") + f"<script>{_AHEAD}</script>"
+def ahead_html(*what: str) -> str:
+    """Likewise: once the page is at rest, reads what the first "code", "tables" or "charts" on it need."""
+    paths = [path for name in what for path in module_paths(name)]
+    return _data("chatplay-ahead", " ".join(paths)) + f"<script>{_AHEAD}</script>"
 
 
 @cache
-def highlighter_path() -> str | None:
-    """The address of Streamlit's code highlighter; None where it is not a file of its own."""
+def module_paths(name: str) -> tuple[str, ...]:
+    """The addresses of Streamlit's modules that draw these; without those that are no files of their own."""
     folder = Path(st.__file__).parent / "static" / "static" / "js"
-    found = next(folder.glob(_HIGHLIGHTER), None)
-    return f"/static/js/{found.name}" if found else None
+    found = (next(folder.glob(pattern), None) for pattern in _MODULES[name])
+    return tuple(f"/static/js/{file.name}" for file in found if file)
 
 
 def _with_data(name: str, script: str, text: str) -> str:

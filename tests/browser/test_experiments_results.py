@@ -64,6 +64,33 @@ def test_every_chart_of_the_results_is_drawn_under_the_content_policy(page, app,
     expect(page.get_by_text("This page has a fault")).to_have_count(0)
 
 
+def test_charts_that_were_kept_are_drawn_again(page, app, experiment):
+    drawn = page.locator("[data-testid=stVegaLiteChart] :is(canvas, svg)")
+    for _ in range(2):
+        opened(page, app, experiment, "results")
+        expect(drawn.nth(3)).to_be_attached()
+
+
+def test_numbers_behind_a_chart_come_when_they_are_opened(page, app, experiment):
+    opened(page, app, experiment, "results")
+    card = page.locator(".st-key-experiments_card_baseline")
+    summary = card.get_by_text("Numbers, and the words for every figure")
+    expect(summary).to_be_visible()
+    expect(card.get_by_test_id("stDataFrame")).to_have_count(0)
+    summary.click()
+    expect(card.get_by_test_id("stDataFrame")).to_have_count(2)
+    expect(card.get_by_role("button", name="CSV")).to_be_visible()
+
+
+def test_how_a_card_is_computed_opens_by_the_keyboard(page, app, experiment):
+    opened(page, app, experiment, "results")
+    card = page.locator(".st-key-experiments_card_baseline")
+    expect(card.get_by_role("heading", name="Against the baseline")).to_be_visible()
+    expect(card.get_by_text("Holm 1979")).to_be_hidden()
+    card.get_by_text("How is this computed").press("Enter")
+    expect(card.get_by_text("Holm 1979")).to_be_visible()
+
+
 def test_answers_are_scored_with_notes_skipped_and_taken_back_by_keys_alone(page, app, services, experiment):
     opened(page, app, experiment, "review")
     expect(page.get_by_text("36 to score.")).to_be_visible()

@@ -1,5 +1,7 @@
 """What Results, Cases, Review and Take away show of experiments whose answers are known, and what they change."""
 
+from html import unescape
+
 import pytest
 
 from chatplay.experiments.values import JudgePlan
@@ -18,6 +20,12 @@ def table_with(app, column):
     return next(one.value for one in app.dataframe if column in one.value.columns)
 
 
+def with_numbers(app, experiment, card):
+    """With the numbers behind the chart of a card opened."""
+    app.session_state[f"experiments_numbers_{card}_{experiment.id}"] = True
+    return ran(app)
+
+
 # ---- results -----------------------------------------------------------------------------------
 
 
@@ -30,15 +38,16 @@ def test_results_of_a_finished_experiment_show_each_arm_with_its_mean_and_trials
 
 
 def test_an_arm_that_is_wrong_in_half_of_many_cases_is_called_worse_than_the_baseline(services, ada):
-    app = opened("experiments", experiment=finish(services, ada.id, cases=12).id, tab="results")
-    words = table_with(app, "In words")
+    experiment = finish(services, ada.id, cases=12)
+    app = opened("experiments", experiment=experiment.id, tab="results")
+    words = table_with(with_numbers(app, experiment, "baseline"), "In words")
     assert list(words["In words"]) == ["worse"]
     assert words["Difference"][0] == -0.5
 
 
 def test_arms_that_answer_alike_are_not_told_apart(services, ada):
     same = finish(services, ada.id, lambda arm, case, repeat: f"It is w{case}.")
-    app = opened("experiments", experiment=same.id, tab="results")
+    app = with_numbers(opened("experiments", experiment=same.id, tab="results"), same, "baseline")
     assert table_with(app, "In words")["In words"][0].startswith("can't tell")
 
 
@@ -46,7 +55,7 @@ def test_another_baseline_turns_the_difference_round(services, ada):
     experiment = finish(services, ada.id, cases=12)
     app = opened("experiments", experiment=experiment.id, tab="results")
     app.selectbox(key=f"experiments_baseline_{experiment.id}").select(1)
-    assert list(table_with(ran(app), "In words")["In words"]) == ["better"]
+    assert list(table_with(with_numbers(app, experiment, "baseline"), "In words")["In words"]) == ["better"]
 
 
 def test_failed_trials_are_counted_and_said(services, ada):
@@ -103,9 +112,28 @@ def test_scores_by_hand_replace_those_of_rules_when_chosen(services, ada):
 
 
 def test_every_card_says_how_it_is_computed(services, ada):
-    text = said(opened("experiments", experiment=finish(services, ada.id, axes="0, 0.5, 1").id, tab="results"))
+    app = opened("experiments", experiment=finish(services, ada.id, axes="0, 0.5, 1").id, tab="results")
+    text = unescape(said(app))
     for source in ("Wilson 1927", "Holm 1979", "Searle", "Davison & Hinkley", "Bradley & Terry 1952"):
         assert source in text
+
+
+def test_numbers_behind_a_chart_are_drawn_once_they_are_opened(services, ada):
+    experiment = finish(services, ada.id)
+    app = opened("experiments", experiment=experiment.id, tab="results")
+    tables = len(app.dataframe)
+    assert len(with_numbers(app, experiment, "settings").dataframe) == tables + 1
+    assert "csv_experiment-settings" in [one.key for one in app.get("download_button")]
+
+
+def test_results_that_are_kept_are_shown_again_as_they_were(services, ada):
+    experiment = finish(services, ada.id)
+    first = opened("experiments", experiment=experiment.id, tab="results")
+    second = opened("experiments", experiment=experiment.id, tab="results")
+    specs = [[one.proto.spec for one in app.get("vega_lite_chart")] for app in (first, second)]
+    assert len(specs[0]) == 4
+    assert specs[0] == specs[1]
+    assert table_with(first, "Failed").equals(table_with(second, "Failed"))
 
 
 # ---- cases -------------------------------------------------------------------------------------
@@ -220,7 +248,8 @@ def test_a_vote_on_a_pair_counts_in_the_ranking(services, ada):
     votes = services.experiments.list_votes(user_id=ada.id, experiment_id=experiment.id)
     assert len(votes) == 1
     assert votes[0].winner == "left"
-    assert len(table_with(opened("experiments", experiment=experiment.id, tab="results"), "Chance to win")) == 2
+    app = opened("experiments", experiment=experiment.id, tab="results")
+    assert len(table_with(with_numbers(app, experiment, "votes"), "Chance to win")) == 2
 
 
 def test_a_judge_is_set_to_work(services, ada):

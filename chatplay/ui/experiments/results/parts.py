@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -25,13 +26,21 @@ _MOST_ROWS = 12
 
 @contextmanager
 def card(title: str, name: str) -> Iterator[None]:
-    """A card with its title, its definition on hover, and how its figures are computed."""
+    """A card with its title, its definition, and how its figures are computed."""
     with st.container(border=True, key=f"experiments_card_{name}"):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.subheader(title, anchor=False, help=words.DEFINITIONS[name], width="content")
-            with st.popover("How is this computed", type="tertiary", key=state.experiments_key(f"how_{name}")):
-                st.markdown(words.HOW[name])
+        st.html(_head_html(title, name))
         yield
+
+
+def _head_html(title: str, name: str) -> str:
+    """One element: as a heading with its help and a popover it would be four, and all cards stand together only once
+    the browser has made each element of each of them.
+    """
+    definition, how = escape(words.DEFINITIONS[name]), escape(words.HOW[name])
+    return (
+        f'<div class="experiments-card-head"><h3>{escape(title)}</h3><p>{definition}</p>'
+        f"<details><summary>How is this computed</summary><p>{how}</p></details></div>"
+    )
 
 
 def draw_empty(why: str) -> None:

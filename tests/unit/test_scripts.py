@@ -1,0 +1,20 @@
+"""What the page has the browser do by itself, apart from the browser."""
+
+from pathlib import Path
+
+import pytest
+import streamlit
+
+from chatplay.ui.scripts import ahead_html, module_paths
+
+
+@pytest.mark.parametrize(("what", "files"), [("code", 1), ("tables", 1), ("charts", 3)])
+def test_modules_that_are_read_ahead_are_files_of_the_installed_streamlit(what, files):
+    static = Path(streamlit.__file__).parent / "static"
+    found = [static / path.removeprefix("/") for path in module_paths(what)]
+    assert len(found) == files
+    assert all(path.is_file() for path in found)
+
+
+def test_nothing_is_read_ahead_where_nothing_is_named():
+    assert 'data-text=""' in ahead_html()
