@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from chatplay.auth.access_tokens import AccessTokens
 from chatplay.auth.accounts import AccountService
 from chatplay.auth.attempts import Attempts
-from chatplay.auth.passwords import Hasher, Passwords, bcrypt_hasher
+from chatplay.auth.passwords import Hasher, Passwords
 from chatplay.auth.sessions import Sessions
 from chatplay.auth.setup import SetUp
 from chatplay.auth.sign_in import SignIn
@@ -117,7 +117,7 @@ def build(
     """
     assert settings.database_url is not None, "start() fills it in for the embedded server"
     store = Store(make_engine(settings.database_url, pool_size=settings.database_pool_size))
-    passwords = Passwords(hasher or bcrypt_hasher())
+    passwords = Passwords(hasher)
     attempts = Attempts(store=store, settings=settings, clock=clock)
     models = assemble_models(settings, store, environ=read_environment() if environ is None else environ)
     calibrations = Calibrations(store)

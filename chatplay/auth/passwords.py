@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from functools import cached_property
 from typing import Protocol
 
 from chatplay.auth.rules import MAX_PASSWORD_CHARS, normal_password
@@ -21,10 +22,14 @@ class Hasher(Protocol):
 
 
 class Passwords:
-    """`hash` a password to store, `check` one that was typed. Each takes about 0.2 s, on purpose."""
+    """`hash` a password to store, `check` one that was typed. Each takes about 0.2 s, on purpose.
 
-    def __init__(self, hasher: Hasher) -> None:
-        self._hasher = hasher
+    Without a `hasher`: streamlit-authenticator's, loaded with the first password, because that takes a second and
+    brings Streamlit along; workers and most commands never see one.
+    """
+
+    def __init__(self, hasher: Hasher | None = None) -> None:
+        self._given = hasher
 
     def hash(self, password: str) -> str:
         return self._hasher.hash(_digest(password))
@@ -34,13 +39,14 @@ class Passwords:
         matches = self._hasher.check_pw(_digest(password), password_hash or _NOBODYS_HASH)
         return matches and password_hash is not None
 
+    @cached_property
+    def _hasher(self) -> Hasher:
+        if self._given is not None:
+            return self._given
+        from streamlit_authenticator.utilities import Hasher as BcryptHasher
 
-def bcrypt_hasher() -> Hasher:
-    """streamlit-authenticator's; imported here because the package takes a second to load."""
-    from streamlit_authenticator.utilities import Hasher as BcryptHasher
-
-    hasher: Hasher = BcryptHasher()
-    return hasher
+        hasher: Hasher = BcryptHasher()
+        return hasher
 
 
 def _digest(password: str) -> str:

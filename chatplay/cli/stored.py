@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chatplay.auth.accounts import AccountService
 from chatplay.auth.attempts import Attempts
-from chatplay.auth.passwords import Passwords, bcrypt_hasher
+from chatplay.auth.passwords import Passwords
 from chatplay.auth.setup import SetUp, make_link
 from chatplay.errors import StoreError
 from chatplay.logs import hush_import_chatter
@@ -148,23 +148,13 @@ def _has_people(store: Store) -> bool:
 # ---- people ------------------------------------------------------------------------------------
 
 
-class _NoHasher:
-    """A link needs no password, and the real hasher takes a second to load."""
-
-    def hash(self, password: str) -> str:
-        raise NotImplementedError
-
-    def check_pw(self, password: str, hashed_password: str) -> bool:
-        raise NotImplementedError
-
-
 def set_up_link(settings: Settings) -> int:
     """Print a fresh link to the app that runs, or will run here; the ones before stop working."""
     running = list_running(settings.data_dir)
     if running:
         settings = settings.model_copy(update={"host": running[0].host, "port": running[0].port})
     with open_store(settings) as store:
-        set_up = SetUp(store=store, passwords=Passwords(_NoHasher()), clock=_utc_now)
+        set_up = SetUp(store=store, passwords=Passwords(), clock=_utc_now)
         print(make_link(set_up, settings))
     if not running:
         print("No app runs at the moment; `make run` starts it.")
@@ -176,7 +166,7 @@ def reset_password(settings: Settings, username: str) -> int:
     hush_import_chatter()
     with open_store(settings) as store:
         attempts = Attempts(store=store, settings=settings, clock=_utc_now)
-        people = AccountService(store=store, passwords=Passwords(bcrypt_hasher()), attempts=attempts)
+        people = AccountService(store=store, passwords=Passwords(), attempts=attempts)
         password = people.rescue(username=username)
     print(
         f"Temporary password of {username}, shown only now:\n\n    {password}\n\n"

@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import Connection
 
-from chatplay.auth.passwords import Passwords, bcrypt_hasher
+from chatplay.auth.passwords import Passwords
 from chatplay.auth.setup import DEFAULT_ORGANISATION
 from chatplay.auth.tokens import new_token, token_hash
 from chatplay.settings import Settings, variable_name
@@ -230,7 +230,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 @cache
 def _password_hash() -> str:
-    return Passwords(bcrypt_hasher()).hash(PASSWORD)
+    return Passwords().hash(PASSWORD)
 
 
 @contextmanager

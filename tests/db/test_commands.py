@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from chatplay.auth.attempts import Attempts
-from chatplay.auth.passwords import Passwords, bcrypt_hasher
+from chatplay.auth.passwords import Passwords
 from chatplay.auth.sign_in import SignIn
 from chatplay.cli.stored import open_store
 from chatplay.keybox import KeyBox
@@ -193,7 +193,7 @@ def test_reset_password_prints_a_temporary_one_that_signs_in(environment):
     with stored(environment) as store:
         services = SignIn(
             store=store,
-            passwords=Passwords(bcrypt_hasher()),
+            passwords=Passwords(),
             attempts=Attempts(store=store, settings=rig.settings, clock=rig.clock),
         )
         assert services.check(username="ada", password=temporary, address=None)

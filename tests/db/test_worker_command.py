@@ -36,12 +36,13 @@ def test_worker_command_runs_trials_and_ends_on_sigterm(house, tmp_path):
     with house.process.store.transaction() as conn:
         conn.exec_driver_sql("UPDATE experiment_arms SET upstream = 'openai'")
         conn.exec_driver_sql("UPDATE experiment_trials SET upstream = 'openai'")
-    with Upstream() as upstream:
+    with Upstream() as upstream, (tmp_path / "imports").open("w") as imports:
         process = subprocess.Popen(
-            [sys.executable, "-m", "chatplay", "worker"],
+            [sys.executable, "-X", "importtime", "-m", "chatplay", "worker"],
             env=environment(house, upstream, tmp_path / "data"),
             cwd=ROOT,
             stdout=subprocess.PIPE,
+            stderr=imports,
             text=True,
         )
         try:
@@ -54,3 +55,6 @@ def test_worker_command_runs_trials_and_ends_on_sigterm(house, tmp_path):
     assert process.returncode == 0
     assert "Working on experiments" in said
     assert "Stopped" in said
+    loaded = {line.rpartition("|")[2].strip() for line in (tmp_path / "imports").read_text().splitlines()}
+    assert "chatplay.experiments.worker" in loaded
+    assert not {"streamlit", "pandas", "altair"} & loaded  # a hundred megabytes and two seconds for nothing

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chatplay.auth.attempts import account_policy, address_policy, too_many
 from chatplay.auth.client import came_by_tls, client_address
 from chatplay.auth.handover import GO_SCRIPT, GO_SCRIPT_HASH, go_html
-from chatplay.auth.passwords import Passwords, bcrypt_hasher
+from chatplay.auth.passwords import Passwords
 from chatplay.auth.return_to import safe_return_to
 from chatplay.auth.rules import check_display_name, check_new_password, check_username
 from chatplay.errors import BadInput
@@ -66,7 +66,7 @@ def test_long_and_foreign_passwords_are_taken(password):
 
 
 def test_bcrypt_tells_passwords_apart_beyond_its_72_bytes():
-    passwords = Passwords(bcrypt_hasher())
+    passwords = Passwords()
     stored = passwords.hash("x" * 80 + "one")
     assert stored.startswith("$2b$12$")
     assert passwords.check("x" * 80 + "one", stored)
@@ -82,8 +82,8 @@ def test_missing_hash_costs_a_real_check_and_never_matches():
 def test_hash_of_nobody_costs_as_much_as_a_real_one():
     from chatplay.auth import passwords
 
-    assert passwords._NOBODYS_HASH[:7] == Passwords(bcrypt_hasher()).hash("four unrelated words")[:7]
-    assert not Passwords(bcrypt_hasher()).check("", None)
+    assert passwords._NOBODYS_HASH[:7] == Passwords().hash("four unrelated words")[:7]
+    assert not Passwords().check("", None)
 
 
 def test_password_typed_with_other_code_points_is_the_same():
