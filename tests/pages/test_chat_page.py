@@ -163,6 +163,7 @@ def test_failed_answer_names_the_provider_and_the_next_steps(services, ada, monk
     assert "refused the connection" in app.error[0].value
     assert "Provider: demo" in app.error[0].value.replace(":color[:]", ":")
     assert {"Retry", "Choose another model"} <= {item.label for item in app.button}
+    assert "Waiting for the first token" not in html(app)
 
 
 def test_clear_chat_asks_first_and_keeps_the_chat_in_the_history(services, ada):

@@ -121,13 +121,14 @@ def _draw_slot(slot: int, places: Places, follow: bool) -> None:
 def _draw_coming(turn: Turn, places: Places, prompt: _Prompt, *, follow: bool) -> None:
     marker = st.empty()
     marker.html(_WAITING)
+    figures = _Figures(marker, places, prompt)
     try:
         updates = get_runtime().chats.follow(
             user_id=state.person().id, generation_id=turn.generation_id, interval_sec=_UPDATE_SEC
         )
-        end = write_answer(_watched(updates, follow=follow), on_news=_Figures(marker, places, prompt))
+        end = write_answer(_watched(updates, follow=follow), on_news=figures)
     except ChatplayError as error:
-        marker.empty()
+        figures.end_waiting()
         st.error(message_markdown(str(error)))
         places.draw()
         return
@@ -135,6 +136,7 @@ def _draw_coming(turn: Turn, places: Places, prompt: _Prompt, *, follow: bool) -
         if follow:
             st.rerun()
         return
+    figures.end_waiting()
     time.sleep(_PAINT_SEC)
     _finish(turn, end, places)
 
@@ -195,7 +197,7 @@ class _Prompt:
 
 
 class _Figures:
-    """Shows the running figures, twice a second; the first token puts the waiting sign away."""
+    """Shows the running figures, twice a second; the first token, or an end without one, puts the waiting sign away."""
 
     def __init__(self, marker: header.Place, places: Places, prompt: _Prompt) -> None:
         self._marker = marker
@@ -212,8 +214,8 @@ class _Figures:
         if live.ttft_ms is None:
             return
         if self._waiting:
-            self._marker.empty()
-            self._waiting, self._drawn_sec = False, now
+            self.end_waiting()
+            self._drawn_sec = now
         elif now - self._drawn_sec >= _FIGURES_SEC:
             header.draw_performance(
                 self._places.performance,
@@ -222,6 +224,11 @@ class _Figures:
                 live_tokens=live.completion_tokens,
             )
             self._drawn_sec = now
+
+    def end_waiting(self) -> None:
+        if self._waiting:
+            self._marker.empty()
+            self._waiting = False
 
 
 def _watched(updates: Iterator[Update], *, follow: bool) -> Iterator[Update]:
