@@ -20,6 +20,7 @@ else:
     hush_import_chatter()
 
     from chatplay.api import server
+    from chatplay.api.page import our_page
     from chatplay.ui import frame, warm
     from chatplay.ui.late_clicks import keep_late_clicks
 
@@ -27,10 +28,11 @@ else:
     PagesManager.uses_pages_directory = False
     keep_late_clicks()
 
+    page = our_page(Path(st.__file__).parent / "static" / "index.html")
     app = st.App(
         __file__,
-        routes=server.routes(),
-        middleware=server.middleware(Path(st.__file__).parent / "static" / "index.html"),
+        routes=server.routes(page),
+        middleware=server.middleware(page),
         lifespan=server.lifespan,
     )
     gc.freeze()  # Streamlit collects garbage after every run: 100 ms each, unless what is loaded is left out

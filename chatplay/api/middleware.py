@@ -6,7 +6,6 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -51,10 +50,9 @@ def inline_script_hashes(page: str) -> list[str]:
     return ["sha256-" + base64.b64encode(digest).decode() for digest in digests]
 
 
-def policy_for(index_html: Path) -> str:
-    """The policy for Streamlit's page as installed, read once at start."""
-    ours = [GO_SCRIPT_HASH, *script_hashes()]
-    return content_security_policy([*ours, *inline_script_hashes(index_html.read_text(encoding="utf-8"))])
+def policy_for(page: str) -> str:
+    """The policy for the page into which everything is drawn."""
+    return content_security_policy([GO_SCRIPT_HASH, *script_hashes(), *inline_script_hashes(page)])
 
 
 class SecurityHeaders:

@@ -24,6 +24,7 @@ from chatplay.api.app import api_routes
 from chatplay.api.auth_routes import auth_mount
 from chatplay.api.closing import act_first_when_asked_to_end
 from chatplay.api.middleware import HiddenPaths, OwnPagesOnly, SecurityHeaders, policy_for
+from chatplay.api.page import page_routes
 from chatplay.api.prometheus import CountRequests, MetricsDoor, RequestCounts
 from chatplay.api.terminal import end_with_the_terminal, hang_up_ends_like_terminate
 from chatplay.auth.client import came_by_tls
@@ -31,13 +32,16 @@ from chatplay.auth.setup import base_url, make_link
 from chatplay.errors import ChatplayError, ConfigError, Conflict, StoreUnavailable
 from chatplay.logs import configure_logging
 from chatplay.presence import Presence
+from chatplay.settings import ROOT
 
 _HIDDEN = ("/_stcore/agent",)
+_PAGES = tuple(sorted(file.stem for file in (ROOT / "pages").glob("[a-z]*.py") if file.stem != "welcome"))
 
 
-def routes() -> list[BaseRoute]:
-    """Every path that is not one of Streamlit's."""
+def routes(page: str) -> list[BaseRoute]:
+    """Every path that is not one of Streamlit's; `page`: what is answered where a page is asked for."""
     return [
+        *page_routes(page, _PAGES),
         auth_mount(runtime.get_runtime),
         *api_routes(runtime.get_runtime, max_body_bytes=_max_body_bytes, find_runtime=runtime.find_runtime),
         Route("/welcome", _to_welcome, methods=["GET"]),
@@ -53,12 +57,12 @@ async def _to_welcome(_request: Request) -> RedirectResponse:
     return RedirectResponse("/", status_code=307)
 
 
-def middleware(index_html: Path) -> list[Middleware]:
-    """Around every response; `index_html`: Streamlit's page, whose own inline script the policy has to allow."""
+def middleware(page: str) -> list[Middleware]:
+    """Around every response; `page`: the one whose own inline scripts the policy has to allow."""
     counts = RequestCounts()
     return [
         Middleware(CountRequests, counts=counts),
-        Middleware(SecurityHeaders, policy=policy_for(index_html), is_secure=_is_secure),
+        Middleware(SecurityHeaders, policy=policy_for(page), is_secure=_is_secure),
         Middleware(HiddenPaths, prefixes=_HIDDEN),
         Middleware(OwnPagesOnly, get_settings=runtime.get_settings),
         Middleware(MetricsDoor, counts=counts, get_settings=runtime.get_settings, find_runtime=runtime.find_runtime),

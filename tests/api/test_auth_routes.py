@@ -231,8 +231,9 @@ def guarded(is_secure=False, content_type="text/html"):
             return Response(status_code=304)
         return HTMLResponse("<p>hi</p>", headers={"content-type": content_type})
 
+    policy = policy_for(INDEX.read_text(encoding="utf-8"))
     middleware = [
-        Middleware(SecurityHeaders, policy=policy_for(INDEX), is_secure=lambda _request: is_secure),
+        Middleware(SecurityHeaders, policy=policy, is_secure=lambda _request: is_secure),
         Middleware(HiddenPaths, prefixes=("/_stcore/metrics",)),
     ]
     return TestClient(Starlette(routes=[Route("/", page), Route("/_stcore/metrics", page)], middleware=middleware))

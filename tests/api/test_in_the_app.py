@@ -35,6 +35,15 @@ def test_every_answer_is_confined(app, path):
     assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
 
 
+@pytest.mark.parametrize("path", ["/", "/chat", "/metrics"])
+def test_page_bears_our_name_and_is_sent_again_only_when_it_changed(app, path):
+    asked = {"accept": "text/html"}
+    answer = httpx2.get(app.url + path, headers=asked)
+    assert answer.text.count("<title>Chat Playground</title>") == answer.text.count("BACKEND_BASE_URL") == 1
+    again = httpx2.get(app.url + path, headers=asked | {"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
 def test_document_needs_no_script_and_nothing_from_elsewhere(app):
     page = httpx2.get(f"{app.url}/v1/docs").text
     assert "/v1/chat/sessions" in page
