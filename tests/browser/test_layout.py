@@ -48,6 +48,13 @@ def test_a_page_fits_a_screen_of_380_pixels(app, visitors, path):
     assert page.evaluate(TOO_WIDE) == []
 
 
+def test_a_page_opened_at_its_own_address_asks_for_nothing_in_vain(app, person, visitors):
+    page, refused = visitors.visit(person), []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+    Chat(page, app.url).open()
+    assert refused == []
+
+
 def test_a_chat_with_wide_content_fits_a_screen_of_380_pixels(app, upstream, person, visitors):
     chat = Chat(visitors.visit(person, viewport=PHONE), app.url).open()
     upstream.script(answer(WIDE, "\n\nDone."), SCRIPTS["unauthorized"])
@@ -159,6 +166,16 @@ def test_quiet_text_and_code_stand_out_from_their_ground(app, upstream, person, 
         == []
     )
     assert chat.page.locator(".token").count() > 10
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_chosen_tab_and_segment_of_an_experiment_stand_out_from_their_ground(app, person, visitors, theme):
+    page = visitors.visit(person, color_scheme=theme)
+    page.goto(f"{app.url}/experiments")
+    page.get_by_role("button", name="New experiment").click()
+    expect(page.get_by_role("tab", name="Plan")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("radio", name="Table")).to_be_visible()
+    assert page.evaluate(TOO_DIM, "[role=tab] p, [role=radio] p") == []
 
 
 def test_the_browsers_tab_names_the_page(app, page):

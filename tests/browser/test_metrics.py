@@ -136,6 +136,14 @@ def test_nothing_is_wider_than_a_phone(app, visitors):
     assert page.evaluate(TOO_WIDE) == []
 
 
+def test_figures_stand_two_in_a_row_on_a_phone_and_say_of_how_many_calls(app, visitors):
+    page = opened(visitors.visit(app.administrator, viewport=PHONE), app)
+    tops = [tile.bounding_box()["y"] for tile in page.get_by_test_id("stMetric").all()[:4]]
+    assert tops[0] == tops[1] < tops[2] == tops[3]
+    of_how_many = page.get_by_test_id("stMetricDeltaDescription").first
+    assert of_how_many.evaluate("box => box.scrollWidth <= box.clientWidth")
+
+
 def test_usage_on_a_phone_sets_a_budget_and_keeps_its_days_in_the_address(app, visitors):
     page = visitors.visit(app.administrator, viewport=PHONE, color_scheme="dark")
     page.goto(f"{app.url}/usage?range=30d")

@@ -16,7 +16,12 @@ _FEW = 5  # below it a percentile or a rate says little, and the tile says so
 
 
 def draw(tiles: Tiles) -> None:
-    """Two rows: what was promised, then how much there was."""
+    """Two rows: what was promised, then how much there was; on a narrow screen two figures a row."""
+    with st.container(key="metrics_tiles"):
+        _draw_rows(tiles)
+
+
+def _draw_rows(tiles: Tiles) -> None:
     first, second, third, fourth, fifth = st.columns(5, gap="small")
     with first:
         _draw("TTFT p50", "ttft_p50_ms", tiles.ttft_p50_ms, fmt.duration)
