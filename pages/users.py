@@ -7,9 +7,11 @@ import streamlit as st
 
 from chatplay.auth import gate
 from chatplay.auth.person import ROLES, Person
+from chatplay.auth.rules import USERNAME_RULE
 from chatplay.errors import ChatplayError
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
+from chatplay.ui.files import draw_csv
 from chatplay.ui.format import exact
 from chatplay.ui.people import plain, viewer_zone
 
@@ -59,6 +61,7 @@ def draw_table(viewer: Person, people: list[Person]) -> Person | None:
         selection_mode="single-row",
         key="people",
     )
+    draw_csv("people", rows)
     chosen = event.selection.rows
     return people[chosen[0]] if chosen and chosen[0] < len(people) else None
 
@@ -85,7 +88,7 @@ def draw_add() -> None:
     accounts = get_runtime().accounts
     place = st.empty()
     with place.form("add_person", border=False):
-        username = st.text_input("Username", max_chars=64, autocomplete="off")
+        username = st.text_input("Username", max_chars=64, autocomplete="off", help=USERNAME_RULE)
         name = st.text_input("Name, as others see it", max_chars=80, autocomplete="off")
         role = st.segmented_control("Role", ROLES, default=ROLES[0], required=True)
         organisation = st.selectbox(

@@ -15,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from chatplay.auth.client import client_address
 from chatplay.auth.handover import go_html
 from chatplay.auth.person import Person
+from chatplay.auth.rules import USERNAME_RULE
 from chatplay.auth.tokens import BROWSER_COOKIE, SESSION_COOKIE
 from chatplay.errors import ChatplayError, ConfigError, SignInRefused, StoreError
 from chatplay.runtime import Runtime, get_runtime
@@ -157,7 +158,7 @@ def _draw_set_up(runtime: Runtime, token: str) -> None:
         return
     st.markdown("Create the first administrator. More people are added later, on the Users page.")
     with st.form("set_up", border=True):
-        username = st.text_input("Username", autocomplete="username", max_chars=64)
+        username = st.text_input("Username", autocomplete="username", max_chars=64, help=USERNAME_RULE)
         display_name = st.text_input("Your name, as others see it", autocomplete="name", max_chars=80)
         password = st.text_input("Password", type="password", autocomplete="new-password", help=PASSWORD_HELP)
         repeated = st.text_input("The same password again", type="password", autocomplete="new-password")

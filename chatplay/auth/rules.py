@@ -7,6 +7,7 @@ import unicodedata
 
 from chatplay.errors import BadInput
 
+USERNAME_RULE = "Use 2 to 64 letters a-z, digits and . _ - + @, beginning with a letter or digit."
 MIN_PASSWORD_CHARS = 10
 MAX_PASSWORD_CHARS = 1_000
 MAX_NAME_CHARS = 80
@@ -31,7 +32,7 @@ def check_username(username: str) -> str:
         raise BadInput(
             "This username cannot be used.",
             param="username",
-            cure="Use 2 to 64 letters a-z, digits and . _ - + @, beginning with a letter or digit.",
+            cure=USERNAME_RULE,
         )
     return username
 

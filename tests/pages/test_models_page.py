@@ -68,6 +68,13 @@ def test_card_of_a_server_that_is_down_says_why_and_what_to_do(services, ada):
     assert figures(app)["Servers healthy"] == "2 of 3"
 
 
+def test_server_that_was_not_asked_yet_counts_as_no_healthy_one(services, ada):
+    serve(services, server(), demo=True)
+    app = opened("models")
+    assert "Not checked yet" in said(app)
+    assert figures(app)["Servers healthy"] == "2 of 3"
+
+
 def test_server_left_alone_by_the_breaker_says_for_how_long(services, ada):
     serve(services, server(), demo=True)
     services.catalog.set_health({"lab": down(services, failures=3)})

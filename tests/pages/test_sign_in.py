@@ -305,6 +305,12 @@ def test_users_page_lists_everybody_for_administrators(services, ada, sign_in_as
     assert app.dataframe[0].value["Last sign-in"].iloc[1] == "never"
 
 
+def test_users_page_gives_the_list_as_a_file(services, ada, sign_in_as):
+    sign_in_as(ada.id)
+    app = opened().switch_page("pages/users.py").run()
+    assert [one.proto.label for one in app.get("download_button")] == ["CSV"]
+
+
 def test_users_page_search_without_a_match_says_how_to_widen_it(services, ada, sign_in_as):
     sign_in_as(ada.id)
     app = opened().switch_page("pages/users.py").run()

@@ -77,12 +77,13 @@ def _refresh() -> ChatplayError | None:
 def _draw_counts(place: st.delta_generator.DeltaGenerator, status: CatalogStatus, person: Person) -> None:
     known = status.why != "database unreachable"
     running = [one for one in status.upstreams if one.runs and known]
+    healthy = sum(one.runs and one.standing == "healthy" for one in status.upstreams)
     models = sum(len(one.models) for one in status.upstreams)
     now, tz = get_runtime().catalog.now(), viewer_zone(person)
     with place:
         for label, value in (
             ("Models running", f"{sum(len(one.models) for one in running)} of {models}" if known else fmt.UNKNOWN),
-            ("Servers healthy", f"{len(running)} of {len(status.upstreams)}" if known else fmt.UNKNOWN),
+            ("Servers healthy", f"{healthy} of {len(status.upstreams)}" if known else fmt.UNKNOWN),
         ):
             st.metric(label, value, width="content")
         st.metric(
