@@ -27,6 +27,7 @@ _BY: dict[By, str] = {
     "day": "Day",
 }
 _TOP = 5
+_AXIS_PX, _LEGEND_PX, _BAR_PX = 60, 70, 30
 _WHOLE_ROWS = 15  # a longer table scrolls
 
 
@@ -84,7 +85,8 @@ def _draw_tops(usage: Usage, asked: UsageFilter, people: Sequence[UsageRow], tz:
             st.subheader(f"{title} with the {'highest cost' if priced else 'most tokens'}", anchor=False)
             top = sorted(rows, key=_cost if priced else _tokens, reverse=True)[:_TOP]
             chart = charts_bars.amounts(top, measure="cost" if priced else "tokens")
-            style.draw(chart, key=f"usage_top_{title.lower()}", height=60 + 30 * len(top))
+            around = _AXIS_PX if priced else _AXIS_PX + _LEGEND_PX  # of a cost there is one kind only
+            style.draw(chart, key=f"usage_top_{title.lower()}", height=around + _BAR_PX * len(top))
 
 
 def _cost(row: UsageRow) -> float:
