@@ -26,6 +26,16 @@ def test_plan_is_saved_as_it_is_typed_and_there_after_a_reload(services, ada):
     assert field(again, "Temperature").value == "0, 1"
 
 
+def test_prompt_without_variables_runs_with_one_case_without_values_and_keeps_it(services, ada):
+    app = fill(press(opened("experiments"), "New experiment"), Prompt="Say something")
+    app = press(app, "Use one case without values")
+    assert not button(app, "Start 3 trials").disabled
+    app = fill(app, Prompt="Say something else")
+    assert not button(app, "Start 3 trials").disabled
+    made = services.experiments.list_experiments(user_id=ada.id)[0]
+    assert services.experiments.get_cases(user_id=ada.id, experiment_id=made.id).rows == (("",),)
+
+
 def test_axis_that_cannot_be_read_is_said_at_its_field_and_kept(services, ada, draft):
     app = fill(opened("experiments", experiment=draft.id), Temperature="0, warm")
     assert "`warm` is not a number" in said(app)

@@ -72,6 +72,13 @@ def test_edits_of_the_table_change_add_and_remove_rows():
     assert edited_rows(TABLE, delta).rows == (("A", "1"), ("c", "3"), ("d", ""))
 
 
+def test_a_row_that_was_blank_before_stays_and_one_made_blank_goes():
+    one_blank = CaseTable(("word", "expected"), (("", ""), ("b", "2")))
+    assert edited_rows(one_blank, {}) == one_blank
+    assert edited_rows(one_blank, {"edited_rows": {1: {"word": "", "expected": None}}}).rows == (("", ""),)
+    assert edited_rows(one_blank, {"deleted_rows": [0]}).rows == (("b", "2"),)
+
+
 def test_a_new_template_gets_a_name_that_is_free():
     assert unused_name(set()) == "Prompt"
     assert unused_name({"Prompt", "Prompt 2"}) == "Prompt 3"

@@ -13,7 +13,7 @@ from chatplay.errors import BadInput
 from chatplay.experiments import cases as reader
 from chatplay.experiments.values import EXPECTED, CaseTable
 from chatplay.ui import state
-from chatplay.ui.experiments.plan.draft import Draft, edited_rows
+from chatplay.ui.experiments.plan.draft import Draft, edited_rows, is_blank
 from chatplay.ui.experiments.plan.fields import draw_error, draw_errors
 
 _WAYS = ("Table", "Paste", "Upload")
@@ -38,7 +38,7 @@ def collect(draft: Draft) -> None:
 
 def checked(table: CaseTable) -> CaseTable:
     """`table`, or BadInput for a cell that can't be stored or sent."""
-    if table.rows:
+    if not all(map(is_blank, table.rows)):
         lines = (json.dumps(table.values(row), ensure_ascii=False) for row in range(len(table)))
         reader.read_text("\n".join(lines))
     return table
@@ -90,6 +90,8 @@ def _draw_table(draft: Draft) -> None:
             )
         if len(draft.cases):
             st.button("Remove all", key=draft.key("clear"), type="tertiary", on_click=_clear, args=(draft,))
+        elif _needs_no_values(draft):
+            st.button("Use one case without values", key=draft.key("one_case"), on_click=_one_case, args=(draft,))
 
 
 def _draw_paste(draft: Draft) -> None:
@@ -131,6 +133,12 @@ def _first_columns(draft: Draft) -> tuple[str, ...]:
     """For a table nobody has begun: what the prompts ask for, and what rules compare with."""
     texts = [text for one in draft.prompts for text in (one.prompt, one.system_prompt)]
     return tuple(dict.fromkeys((*templates.variables(*texts), EXPECTED)))
+
+
+def _needs_no_values(draft: Draft) -> bool:
+    """Prompts without variables ask the same in every case, so one is enough."""
+    texts = [text for one in draft.prompts for text in (one.prompt, one.system_prompt)]
+    return any(text.strip() for text in texts) and not templates.variables(*texts)
 
 
 def _frame(table: CaseTable) -> pd.DataFrame:
@@ -182,6 +190,11 @@ def _with_columns(table: CaseTable, names: Iterable[str]) -> CaseTable:
 
 def _clear(draft: Draft) -> None:
     draft.replace_cases(CaseTable(draft.cases.columns))
+
+
+def _one_case(draft: Draft) -> None:
+    columns = draft.table.columns or (EXPECTED,)
+    draft.replace_cases(CaseTable(columns, (("",) * len(columns),)))
 
 
 def _use_pasted(draft: Draft, key: str) -> None:

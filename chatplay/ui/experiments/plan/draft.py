@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -216,13 +216,22 @@ def errors_of(preview: Preview | None) -> Mapping[str, list[str]]:
 
 
 def edited_rows(table: CaseTable, delta: Mapping[str, Any]) -> CaseTable:
-    """`table` with what st.data_editor keeps of edits: changed cells, added and deleted rows; blank rows go."""
+    """`table` with what st.data_editor keeps of edits: changed cells, added and deleted rows.
+
+    Rows that were made blank go. One that was blank before stays: it is the case of a prompt without variables.
+    """
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    for place, cells in delta.get("edited_rows", {}).items():
-        if int(place) < len(rows):
-            rows[int(place)].update(cells)
+    changes = {int(place): cells for place, cells in delta.get("edited_rows", {}).items()}
+    for place, cells in changes.items():
+        if place < len(rows):
+            rows[place].update(cells)
+    untouched = set(range(len(rows))) - changes.keys()
     deleted = set(delta.get("deleted_rows", ()))
-    rows = [row for place, row in enumerate(rows) if place not in deleted]
     rows += [dict(row) for row in delta.get("added_rows", ())]
-    texts = (tuple("" if row.get(name) is None else str(row[name]) for name in table.columns) for row in rows)
-    return CaseTable(table.columns, tuple(row for row in texts if any(cell.strip() for cell in row)))
+    texts = [tuple("" if row.get(name) is None else str(row[name]) for name in table.columns) for row in rows]
+    kept = [place for place, row in enumerate(texts) if place in untouched or not is_blank(row)]
+    return CaseTable(table.columns, tuple(texts[place] for place in kept if place not in deleted))
+
+
+def is_blank(row: Iterable[str]) -> bool:
+    return not any(cell.strip() for cell in row)
