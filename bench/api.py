@@ -135,6 +135,16 @@ async def page_load_ms(bench: Bench) -> float:
     return statistics.median(took)
 
 
+async def _until_calm(pid: int) -> None:
+    """The app loads what charts need some seconds after its start, which is no part of any figure."""
+    await asyncio.sleep(5)
+    for _ in range(60):
+        before = _cpu_ms(pid)
+        await asyncio.sleep(1)
+        if _cpu_ms(pid) - before < 50:
+            return
+
+
 def _job(bench: Bench) -> people.Job:
     program = bench.program
     return people.Job(pid=program.pid, base_url=program.base_url, upstream_url=bench.upstream_url)
@@ -184,6 +194,8 @@ def _upstream(port: int | None) -> Iterator[str]:
 
 async def measure(bench: Bench, args: argparse.Namespace, pids: dict[str, int]) -> None:
     ways = [way for way in args.ways.split(",") if way] + (["gateway"] if args.gateway else [])
+    await page_load_ms(bench)
+    await _until_calm(bench.program.pid)
     print(f"page load, idle: {await page_load_ms(bench):.0f} ms; load of the machine: {os.getloadavg()[0]:.1f}")
     idle = _cpu_ms(bench.program.pid)
     await asyncio.sleep(3)
