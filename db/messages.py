@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,19 +30,33 @@ class MessageRow:
     sibling_ids: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class SaidRow:
+    """What an earlier message of a thread said, to be sent with a prompt."""
+
+    role: str
+    content: str
+    status: str
+
+
+# The way up holds numbers only: what is said would be copied at each step. Beyond `whole` messages from the end the
+# columns that are not sent are empty: reading them takes most of the time a long thread takes.
 _PATH = text("""
 WITH RECURSIVE path AS (
-    SELECT m.*, 1 AS depth FROM chat_messages m WHERE m.id = :leaf_id AND m.session_id = :chat_id
+    SELECT m.id, m.parent_id, 1 AS depth FROM chat_messages m WHERE m.id = :leaf_id AND m.session_id = :chat_id
     UNION ALL
-    SELECT m.*, path.depth + 1 FROM chat_messages m JOIN path ON m.id = path.parent_id WHERE path.depth < :limit
+    SELECT m.id, m.parent_id, path.depth + 1
+    FROM chat_messages m JOIN path ON m.id = path.parent_id WHERE path.depth < :limit
 )
-SELECT p.id, p.session_id, p.parent_id, p.role, p.content, p.status, p.metrics_json, p.generation_id, p.request_key,
-       p.created_at, siblings.ids
-FROM path p CROSS JOIN LATERAL (
+SELECT m.id, CASE WHEN p.whole THEN m.session_id END, m.parent_id, m.role, m.content, m.status,
+       CASE WHEN p.whole THEN m.metrics_json END, CASE WHEN p.whole THEN m.generation_id END,
+       CASE WHEN p.whole THEN m.request_key END, CASE WHEN p.whole THEN m.created_at END, siblings.ids
+FROM (SELECT id, depth, depth <= :whole AS whole FROM path) p JOIN chat_messages m ON m.id = p.id CROSS JOIN LATERAL (
     SELECT array_agg(s.id ORDER BY s.id) AS ids FROM (
-        SELECT id FROM chat_messages WHERE parent_id = p.parent_id
+        SELECT id FROM chat_messages WHERE p.whole AND parent_id = m.parent_id
         UNION ALL
-        SELECT id FROM chat_messages WHERE p.parent_id IS NULL AND parent_id IS NULL AND session_id = p.session_id
+        SELECT id FROM chat_messages
+        WHERE p.whole AND m.parent_id IS NULL AND parent_id IS NULL AND session_id = m.session_id
     ) s
 ) siblings
 ORDER BY p.depth DESC
@@ -52,8 +66,18 @@ _ALL = 1_000_000
 
 def list_path(conn: Connection, *, chat_id: UUID, leaf_id: int, limit: int = _ALL) -> list[MessageRow]:
     """The last `limit` messages of the thread that ends at `leaf_id`, oldest first."""
-    rows = conn.execute(_PATH, {"chat_id": chat_id, "leaf_id": leaf_id, "limit": limit})
-    return [_message(row) for row in rows]
+    return [_message(row) for row in _path(conn, chat_id, leaf_id, limit, limit)]
+
+
+def list_thread(conn: Connection, *, chat_id: UUID, leaf_id: int, whole: int) -> tuple[list[SaidRow], list[MessageRow]]:
+    """The thread that ends at `leaf_id`, oldest first: what was said before, and the last `whole` messages."""
+    rows = _path(conn, chat_id, leaf_id, _ALL, whole)
+    older = [SaidRow(row.role, row.content, row.status) for row in rows[:-whole]]
+    return older, [_message(row) for row in rows[-whole:]]
+
+
+def _path(conn: Connection, chat_id: UUID, leaf_id: int, limit: int, whole: int) -> Sequence[Row[Any]]:
+    return conn.execute(_PATH, {"chat_id": chat_id, "leaf_id": leaf_id, "limit": limit, "whole": whole}).all()
 
 
 def _message(row: Row[Any]) -> MessageRow:

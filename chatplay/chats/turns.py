@@ -29,6 +29,8 @@ from db import chats, turns
 from db import messages as message_rows
 from db.chats import ChatRow
 
+_WHOLE = 12  # among so many there is an answer whose usage tells the tokens of all before it, if there is any at all
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -124,9 +126,9 @@ class Turns:
 
     def _write(self, conn: Connection, chat: ChatRow, prompt: Prompt, opened: _Opened) -> tuple[Turn, Job]:
         """The call that answers it, as far as it fits the window and the budgets."""
-        thread = message_rows.list_path(conn, chat_id=chat.id, leaf_id=opened.answer_id)
+        said, last = message_rows.list_thread(conn, chat_id=chat.id, leaf_id=opened.answer_id, whole=_WHOLE)
         policy = cast(OverflowPolicy, chat.overflow_policy)  # the table's check constraint holds it to these
-        sent = plan(thread[:-1], params=opened.params, model=opened.model, policy=policy, counter=self._counter)
+        sent = plan([*said, *last[:-1]], params=opened.params, model=opened.model, policy=policy, counter=self._counter)
         call = Call(
             user_id=chat.user_id,
             model=opened.model,
@@ -139,7 +141,7 @@ class Turns:
             omitted_messages=sent.omitted_messages,
             omitted_tokens=sent.omitted_tokens,
         )
-        turn = Turn(message_record(thread[-2]), message_record(thread[-1]), opened.generation_id)
+        turn = Turn(message_record(last[-2]), message_record(last[-1]), opened.generation_id)
         return turn, self._calls.open(conn, call)
 
 

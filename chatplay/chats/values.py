@@ -16,7 +16,7 @@ from chatplay.providers.base import Message, Role
 from chatplay.tokens.estimate import DEFAULT_WEIGHTS, Shape
 from chatplay.tokens.ranks import estimate_tokens
 from db.chats import ChatRow
-from db.messages import MessageRow
+from db.messages import MessageRow, SaidRow
 
 _TITLE_CHARS = 40
 OverflowPolicy = Literal["hold_back", "drop_oldest"]
@@ -175,7 +175,7 @@ def title_from(text: str) -> str:
 
 
 def prompt_messages(
-    thread: Iterable[MessageRow | MessageRecord | Message], params: Params, *, system: bool = True
+    thread: Iterable[MessageRow | MessageRecord | SaidRow | Message], params: Params, *, system: bool = True
 ) -> tuple[Message, ...]:
     """What the model reads: the system prompt, unless it takes none (`system=False`), then the thread.
 

@@ -13,9 +13,9 @@ from chatplay.params import Params
 from chatplay.providers.base import Message
 from chatplay.tokens.counting import Count, TokenCounter
 from chatplay.tokens.estimate import estimate_message
-from db.messages import MessageRow
+from db.messages import MessageRow, SaidRow
 
-Thread = Sequence[MessageRow | MessageRecord]
+Thread = Sequence[MessageRow | MessageRecord | SaidRow]
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,10 @@ def count_thread(
         if entry.content:
             rest.append(entry.content)
     messages = _messages(thread, params, model) if thread else ()
-    last = thread[-1] if thread and thread[-1].status != "streaming" else None
-    counted = counter.find_server_count(model, last.id, messages) if last and asking else None
+    last = thread[-1] if thread and asking else None
+    counted = None
+    if last is not None and last.status != "streaming" and not isinstance(last, SaidRow):
+        counted = counter.find_server_count(model, last.id, messages)
     if counted is not None:
         return Count(counted, "server", estimated=False)
     system = [params.system_prompt] if _has_system(params, model) else []
@@ -167,8 +169,8 @@ def _has_system(params: Params, model: ModelInfo | None) -> bool:
     return bool(params.system_prompt.strip()) and (model is None or model.supports_system_prompt)
 
 
-def _metrics(entry: MessageRow | MessageRecord) -> AnswerMetrics | None:
-    if entry.role != "assistant":
+def _metrics(entry: MessageRow | MessageRecord | SaidRow) -> AnswerMetrics | None:
+    if entry.role != "assistant" or isinstance(entry, SaidRow):
         return None
     return entry.metrics if isinstance(entry, MessageRecord) else AnswerMetrics.from_json(entry.metrics)
 
