@@ -157,6 +157,15 @@ def test_failure_stays_in_its_pane_with_retry(services, desk, monkeypatch):
     assert [desk.settled().answers[pane.id].status for pane in desk.get().panes] == ["complete"] * 2
 
 
+def test_no_vote_is_asked_for_when_every_pane_failed(services, ada):
+    app = opened("compare")
+    app.text_area[0].set_value("wordy " * 9_000)
+    app = press(ran(app), "Run all")
+    assert said(app).count("does not fit the context window") == 2
+    assert "Which answer is best?" not in said(app)
+    assert "None is good" not in labels(app)
+
+
 def test_answer_to_another_request_has_a_red_mark(services, desk, monkeypatch):
     monkeypatch.setattr(demo, "fingerprint_of", lambda request: fingerprint_of(request, without=("temperature",)))
     desk.run()

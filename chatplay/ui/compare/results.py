@@ -20,15 +20,16 @@ _LONGEST_CHARS = 60_000
 
 
 def draw_vote(view: ComparisonView) -> None:
-    """Which answer is best; a vote can be changed."""
+    """Which answer is best, where there is one; a vote can be changed."""
     answered = {answer.pane_id for answer in view.of_run if answer.content}
     with st.container(key="compare_vote", horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{_question(view)}**", width="content")
-        for place, pane in enumerate(view.places):
-            if pane.id in answered:
-                _draw_choice(view, compare_figures.name_of(view, place), "best", place)
-        _draw_choice(view, "Tie", "tie")
-        _draw_choice(view, "None is good", "none")
+        if answered:
+            st.markdown(f"**{_question(view)}**", width="content")
+            for place, pane in enumerate(view.places):
+                if pane.id in answered:
+                    _draw_choice(view, compare_figures.name_of(view, place), "best", place)
+            _draw_choice(view, "Tie", "tie")
+            _draw_choice(view, "None is good", "none")
         if view.is_veiled:
             st.button(
                 "Show names without a vote",
