@@ -114,6 +114,13 @@ def test_prompt_and_run_in_one_go_runs_what_was_typed(services, desk):
     assert desk.settled().run.prompt == "Something new"
 
 
+def test_field_of_a_variable_is_called_as_it_is_written(services, desk):
+    desk.service.set_prompt(**desk.who, prompt="Tell {{the_reader}} about {{www.example.org}}")
+    app = opened("compare", comparison=desk.who["comparison_id"])
+    plain, escaped = (one.label for one in app.text_area[1:])
+    assert (plain, "\\" in escaped) == ("{{the_reader}}", True)
+
+
 def test_missing_value_is_named_above_the_panes(services, desk):
     desk.service.set_prompt(**desk.who, prompt="What is {{thing}}?")
     app = press(opened("compare", comparison=desk.who["comparison_id"]), "Run all")

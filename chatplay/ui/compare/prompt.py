@@ -70,13 +70,19 @@ def _draw_values(view: ComparisonView) -> None:
             for column, name in zip(st.columns(_VALUES_IN_A_ROW), row, strict=False):
                 key = state.compare_key("value", comparison.id, name)
                 column.text_area(
-                    plain_markdown(f"{{{{{name}}}}}"),
+                    _label(name),
                     key=state.synced(key, comparison.variables.get(name, "")),
                     height=68,
                     placeholder="Value",
                     on_change=compare_actions.save_variable,
                     args=(comparison.id, name, key),
                 )
+
+
+def _label(name: str) -> str:
+    """Screen readers read a label as it is written: where nothing in a name could act, without backslashes."""
+    label = f"{{{{{name}}}}}"
+    return label if name.replace("_", "").isalnum() else plain_markdown(label)
 
 
 def _draw_bar(view: ComparisonView, *, can_run: bool) -> None:
