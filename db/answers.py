@@ -28,12 +28,24 @@ def insert_answers(conn: Connection, *, generation_ids: Sequence[UUID]) -> None:
         conn.execute(_INSERT, [{"generation_id": generation_id} for generation_id in generation_ids])
 
 
-def finish_answer(
-    conn: Connection, *, generation_id: UUID, content: str, status: str, metrics: Mapping[str, Any]
-) -> None:
-    """Writes final text and figures; does nothing for a call whose answer is not kept."""
-    values = {"gid": generation_id, "text": content, "ending": status, "figures": dict(metrics)}
-    conn.execute(_FINISH, values)
+@dataclass(frozen=True)
+class AnswerEnd:
+    """Final text and figures of a call."""
+
+    generation_id: UUID
+    content: str
+    status: str
+    metrics: Mapping[str, Any]
+
+
+def finish_answers(conn: Connection, ends: Sequence[AnswerEnd]) -> None:
+    """Writes final texts and figures; does nothing for a call whose answer is not kept."""
+    rows = [
+        {"gid": one.generation_id, "text": one.content, "ending": one.status, "figures": dict(one.metrics)}
+        for one in ends
+    ]
+    if rows:
+        conn.execute(_FINISH, rows if len(rows) > 1 else rows[0])
 
 
 # Built once: one is run for each trial.

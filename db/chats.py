@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Connection, Uuid, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
-from db.schema import chat_messages, chat_sessions, users
+from db.schema import chat_sessions, users
 
 NOW = func.now()  # for update_chat's columns
 
@@ -190,10 +190,15 @@ def touch_chat(conn: Connection, *, chat_id: UUID) -> None:
     update_chat(conn, chat_id=chat_id, updated_at=func.now())
 
 
-def touch_chat_of(conn: Connection, *, message_id: int) -> None:
-    """Moves the chat of this message up. Taken before the message's own row: a delete locks in this order."""
-    chat = select(chat_messages.c.session_id).where(chat_messages.c.id == message_id).scalar_subquery()
-    conn.execute(update(chat_sessions).where(chat_sessions.c.id == chat).values(updated_at=func.now()))
+def touch_chats_of(conn: Connection, *, message_ids: Sequence[int]) -> None:
+    """Moves the chats of these messages up. Taken before the messages' own rows: a delete locks in this order."""
+    conn.execute(_TOUCH, {"messages": list(message_ids)})
+
+
+_TOUCH = text("""
+UPDATE chat_sessions SET updated_at = now()
+WHERE id IN (SELECT session_id FROM chat_messages WHERE id = ANY(CAST(:messages AS bigint[])))
+""")
 
 
 def delete_chat(conn: Connection, *, user_id: int, chat_id: UUID) -> bool:

@@ -16,20 +16,16 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Insert,
-    Text,
     Uuid,
     bindparam,
-    exists,
     func,
     insert,
-    or_,
     select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as upsert
 
-from db.schema import generation_events, generations, usage, usage_pending, users
+from db.schema import generation_events, generations, usage, users
 
 EVENTS_CHANNEL = "chatplay_events"
 STOPS_CHANNEL = "chatplay_stops"
@@ -200,13 +196,17 @@ def list_streaming_ids(conn: Connection, *, user_id: int, chat_id: UUID | None) 
 
 def beat(conn: Connection, *, owner: UUID) -> list[UUID]:
     """Renews the heartbeat of the owner's generations; returns those somebody asked to stop."""
-    query = (
-        update(generations)
-        .where(generations.c.owner == owner, generations.c.status == "streaming")
-        .values(heartbeat_at=func.clock_timestamp())
-        .returning(generations.c.id, generations.c.stop_requested_at)
-    )
-    return [row.id for row in conn.execute(query) if row.stop_requested_at is not None]
+    return [row.id for row in conn.execute(_BEAT, {"owner": owner}) if row.stop_requested_at is not None]
+
+
+# Locked in the order in which ends and the event log lock several, so that none waits for another in a circle.
+_BEAT = text("""
+WITH running AS (
+    SELECT id FROM generations WHERE owner = :owner AND status = 'streaming' ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE generations g SET heartbeat_at = clock_timestamp() FROM running WHERE g.id = running.id
+RETURNING g.id, g.stop_requested_at
+""").bindparams(bindparam("owner", type_=Uuid))
 
 
 def request_stop(conn: Connection, *, generation_id: UUID) -> None:
@@ -267,58 +267,6 @@ def list_events(conn: Connection, *, generation_id: UUID, after_seq: int = 0) ->
         .order_by(generation_events.c.first_seq)
     )
     return [EventBatch(*row) for row in conn.execute(query)]
-
-
-def finish_generation(
-    conn: Connection, *, generation_id: UUID, figures: UsageFigures, delta_chars: Sequence[int] = ()
-) -> None:
-    """Closes generation and usage row, drops the event log and wakes followers in other processes."""
-    conn.execute(_FINISH_GENERATION, {"gid": generation_id, "ending": figures.status, "lengths": list(delta_chars)})
-    _finish_usage(conn, generation_id=generation_id, figures=figures)
-    # A statement after the update, which has waited for whoever was appending: it sees their events.
-    conn.execute(_DROP_EVENTS, {"gid": generation_id, "channel": EVENTS_CHANNEL, "payload": str(generation_id)})
-
-
-def _finish_usage(conn: Connection, *, generation_id: UUID, figures: UsageFigures) -> None:
-    """Closes the row and queues it for the roll-ups. Once it is counted there, its figures stand."""
-    values = {f"new_{name}": getattr(figures, name) for name in _FIGURES}
-    values["new_gaps_ms"] = None if figures.gaps_ms is None else list(figures.gaps_ms)
-    conn.execute(_FINISH_USAGE, values | {"gid": generation_id})
-
-
-def _finish_usage_statement() -> Insert:
-    gid = bindparam("gid", type_=Uuid)
-    # The lock waits for a roll-up that is counting this very call, and makes the next one pass it over.
-    held = (
-        select(usage_pending.c.generation_id).where(usage_pending.c.generation_id == gid).with_for_update().cte("held")
-    )
-    open_or_held = or_(usage.c.ended_at.is_(None), exists(select(held.c.generation_id)))
-    values = {name: bindparam(f"new_{name}", type_=usage.c[name].type) for name in _FIGURES}
-    ended = (
-        update(usage)
-        .where(usage.c.generation_id == gid, open_or_held)
-        .values(**values, ended_at=func.clock_timestamp())
-        .returning(usage.c.generation_id, usage.c.created_at)
-        .cte("ended")
-    )
-    queue = upsert(usage_pending).from_select(["generation_id", "created_at"], select(ended))
-    return queue.on_conflict_do_nothing()
-
-
-_FIGURES = tuple(field.name for field in fields(UsageFigures))
-_FINISH_USAGE = _finish_usage_statement()
-_FINISH_GENERATION = (
-    update(generations)
-    .where(generations.c.id == bindparam("gid", type_=Uuid))
-    .values(
-        status=bindparam("ending", type_=Text),
-        ended_at=func.clock_timestamp(),
-        delta_chars=bindparam("lengths", type_=generations.c.delta_chars.type),
-    )
-)
-_DROP_EVENTS = text(
-    "WITH gone AS (DELETE FROM generation_events WHERE generation_id = :gid) SELECT pg_notify(:channel, :payload)"
-)
 
 
 def claim_dead(conn: Connection, *, row: GenerationRow) -> bool:

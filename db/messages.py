@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
 
 from db.schema import chat_messages
 
@@ -157,13 +157,34 @@ def insert_message(
     return int(conn.execute(query.returning(chat_messages.c.id)).scalar_one())
 
 
-def finish_message(conn: Connection, *, message_id: int, content: str, status: str, metrics: Mapping[str, Any]) -> None:
-    """Writes an answer's final text and figures; does nothing when its chat was deleted meanwhile."""
-    conn.execute(
-        update(chat_messages)
-        .where(chat_messages.c.id == message_id)
-        .values(content=content, status=status, metrics_json=dict(metrics))
+@dataclass(frozen=True)
+class MessageEnd:
+    """An answer's final text and figures."""
+
+    message_id: int
+    content: str
+    status: str
+    metrics: Mapping[str, Any]
+
+
+def finish_messages(conn: Connection, ends: Sequence[MessageEnd]) -> None:
+    """Writes answers' final texts and figures; does nothing for one whose chat was deleted meanwhile."""
+    rows = [
+        {"message": one.message_id, "text": one.content, "ending": one.status, "figures": dict(one.metrics)}
+        for one in ends
+    ]
+    conn.execute(_FINISH, rows if len(rows) > 1 else rows[0])
+
+
+_FINISH = (
+    update(chat_messages)
+    .where(chat_messages.c.id == bindparam("message", type_=chat_messages.c.id.type))
+    .values(
+        content=bindparam("text", type_=chat_messages.c.content.type),
+        status=bindparam("ending", type_=chat_messages.c.status.type),
+        metrics_json=bindparam("figures", type_=chat_messages.c.metrics_json.type),
     )
+)
 
 
 def get_answer(conn: Connection, *, message_id: int) -> tuple[str, str, Mapping[str, Any]]:

@@ -57,6 +57,10 @@ class TrialKeeper:
         self._draw = draw
         self._again: Again | None = None
 
+    @property
+    def place(self) -> str:
+        return f"{self._experiment_id}/{self._trial_id:020}"
+
     def write(self, conn: Connection, end: GenerationEnd) -> None:
         counted = trial_ends.count_end(
             conn,

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from chatplay.errors import StoreError
+from chatplay.generation.ends import EndWriter
 from chatplay.generation.hub import Hub, OnCall
 from chatplay.generation.log import EventLog
 from chatplay.generation.reaper import Reaper
-from chatplay.generation.recorder import Recorder
 from chatplay.generation.remote import Listener
 from chatplay.generation.running import Limits
 from chatplay.store import Store
@@ -55,9 +55,7 @@ def assemble(
     `on_call` hears how each call ended, `on_counted` how many tokens a server counted.
     """
     log = EventLog(store=store)
-    hub = Hub(
-        recorder=Recorder(store, on_counted=on_counted), log=log, limits=limits, at_close=at_close, on_call=on_call
-    )
+    hub = Hub(ends=EndWriter(store, on_counted=on_counted), log=log, limits=limits, at_close=at_close, on_call=on_call)
     reaper = Reaper(store=store, owner=hub.owner, after_sec=reap_after_sec)
     log.on_tick = _every(heartbeat_sec, lambda: _look_around(store, hub, reaper))
     return Generations(hub=hub, log=log, listener=Listener(store=store, on_stop=hub.stop))

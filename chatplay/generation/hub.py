@@ -24,12 +24,13 @@ from chatplay.errors import (
     StreamCut,
     StreamingUnsupported,
 )
+from chatplay.generation.ends import EndWriter
 from chatplay.generation.live import LiveGeneration
 from chatplay.generation.log import EventLog
-from chatplay.generation.recorder import Ending, Recorder
+from chatplay.generation.recorder import Ending, describe
 from chatplay.generation.running import Limits, Running
 from chatplay.generation.tally import Tally
-from chatplay.generation.values import Job, Keeper, Status, never_asked
+from chatplay.generation.values import Job, Status, never_asked
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Hub:
     def __init__(
         self,
         *,
-        recorder: Recorder,
+        ends: EndWriter,
         log: EventLog,
         limits: Limits,
         at_close: Callable[[], Awaitable[None]] | None = None,
@@ -60,7 +61,7 @@ class Hub:
     ) -> None:
         self.owner: UUID = uuid4()
         self.tally = Tally()
-        self._recorder = recorder
+        self._ends = ends
         self._event_log = log
         self._limits = limits
         self._at_close = at_close
@@ -205,21 +206,21 @@ class Hub:
         self._event_log.drop(running.job.generation_id)
         if self._on_call is not None and status in ("complete", "failed"):
             self._on_call(running.job.provider.name, error)
-        ending = self._recorder.describe(running.outcome(status, error, ended_sec=self._clock()))
+        ending = describe(running.outcome(status, error, ended_sec=self._clock()))
         self.tally.note(running.job.source, ending.end)
         running.live.finish(ending.end)  # readers see the end now; the database has it some milliseconds later
         if running.job.tap is not None:
             running.job.tap.finish(ending.end, error)
-        await self._save(ending, running.job.keeper)
+        await self._save(ending, running.job)
         running.live.saved.set()
         if running.job.keeper is not None:
             running.job.keeper.kept()
         self._loop.call_later(_KEEP_ENDED_SEC, self._running.pop, running.job.generation_id, None)
 
-    async def _save(self, ending: Ending, keeper: Keeper | None) -> None:
+    async def _save(self, ending: Ending, job: Job) -> None:
         """Writes the end, again and again while the database is away."""
         pause_sec = 0.2
-        while not await asyncio.to_thread(self._recorder.save, ending, keeper):
+        while not await self._ends.save(ending, job.keeper, user_id=job.user_id):
             if self._closing:
                 return
             await asyncio.sleep(pause_sec)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from uuid import UUID
 
 from chatplay.errors import StoreError
-from chatplay.generation.recorder import Ending, record_end
+from chatplay.generation.ends import record_ends
+from chatplay.generation.recorder import Ending
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.store import Store
 from chatplay.tokens.ranks import estimate_tokens
@@ -57,7 +58,7 @@ class Reaper:
                     return False
                 batches = generations.list_events(conn, generation_id=row.id)
                 call = generations.get_call(conn, generation_id=row.id)
-                record_end(conn, _interrupted(row, call, batches))
+                record_ends(conn, [_interrupted(row, call, batches)])
         except StoreError as error:
             _log.warning("reaper: %s (%s)", row.id, error.code)
             return False

@@ -1,25 +1,18 @@
-"""Writes the end of an answer once, in one transaction: text, status, usage, timings, cost."""
+"""What happened in a call, put into figures: for its readers, its message and its usage row."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from chatplay.errors import ChatplayError, ProviderError, StoreError
-from chatplay.generation.values import AnswerMetrics, GenerationEnd, Job, Keeper, Status
+from chatplay.errors import ChatplayError, ProviderError
+from chatplay.generation.values import AnswerMetrics, GenerationEnd, Job, Status
 from chatplay.prices import cost_usd
 from chatplay.providers.base import End, Usage
-from chatplay.store import Connection, Store
 from chatplay.timing import Timings, summarise
 from chatplay.tokens.calibrations import Sample
 from chatplay.tokens.ranks import estimate_usage
-from db import answers, chats, generations
-from db import messages as message_rows
 from db.generations import UsageFigures
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,71 +48,23 @@ class Ending:
     sample: Sample | None = None
 
 
-class Recorder:
-    """Turns an outcome into figures and stores them. `on_counted` learns from the server's count of the prompt."""
-
-    def __init__(self, store: Store, *, on_counted: Callable[[Sample], None] | None = None) -> None:
-        self._store = store
-        self._on_counted = on_counted
-
-    def describe(self, outcome: Outcome) -> Ending:
-        """The end as readers and the usage row will have it. Nothing is written."""
-        usage = _usage(outcome)
-        timings = summarise(
-            sent_sec=outcome.sent_sec,
-            delta_secs=outcome.delta_secs,
-            ended_sec=outcome.ended_sec,
-            completion_tokens=usage.completion_tokens if usage else None,
-        )
-        metrics = _metrics(outcome, usage, timings)
-        return Ending(
-            generation_id=outcome.job.generation_id,
-            message_id=outcome.job.message_id,
-            end=GenerationEnd(outcome.status, outcome.content, metrics),
-            figures=_figures(outcome, metrics, usage, timings),
-            delta_chars=outcome.delta_chars,
-            sample=_sample(outcome, usage),
-        )
-
-    def save(self, ending: Ending, keeper: Keeper | None = None) -> bool:
-        """Writes it all; False when the database would not take it (nothing is written then)."""
-        try:
-            with self._store.transaction() as conn:
-                record_end(conn, ending)
-                if keeper is not None:
-                    keeper.write(conn, ending.end)
-        except StoreError as error:
-            _log.warning("end of generation %s waits for the database (%s)", ending.generation_id, error.code)
-            return False
-        # Trials come by the thousand and each lesson is a transaction: one in sixteen teaches as much.
-        teaches = keeper is None or ending.generation_id.int % 16 == 0
-        if ending.sample is not None and self._on_counted is not None and teaches:
-            self._on_counted(ending.sample)
-        return True
-
-
-def record_end(conn: Connection, ending: Ending) -> None:
-    """The one way an answer ends in the database, whether the hub or the reaper ends it."""
-    end = ending.end
-    if ending.message_id is not None:
-        chats.touch_chat_of(conn, message_id=ending.message_id)
-        message_rows.finish_message(
-            conn,
-            message_id=ending.message_id,
-            content=end.content,
-            status=end.status,
-            metrics=end.metrics.to_json(),
-        )
-    else:
-        answers.finish_answer(
-            conn,
-            generation_id=ending.generation_id,
-            content=end.content,
-            status=end.status,
-            metrics=end.metrics.to_json(),
-        )
-    generations.finish_generation(
-        conn, generation_id=ending.generation_id, figures=ending.figures, delta_chars=ending.delta_chars
+def describe(outcome: Outcome) -> Ending:
+    """The end as readers and the usage row will have it. Nothing is written."""
+    usage = _usage(outcome)
+    timings = summarise(
+        sent_sec=outcome.sent_sec,
+        delta_secs=outcome.delta_secs,
+        ended_sec=outcome.ended_sec,
+        completion_tokens=usage.completion_tokens if usage else None,
+    )
+    metrics = _metrics(outcome, usage, timings)
+    return Ending(
+        generation_id=outcome.job.generation_id,
+        message_id=outcome.job.message_id,
+        end=GenerationEnd(outcome.status, outcome.content, metrics),
+        figures=_figures(outcome, metrics, usage, timings),
+        delta_chars=outcome.delta_chars,
+        sample=_sample(outcome, usage),
     )
 
 

@@ -134,6 +134,10 @@ class Keeper(Protocol):
     Not asked when the process died and the reaper ends the call: its caller looks for those itself.
     """
 
+    @property
+    def place(self) -> str:
+        """What it locks: keepers that write in one transaction are asked in this order, everywhere the same."""
+
     def write(self, conn: Connection, end: GenerationEnd) -> None:
         """In a thread of its own; again in another transaction when the first did not come to its end."""
 

@@ -117,9 +117,9 @@ def test_made_up_cursor_is_refused(house, cursor):
 
 
 def test_whole_answer_stands_in_its_session_at_once(house, monkeypatch):
-    recorder = house.runtime.generations.hub._recorder
-    save = recorder.save
-    monkeypatch.setattr(recorder, "save", lambda *ending: time.sleep(0.3) or save(*ending))
+    ends = house.runtime.generations.hub._ends
+    write = ends._write
+    monkeypatch.setattr(ends, "_write", lambda batch: time.sleep(0.3) or write(batch))
     session_id = house.ana.new_session()
     house.ana.ask(session_id, "Hi")
     with house.ana.client() as client:

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from chatplay.store import Store
-from db import chats, generations, usage_rollup
+from db import chats, generation_ends, usage_rollup
+from db.generation_ends import GenerationEnd
 from db.generations import UsageFigures
 from tests.db.chat_rig import eventually, rig
 from tests.db.usage_rig import NOON, day, make_rig, rows_of
@@ -123,9 +124,8 @@ def test_every_ended_answer_waits_to_be_counted(playground):
 
 def end_again(playground, generation_id, **figures):
     with playground.store.transaction() as conn:
-        generations.finish_generation(
-            conn, generation_id=generation_id, figures=UsageFigures(status="complete", **figures)
-        )
+        figures = UsageFigures(status="complete", **figures)
+        generation_ends.finish_generations(conn, [GenerationEnd(generation_id, figures)])
 
 
 def prompt_tokens(playground, generation_id):
