@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chatplay.errors import StoreError, StoreUnavailable
-from chatplay.generation.recorder import Ending
+from chatplay.generation.outcome import Ending
 from chatplay.generation.values import Keeper
 from chatplay.store import Connection, Store
 from chatplay.tokens.calibrations import Sample

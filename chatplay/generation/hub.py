@@ -27,7 +27,7 @@ from chatplay.errors import (
 from chatplay.generation.ends import EndWriter
 from chatplay.generation.live import LiveGeneration
 from chatplay.generation.log import EventLog
-from chatplay.generation.recorder import Ending, describe
+from chatplay.generation.outcome import Ending, describe
 from chatplay.generation.running import Limits, Running
 from chatplay.generation.tally import Tally
 from chatplay.generation.values import Job, Status, never_asked

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from chatplay.errors import StoreError
 from chatplay.generation.ends import record_ends
-from chatplay.generation.recorder import Ending
+from chatplay.generation.outcome import Ending
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.store import Store
 from chatplay.tokens.ranks import estimate_tokens

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chatplay.errors import ChatplayError, ProviderError, ProviderSilent, StreamCut
 from chatplay.generation.live import LiveGeneration
-from chatplay.generation.recorder import Outcome
+from chatplay.generation.outcome import Outcome
 from chatplay.generation.values import Job, Status
 from chatplay.providers.base import End
 
