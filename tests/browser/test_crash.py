@@ -42,6 +42,15 @@ def test_an_open_page_comes_back_by_itself_after_a_restart(app, chat, upstream):
     expect(chat.messages).to_have_count(4)
 
 
+def test_an_open_page_shows_by_itself_what_became_of_its_answer_after_a_restart(app, chat, upstream):
+    upstream.script(SCRIPTS["slow"])
+    chat.send("Count")
+    expect(chat.answer).to_contain_text("w9")
+    app.kill()
+    app.start()
+    expect(chat.answer).to_contain_text("The app was restarted", timeout=20_000)
+
+
 def test_an_answer_survives_the_death_of_the_database(app, chat, upstream, gate):
     upstream.script(held(gate, "Before the crash,", " after it."))
     chat.send("Hold on")
