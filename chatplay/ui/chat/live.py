@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import streamlit as st
 
@@ -12,6 +14,34 @@ from chatplay.ui.blocks import BlockCutter
 from chatplay.ui.markdown import safe_markdown, stable_part
 
 Clock = Callable[[], float]
+_PAINT_SEC, _PAINT_SEC_PER_OTHER, _LONGEST_PAINT_SEC = 0.04, 0.012, 0.5
+
+
+class Crowd:
+    """The pages of this process that draw an answer at this moment.
+
+    What follows the last words of one, figures and buttons, costs ten times what the words cost: where many answers
+    end together, everybody's last words come first.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        with self._lock:
+            self._count += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._count -= 1
+
+    @property
+    def paint_sec(self) -> float:
+        """How long to leave the browser and the others alone after the last words."""
+        return min(_PAINT_SEC + _PAINT_SEC_PER_OTHER * max(self._count - 1, 0), _LONGEST_PAINT_SEC)
 
 
 class AnswerFeed:

@@ -23,7 +23,7 @@ from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import clicks, composer, header, transcript
-from chatplay.ui.chat.live import write_answer
+from chatplay.ui.chat.live import Crowd, write_answer
 from chatplay.ui.chat.turn_actions import TURN_SLOTS, turn_key
 from chatplay.ui.markdown import message_markdown
 
@@ -36,9 +36,9 @@ _EMPTY = "The answer streams in here with its figures. Choose the model and the 
 _DEMO = " The Demo model has read only a few pages: what it says is made up, but its settings really act."
 _UPDATE_SEC = 1 / 15  # what a page costs grows with its updates; fifteen a second still look like a flow
 _FIGURES_SEC = 0.5
-_PAINT_SEC = 0.04  # the browser paints the last words before it is given the figures and buttons
 _LOOK_SEC = 1.0
 _LOOKS = 8
+_crowd = Crowd()
 _WAITING = (
     '<div role="status"><span class="chat-dots"><i></i><i></i><i></i></span>'
     '<span class="chat-unseen">Waiting for the first token</span></div>'
@@ -113,7 +113,7 @@ def _draw_slot(slot: int, places: Places, follow: bool) -> None:
         st.rerun()
     with transcript.bubble("user"):
         prompt = _Prompt(turn.user_message)
-    with transcript.bubble("assistant"):
+    with transcript.bubble("assistant"), _crowd.joined():
         _draw_coming(turn, places, prompt, follow=follow)
     prompt.draw_actions()
 
@@ -137,7 +137,7 @@ def _draw_coming(turn: Turn, places: Places, prompt: _Prompt, *, follow: bool) -
             st.rerun()
         return
     figures.end_waiting()
-    time.sleep(_PAINT_SEC)
+    time.sleep(_crowd.paint_sec)
     _finish(turn, end, places)
 
 
