@@ -70,16 +70,14 @@ def list_errors(conn: Connection, *, experiment_id: UUID, limit: int) -> list[Er
 
 
 _MARKS = """
-SELECT (SELECT concat_ws(' ', count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'failed'),
-                         max(ended_at)) FROM experiment_trials WHERE experiment_id = :id)
-  || ', ' || (SELECT concat_ws(' ', count(*), max(s.created_at)) FROM experiment_trials t
+SELECT (SELECT concat_ws(' ', count(*), max(s.created_at)) FROM experiment_trials t
               JOIN experiment_hand_scores s ON s.trial_id = t.id WHERE t.experiment_id = :id)
   || ', ' || (SELECT concat_ws(' ', count(*), max(created_at)) FROM experiment_votes WHERE experiment_id = :id)
 """
 
 
 def find_marks(conn: Connection, *, experiment_id: UUID) -> str:
-    """A text that changes whenever a trial or judgement ends, or somebody scores or votes."""
+    """A text that changes whenever somebody scores or votes."""
     return str(conn.execute(text(_MARKS), {"id": experiment_id}).scalar_one())
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, select, text, update
@@ -137,22 +139,30 @@ _PROGRESS = """
 SELECT judge IS NOT NULL AS judged, state, count(*),
        count(*) FILTER (WHERE ended_at > clock_timestamp() - make_interval(secs => :window_sec)),
        extract(epoch FROM clock_timestamp() - min(ended_at) FILTER (
-         WHERE ended_at > clock_timestamp() - make_interval(secs => :window_sec)))
+         WHERE ended_at > clock_timestamp() - make_interval(secs => :window_sec))),
+       max(ended_at)
 FROM experiment_trials WHERE experiment_id = :id GROUP BY 1, 2
 """
 
 
 @dataclass(frozen=True)
 class StateCount:
-    """How many calls are in a state; `recent` of them ended in the window, the first `recent_sec` ago."""
+    """How many calls are in a state; `recent` of them ended in the window, the first `recent_sec` ago; the last of
+    all at `last_at`.
+    """
 
     judged: bool
     state: str
     count: int
     recent: int
     recent_sec: float | None
+    last_at: datetime | None
 
 
 def count_states(conn: Connection, *, experiment_id: UUID, window_sec: float) -> list[StateCount]:
     rows = conn.execute(text(_PROGRESS), {"id": experiment_id, "window_sec": window_sec})
-    return [StateCount(row[0], row[1], row[2], row[3], None if row[4] is None else float(row[4])) for row in rows]
+    return [StateCount(row[0], row[1], row[2], row[3], _float(row[4]), row[5]) for row in rows]
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)

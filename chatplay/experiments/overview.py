@@ -6,9 +6,9 @@ from uuid import UUID
 
 from chatplay.experiments import records
 from chatplay.experiments.desk import own, readable
-from chatplay.experiments.runs import Runs
-from chatplay.experiments.values import ArmFigures, ErrorGroup
-from db import trial_overview
+from chatplay.experiments.runs import WINDOW_SEC, Runs, progress_of
+from chatplay.experiments.values import ArmFigures, ErrorGroup, Standing
+from db import trial_overview, trials
 
 _MOST_REASONS = 20
 
@@ -30,11 +30,15 @@ class Overview(Runs):
             rows = trial_overview.list_errors(conn, experiment_id=row.id, limit=_MOST_REASONS)
         return [ErrorGroup(one.message, one.cure or "", one.trials, tuple(one.arms)) for one in rows]
 
-    def get_marks(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> str:
-        """A text that stays the same as long as the results do: what is computed from them may be kept under it."""
+    def get_standing(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> Standing:
+        """How far it is, and whether its results are still the same: all from one look at its trials."""
         with self._desk.store.reading() as conn:
             row = readable(conn, user_id, experiment_id, token)
-            return trial_overview.find_marks(conn, experiment_id=row.id)
+            counts = trials.count_states(conn, experiment_id=row.id, window_sec=WINDOW_SEC)
+            by_people = trial_overview.find_marks(conn, experiment_id=row.id)
+        done, failed = (sum(one.count for one in counts if one.state == state) for state in ("done", "failed"))
+        last_at = max((one.last_at for one in counts if one.last_at), default=None)
+        return Standing(progress_of(row, counts), f"{done} {failed} {last_at}, {by_people}")
 
     def rerun_failed(self, *, user_id: int, experiment_id: UUID) -> int:
         """Runs all failed trials again. Returns how many. Raises NotFound."""

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 _SNIPPET_CHARS = 300
 _LABEL_CHARS = 60
-_HEAD_BYTES = 20  # of an array as the database sends it
 
 
 class Reads(Drafts):
@@ -212,9 +211,8 @@ def _table(columns: Mapping[str, bytes], arms: int, cases: int) -> TrialTable:
     from chatplay.experiments.stats.table import build_table
 
     def numbers(name: str) -> NDArray[Any]:
-        kind = "i8" if name in trial_reads.WHOLE_COLUMNS else "f8"
-        sent = np.frombuffer(columns[name][_HEAD_BYTES:], dtype=[("length", ">i4"), ("value", f">{kind}")])
-        return sent["value"].astype(kind)
+        sent = np.frombuffer(columns[name], dtype=trial_reads.COLUMNS[name])
+        return sent.astype("i8" if sent.dtype.kind == "i" else "f8")
 
     found = {name: numbers(name) for name in columns}
     case = found.pop("case_no")

@@ -20,7 +20,7 @@ from db import jobs, trials
 from db.experiments import ExperimentRow
 from db.trials import NewTrial
 
-_WINDOW_SEC = 30.0  # the pace of these last seconds tells the time left
+WINDOW_SEC = 30.0  # the pace of these last seconds tells the time left
 _Models = dict[ModelRef, ModelInfo | None]
 
 
@@ -160,8 +160,8 @@ class Runs(Drafts):
         """Cheap: may be asked every second."""
         with self._desk.store.reading() as conn:
             row = readable(conn, user_id, experiment_id, token)
-            counts = trials.count_states(conn, experiment_id=row.id, window_sec=_WINDOW_SEC)
-        return _progress(row, counts)
+            counts = trials.count_states(conn, experiment_id=row.id, window_sec=WINDOW_SEC)
+        return progress_of(row, counts)
 
 
 def _plan_missing(
@@ -207,7 +207,7 @@ def _check_limits(plan: Plan) -> None:
             raise BadInput(problem.message, param=problem.field, cure=problem.cure)
 
 
-def _progress(row: ExperimentRow, counts: Sequence[trials.StateCount]) -> Progress:
+def progress_of(row: ExperimentRow, counts: Sequence[trials.StateCount]) -> Progress:
     of = {one.state: one.count for one in counts if not one.judged}
     judged = {one.state: one.count for one in counts if one.judged}
     left = sum(one.count for one in counts if one.state in ("waiting", "running"))

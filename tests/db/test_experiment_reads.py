@@ -4,10 +4,12 @@ import threading
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
-from chatplay.errors import BadInput
+from chatplay.errors import BadInput, StoreError
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.values import AxisText, CaseTable
+from db import trial_reads
 from tests.db.chat_rig import eventually
 from tests.db.experiment_rig import house as make_house
 from tests.db.experiment_rig import words
@@ -79,6 +81,39 @@ def test_results_hold_failed_trials_without_values(house):
     assert len(table) == 2
     assert sorted(table.answer.tolist())[0] == -1
     assert sum(value != value for value in table.duration_ms.tolist()) == 1
+
+
+def test_results_hold_every_number_as_it_is_stored(house):
+    experiment_id = house.run(rules=(Contains("w1"),))
+    with house.process.store.transaction() as conn:
+        conn.execute(
+            text("UPDATE experiment_trials SET score = sqrt(id), cost_usd = 1.0 / id, answer_hash = :most - id"),
+            {"most": 2**63 - 1},
+        )
+        rows = conn.execute(
+            text("SELECT arm, case_no, repeat, score, passed, cost_usd, answer_hash FROM experiment_trials")
+        ).all()
+    table = house.call("get_results", experiment_id).table
+    columns = (table.arm, table.case, table.repeat, table.score, table.passed, table.cost_usd, table.answer)
+    assert sorted(zip(*(column.tolist() for column in columns), strict=True)) == sorted(map(tuple, rows))
+
+
+def test_columns_asked_wrongly_raise_an_error_of_the_store(house):
+    with pytest.raises(StoreError), house.process.store.reading() as conn:
+        trial_reads.read_columns(conn, experiment_id="no uuid")
+
+
+def test_marks_change_with_an_end_and_a_score_and_stay_otherwise(house):
+    experiment_id = house.run()
+    marks = [house.call("get_standing", experiment_id).marks for _ in range(2)]
+    item = house.call("next_for_review", experiment_id)
+    house.call("add_hand_score", experiment_id, trial_id=item.trial_id, score=0.5)
+    marks.append(house.call("get_standing", experiment_id).marks)
+    house.call("rerun_cell", experiment_id, arm=0, case=0)
+    marks.append(house.call("get_standing", experiment_id).marks)
+    assert marks[0] == marks[1]
+    assert len(set(marks)) == 3
+    assert house.call("get_standing", experiment_id).progress.waiting == 2
 
 
 def test_results_have_an_axis_for_each_thing_that_varies(house):

@@ -21,6 +21,7 @@ from chatplay.experiments.values.course import (
     Experiment,
     ExperimentLine,
     Progress,
+    Standing,
     State,
 )
 from chatplay.experiments.values.outlook import (
@@ -91,6 +92,7 @@ __all__ = [
     "Results",
     "ReviewItem",
     "SeedPolicy",
+    "Standing",
     "State",
     "Trial",
     "TrialState",

@@ -78,6 +78,14 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """`marks` stay the same as long as the results do: what is computed from them may be kept under these."""
+
+    progress: Progress
+    marks: str
+
+
+@dataclass(frozen=True)
 class ArmFigures:
     """One arm while the experiment runs: counts of its trials, and means of those that are done; None without any.
 

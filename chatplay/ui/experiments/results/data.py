@@ -172,10 +172,10 @@ def about(experiment: Experiment, token: str | None) -> dict[str, Any]:
 def load(experiment: Experiment, token: str | None, scored_by: str) -> Board:
     """Raises NotFound when it may not be read any longer."""
     service, whose = get_runtime().experiments, about(experiment, token)
-    marks = service.get_marks(**whose)  # before the rows: what ends meanwhile is read again next time
-    key = (str(experiment.id), marks, str(len(experiment.arms)), str(experiment.cases), scored_by)
+    standing = service.get_standing(**whose)  # before the rows: what ends meanwhile is read again next time
+    key = (str(experiment.id), standing.marks, str(len(experiment.arms)), str(experiment.cases), scored_by)
     results: Results = _kept_results(key, lambda: service.get_results(**whose, scored_by=scored_by))
-    return Board(experiment, token, service.get_progress(**whose), results, key)
+    return Board(experiment, token, standing.progress, results, key)
 
 
 @st.cache_resource(max_entries=200, ttl=_KEEP, show_spinner=False)

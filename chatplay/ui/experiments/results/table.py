@@ -18,7 +18,7 @@ from chatplay.ui.experiments.results.data import Board
 if TYPE_CHECKING:
     from chatplay.experiments.stats.values import ArmSummary, Estimate
 
-_MOST_PX = 600
+_MOST_PX = 615  # a row cut in half says that there are more
 _MOST_ROWS = 16
 _SWATCH = "■"
 
