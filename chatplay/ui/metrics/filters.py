@@ -22,7 +22,7 @@ _EXAMPLES = "temperature:0.2, temperature:0.5..1, seed:not set"
 def draw(view: View, choices: Choices, *, now: datetime, tz: ZoneInfo, may_see_all: bool) -> None:
     """The controls, as `view` has them."""
     _set_widgets(view)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="metrics_filters"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="metrics_filters"):
         usage_range.draw(view, key=state.metrics_key, now=now, tz=tz)
         if may_see_all:
             st.segmented_control(
