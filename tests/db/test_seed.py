@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import text
 
-from chatplay.auth.passwords import bcrypt_hasher
+from chatplay.auth.passwords import Passwords
 from chatplay.cli import stored
 from chatplay.store import Store
 from db import accounts, seed, usage_rollup
@@ -74,7 +74,7 @@ def test_nobody_signs_in_as_a_made_up_person(seeded):
     people = ask(seeded, "SELECT password_hash, is_active FROM users")
     assert people == [("!", False)] * PLAN.people
     with pytest.raises(ValueError, match="salt"):
-        bcrypt_hasher().check_pw("!", "!")
+        Passwords()._hasher.check_pw("!", "!")
 
 
 def test_clear_takes_all_of_it_and_leaves_the_rest_counted(engine):
