@@ -107,6 +107,7 @@ class Visitors:
         self._app = app
         self.contexts: list[BrowserContext] = []
         self.refused: list[str] = []
+        self.errors: list[str] = []
 
     def visit(self, username: str | None = None, **options) -> Page:
         """A page in a new context, signed in as `username`; nothing is open in it yet."""
@@ -114,6 +115,7 @@ class Visitors:
         context = self._browser.new_context(**options)
         context.set_default_timeout(20_000)
         context.on("console", self._note)
+        context.on("weberror", lambda error: self.errors.append(f"{error.error.message}\n{error.error.stack}"))
         self.contexts.append(context)
         if username is not None:
             token = self._app.sign_in(username)
@@ -123,8 +125,12 @@ class Visitors:
     def _note(self, message) -> None:
         if re.search("content security policy|refused to", message.text, re.IGNORECASE):
             self.refused.append(message.text)
+        if message.type == "error":
+            self.errors.append(message.text)
 
     def close(self, failed_name: str | None) -> None:
+        if failed_name is not None:
+            print("Errors of the pages:", *self.errors, sep="\n")
         for number, context in enumerate(self.contexts):
             for tab, page in enumerate(context.pages):
                 if failed_name is not None:
