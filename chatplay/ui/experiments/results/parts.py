@@ -19,7 +19,7 @@ from chatplay.ui.markdown import plain_markdown
 if TYPE_CHECKING:
     from chatplay.experiments.stats.values import Metric
 
-AXIS_FORMATS = {"score": ".2~f", "passed": ".0%", "cost_usd": "$~g"}
+AXIS_FORMATS = {"score": ".2~f", "passed": ".0%", "cost_usd": "$~g", "ttft_ms": ",~f", "duration_ms": ",~f"}
 NO_SCORE = "No answer has a score of this kind yet. Choose other scores above, or score answers on the Review tab."
 _MOST_ROWS = 12
 
