@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from db.schema import answers
 
@@ -28,37 +28,7 @@ def insert_answers(conn: Connection, *, generation_ids: Sequence[UUID]) -> None:
         conn.execute(_INSERT, [{"generation_id": generation_id} for generation_id in generation_ids])
 
 
-@dataclass(frozen=True)
-class AnswerEnd:
-    """Final text and figures of a call."""
-
-    generation_id: UUID
-    content: str
-    status: str
-    metrics: Mapping[str, Any]
-
-
-def finish_answers(conn: Connection, ends: Sequence[AnswerEnd]) -> None:
-    """Writes final texts and figures; does nothing for a call whose answer is not kept."""
-    rows = [
-        {"gid": one.generation_id, "text": one.content, "ending": one.status, "figures": dict(one.metrics)}
-        for one in ends
-    ]
-    if rows:
-        conn.execute(_FINISH, rows if len(rows) > 1 else rows[0])
-
-
-# Built once: one is run for each trial.
-_INSERT = insert(answers)
-_FINISH = (
-    update(answers)
-    .where(answers.c.generation_id == bindparam("gid", type_=answers.c.generation_id.type))
-    .values(
-        content=bindparam("text", type_=answers.c.content.type),
-        status=bindparam("ending", type_=answers.c.status.type),
-        metrics_json=bindparam("figures", type_=answers.c.metrics_json.type),
-    )
-)
+_INSERT = insert(answers)  # built once: one is run for each trial
 
 
 def find_answer(conn: Connection, *, generation_id: UUID) -> AnswerRow | None:

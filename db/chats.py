@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -183,22 +183,6 @@ def _prefix_query(search: str) -> str:
 def update_chat(conn: Connection, *, chat_id: UUID, **columns: Any) -> None:
     """Sets columns of one chat. Callers have found it as the person's own before."""
     conn.execute(update(chat_sessions).where(chat_sessions.c.id == chat_id).values(**columns))
-
-
-def touch_chat(conn: Connection, *, chat_id: UUID) -> None:
-    """Moves the chat to the top of its owner's history."""
-    update_chat(conn, chat_id=chat_id, updated_at=func.now())
-
-
-def touch_chats_of(conn: Connection, *, message_ids: Sequence[int]) -> None:
-    """Moves the chats of these messages up. Taken before the messages' own rows: a delete locks in this order."""
-    conn.execute(_TOUCH, {"messages": list(message_ids)})
-
-
-_TOUCH = text("""
-UPDATE chat_sessions SET updated_at = now()
-WHERE id IN (SELECT session_id FROM chat_messages WHERE id = ANY(CAST(:messages AS bigint[])))
-""")
 
 
 def delete_chat(conn: Connection, *, user_id: int, chat_id: UUID) -> bool:

@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     Connection,
+    Executable,
     Insert,
     Uuid,
     bindparam,
@@ -130,8 +131,13 @@ def insert_generations(conn: Connection, *, owner: UUID, calls: Sequence[NewGene
         | {"id": one.call.generation_id, "person": one.call.user_id, "message": one.message_id, "process": owner}
         for one in calls
     ]
+    run_each(conn, _INSERT_GENERATION, rows)
+
+
+def run_each(conn: Connection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Runs a statement for each of the rows; one by itself, since for a series more has to be set up."""
     if rows:
-        conn.execute(_INSERT_GENERATION, rows if len(rows) > 1 else rows[0])
+        conn.execute(statement, rows if len(rows) > 1 else rows[0])
 
 
 def _insert_generation() -> Insert:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Row, func, insert, select, text
 
 from db.schema import chat_messages
 
@@ -90,11 +90,11 @@ def find_message(conn: Connection, *, chat_id: UUID, message_id: int) -> Message
     return found[0] if found else None
 
 
-_OBSTACLES = text("""
-SELECT (SELECT id FROM chat_messages WHERE session_id = :chat_id AND request_key = :request_key),
-       EXISTS (SELECT 1 FROM generations g JOIN chat_messages m ON m.id = g.message_id
-               WHERE m.session_id = :chat_id AND g.status = 'streaming')
-""")
+# Both of one chat; `db.turns` looks for them while it writes.
+SENT_BEFORE = "SELECT id FROM chat_messages WHERE session_id = :chat_id AND request_key = :request_key"
+COMING = """SELECT 1 FROM generations g JOIN chat_messages m ON m.id = g.message_id
+WHERE m.session_id = :chat_id AND g.status = 'streaming'"""
+_OBSTACLES = text(f"SELECT ({SENT_BEFORE}), EXISTS ({COMING})")
 
 
 def find_obstacles(conn: Connection, *, chat_id: UUID, request_key: UUID) -> tuple[int | None, bool]:
@@ -155,36 +155,6 @@ def insert_message(
         metrics_json=dict(metrics or {}),
     )
     return int(conn.execute(query.returning(chat_messages.c.id)).scalar_one())
-
-
-@dataclass(frozen=True)
-class MessageEnd:
-    """An answer's final text and figures."""
-
-    message_id: int
-    content: str
-    status: str
-    metrics: Mapping[str, Any]
-
-
-def finish_messages(conn: Connection, ends: Sequence[MessageEnd]) -> None:
-    """Writes answers' final texts and figures; does nothing for one whose chat was deleted meanwhile."""
-    rows = [
-        {"message": one.message_id, "text": one.content, "ending": one.status, "figures": dict(one.metrics)}
-        for one in ends
-    ]
-    conn.execute(_FINISH, rows if len(rows) > 1 else rows[0])
-
-
-_FINISH = (
-    update(chat_messages)
-    .where(chat_messages.c.id == bindparam("message", type_=chat_messages.c.id.type))
-    .values(
-        content=bindparam("text", type_=chat_messages.c.content.type),
-        status=bindparam("ending", type_=chat_messages.c.status.type),
-        metrics_json=bindparam("figures", type_=chat_messages.c.metrics_json.type),
-    )
-)
 
 
 def get_answer(conn: Connection, *, message_id: int) -> tuple[str, str, Mapping[str, Any]]:

@@ -9,20 +9,20 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Connection, Text, Uuid, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from db.messages import COMING, SENT_BEFORE
+
 # The chat's row is locked before, by a statement of its own: this one then sees what the turn before it left.
 # A message's number is above that of the message it follows: an answer's is drawn once there is its prompt's.
-_OPEN = text("""
+_OPEN = text(f"""
 WITH free AS (
-    SELECT WHERE NOT EXISTS (SELECT FROM chat_messages WHERE session_id = :chat_id AND request_key = :request_key)
-      AND NOT EXISTS (SELECT FROM generations g JOIN chat_messages m ON m.id = g.message_id
-                      WHERE m.session_id = :chat_id AND g.status = 'streaming')
+    SELECT WHERE NOT EXISTS ({SENT_BEFORE}) AND NOT EXISTS ({COMING})
 ), prompt AS (
     INSERT INTO chat_messages (session_id, parent_id, role, content, status, request_key, metrics_json)
-    SELECT :chat_id, :parent_id, 'user', :content, 'complete', :request_key, '{}' FROM free WHERE :content IS NOT NULL
+    SELECT :chat_id, :parent_id, 'user', :content, 'complete', :request_key, '{{}}' FROM free WHERE :content IS NOT NULL
     RETURNING id
 ), answer AS (
     INSERT INTO chat_messages (session_id, parent_id, role, content, status, generation_id, request_key, metrics_json)
-    SELECT :chat_id, above.id, 'assistant', '', 'streaming', :generation_id, above.request_key, '{}' FROM (
+    SELECT :chat_id, above.id, 'assistant', '', 'streaming', :generation_id, above.request_key, '{{}}' FROM (
         SELECT id, CAST(NULL AS uuid) AS request_key FROM prompt
         UNION ALL
         SELECT :parent_id, :request_key FROM free WHERE :content IS NULL

@@ -16,11 +16,8 @@ from chatplay.generation.outcome import Ending
 from chatplay.generation.values import Keeper
 from chatplay.store import Connection, Store
 from chatplay.tokens.calibrations import Sample
-from db import answers, chats, generation_ends
-from db import messages as message_rows
-from db.answers import AnswerEnd
-from db.generation_ends import GenerationEnd
-from db.messages import MessageEnd
+from db import call_ends
+from db.call_ends import CallEnd
 
 _log = logging.getLogger(__name__)
 _BATCH = 32  # ends in one transaction at most
@@ -117,7 +114,7 @@ class _Lane:
             self._task = None
 
     def _next(self) -> list[_Waiting]:
-        """Of each person one answer in a chat at most: who deletes their chats locks them in an order of their own."""
+        """Of each person one answer in a chat at most, as `end_calls` wants it."""
         people: set[int] = set()
         batch: list[_Waiting] = []
         for one in self._waiting:
@@ -133,26 +130,17 @@ class _Lane:
 
 
 def record_ends(conn: Connection, endings: Sequence[Ending]) -> None:
-    """The one way answers end in the database, whether the hub or the reaper ends them.
+    """The one way answers end in the database, whether the hub or the reaper ends them."""
+    call_ends.end_calls(conn, [_call_end(one) for one in endings])
 
-    Locks are taken kind by kind, chats first, and generations in the order of their ids, as the event log does.
-    """
-    endings = sorted(endings, key=lambda one: one.generation_id)
-    in_chats = [(one, one.message_id) for one in endings if one.message_id is not None]
-    if in_chats:
-        chats.touch_chats_of(conn, message_ids=[message_id for _, message_id in in_chats])
-        message_rows.finish_messages(conn, [_message_end(one, message_id) for one, message_id in in_chats])
-    answers.finish_answers(conn, [_answer_end(one) for one in endings if one.message_id is None])
-    generation_ends.finish_generations(
-        conn, [GenerationEnd(one.generation_id, one.figures, one.delta_chars) for one in endings]
+
+def _call_end(ending: Ending) -> CallEnd:
+    end = ending.end
+    return CallEnd(
+        ending.generation_id,
+        ending.figures,
+        ending.message_id,
+        end.content,
+        end.metrics.to_json(),
+        ending.delta_chars,
     )
-
-
-def _message_end(ending: Ending, message_id: int) -> MessageEnd:
-    end = ending.end
-    return MessageEnd(message_id, end.content, end.status, end.metrics.to_json())
-
-
-def _answer_end(ending: Ending) -> AnswerEnd:
-    end = ending.end
-    return AnswerEnd(ending.generation_id, end.content, end.status, end.metrics.to_json())

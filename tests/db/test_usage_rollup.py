@@ -9,8 +9,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from chatplay.store import Store
-from db import chats, generation_ends, usage_rollup
-from db.generation_ends import GenerationEnd
+from db import call_ends, chats, usage_rollup
+from db.call_ends import CallEnd
 from db.generations import UsageFigures
 from tests.db.chat_rig import eventually, rig
 from tests.db.usage_rig import NOON, day, make_rig, rows_of
@@ -125,7 +125,7 @@ def test_every_ended_answer_waits_to_be_counted(playground):
 def end_again(playground, generation_id, **figures):
     with playground.store.transaction() as conn:
         figures = UsageFigures(status="complete", **figures)
-        generation_ends.finish_generations(conn, [GenerationEnd(generation_id, figures)])
+        call_ends.end_calls(conn, [CallEnd(generation_id, figures)])
 
 
 def prompt_tokens(playground, generation_id):
