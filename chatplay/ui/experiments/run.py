@@ -18,9 +18,9 @@ from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words
 from chatplay.ui.experiments.state import act
 from chatplay.ui.markdown import message_markdown
+from chatplay.ui.tables import table_height
 
 _TICK_SEC = 1.5
-_MOST_ROWS, _MOST_PX = 24, 615  # a row cut in half says that there are more
 
 
 def draw(experiment: Experiment, token: str | None) -> None:
@@ -218,7 +218,7 @@ def _draw_arms(experiment: Experiment, arms: list[ArmFigures]) -> None:
     st.dataframe(
         frame,
         hide_index=True,
-        height="content" if len(frame) <= _MOST_ROWS else _MOST_PX,
+        height=table_height(len(frame)),
         column_config={
             "Done": st.column_config.ProgressColumn(format="%d %%", min_value=0, max_value=100),
             **{name: text(alignment="right") for name in frame.columns if name not in ("Arm", "Done")},

@@ -13,6 +13,7 @@ from chatplay.errors import BadInput
 from chatplay.ui import format as fmt
 from chatplay.ui import state, usage_tables
 from chatplay.ui.chart_models import model_labels
+from chatplay.ui.tables import table_height
 from chatplay.usage.ahead import Answers
 from chatplay.usage.service import Usage
 from chatplay.usage.values import CallRow, ModelKey, Order, UsageFilter
@@ -112,7 +113,7 @@ def _draw_rows(rows: Sequence[CallRow], *, tz: ZoneInfo, known: Sequence[ModelKe
         on_select="rerun",
         selection_mode="single-row",
         column_config=right,
-        height=min(38 + 35 * len(rows), 560),
+        height=table_height(len(rows)),
     )
     chosen = event.selection.rows
     if chosen and chosen[0] < len(rows):

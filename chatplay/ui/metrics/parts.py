@@ -11,6 +11,7 @@ import streamlit as st
 
 from chatplay.ui import chart_style as style
 from chatplay.ui import files, state
+from chatplay.ui.tables import table_height
 from chatplay.usage.definitions import DEFINITIONS
 from chatplay.usage.values import METRICS, Metric
 
@@ -81,5 +82,5 @@ def draw_table(name: str, rows: pd.DataFrame, tz: ZoneInfo, title: str = "Number
             data.insert(list(data.columns).index(column) + 1, "Server", [key[0] for key in data[column]])
             data[column] = [key[1] for key in data[column]]
     with st.expander(title):
-        st.dataframe(data, hide_index=True, height=min(38 + 35 * len(data), 320))
+        st.dataframe(data, hide_index=True, height=table_height(len(data), most=8))
         files.draw_csv(f"metrics-{name}", data)

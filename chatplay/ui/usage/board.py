@@ -14,6 +14,7 @@ from chatplay.ui import charts_bars, state, usage_range
 from chatplay.ui import format as fmt
 from chatplay.ui.chart_models import relabel
 from chatplay.ui.files import draw_csv
+from chatplay.ui.tables import table_height
 from chatplay.ui.usage_tables import draw_exports, usage_frame
 from chatplay.usage.definitions import DEFINITIONS
 from chatplay.usage.service import Usage
@@ -28,7 +29,6 @@ _BY: dict[By, str] = {
 }
 _TOP = 5
 _AXIS_PX, _LEGEND_PX, _BAR_PX = 60, 70, 30
-_WHOLE_ROWS = 15  # a longer table scrolls
 
 
 def choose_range(now: datetime, tz: ZoneInfo) -> tuple[datetime, datetime]:
@@ -119,7 +119,7 @@ def _draw_table(usage: Usage, asked: UsageFilter, tz: ZoneInfo) -> None:
             table,
             hide_index=True,
             column_config=_COLUMNS,
-            height="content" if len(rows) <= _WHOLE_ROWS else 560,
+            height=table_height(len(rows)),
         )
         st.caption("Sums are of what is known. Calls without a token count or a price are counted beside them.")
         draw_csv(f"usage-by-{by}", table)

@@ -18,6 +18,7 @@ from chatplay.ui.experiments.plan.draft import Draft
 from chatplay.ui.experiments.plan.fields import draw_error, draw_errors
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.state import Notice
+from chatplay.ui.tables import table_height
 
 
 def collect(draft: Draft) -> None:
@@ -51,7 +52,7 @@ def draw_grid(draft: Draft, preview: Preview) -> None:
         on_select="rerun",
         selection_mode="multi-row",
         selection_default={"selection": {"rows": list(preview.chosen)}},
-        height=min(38 + 35 * len(preview.arms), 400),
+        height=table_height(len(preview.arms), most=10),
     )
     if len(preview.chosen) < len(preview.arms):
         st.caption(f"{len(preview.chosen):,} of {words.many(len(preview.arms), 'arm')} will run.")

@@ -15,6 +15,7 @@ from chatplay.ui.experiments import words
 from chatplay.ui.experiments.plan.draft import text_of, varied_specs
 from chatplay.ui.experiments.plan.outlook import arms_frame
 from chatplay.ui.markdown import plain_markdown
+from chatplay.ui.tables import table_height
 from chatplay.ui.text_diff import diff_html
 
 _POLICIES = {"fixed": "the same for every call", "varied": "another for each case and repeat", "none": "none sent"}
@@ -36,7 +37,9 @@ def draw(experiment: Experiment, token: str | None) -> None:
             st.markdown("\n".join(f"- {plain_markdown(describe_rule(rule))}" for rule in plan.rules))
         st.subheader("Arms", anchor=False)
         if experiment.arms:
-            st.dataframe(arms_frame(experiment.arms), hide_index=True, height=min(38 + 35 * len(experiment.arms), 400))
+            st.dataframe(
+                arms_frame(experiment.arms), hide_index=True, height=table_height(len(experiment.arms), most=10)
+            )
         else:
             st.caption("It has not started: there are no arms yet.")
 
@@ -87,4 +90,4 @@ def _draw_cases(experiment: Experiment, token: str | None) -> None:
     table = get_runtime().experiments.get_cases(user_id=state.person().id, experiment_id=experiment.id, token=token)
     frame = pd.DataFrame(list(table.rows), columns=list(table.columns), dtype="object")
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="case")
-    st.dataframe(frame, height=min(38 + 35 * max(len(frame), 1), 400))
+    st.dataframe(frame, height=table_height(len(frame), most=10))

@@ -15,13 +15,13 @@ from chatplay.ui.experiments import charts
 from chatplay.ui.experiments.results import words
 from chatplay.ui.experiments.results.data import Board
 from chatplay.ui.markdown import plain_markdown
+from chatplay.ui.tables import table_height
 
 if TYPE_CHECKING:
     from chatplay.experiments.stats.values import Metric
 
 AXIS_FORMATS = {"score": ".2~f", "passed": ".0%", "cost_usd": "$~g", "ttft_ms": ",~f", "duration_ms": ",~f"}
 NO_SCORE = "No answer has a score of this kind yet. Choose other scores above, or score answers on the Review tab."
-_MOST_ROWS = 12
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def draw_numbers(board: Board, name: str, rows: Callable[[], list[dict[str, Any]
 
     def draw() -> None:
         frame = pd.DataFrame(rows())
-        st.dataframe(frame, hide_index=True, height="content" if len(frame) <= _MOST_ROWS else 400)
+        st.dataframe(frame, hide_index=True, height=table_height(len(frame), most=10))
         files.draw_csv(f"experiment-{name}", lambda: frame)
 
     draw_behind(board, name, draw)

@@ -14,12 +14,11 @@ from chatplay.ui import files, state
 from chatplay.ui import format as fmt
 from chatplay.ui.experiments.results import words
 from chatplay.ui.experiments.results.data import Board
+from chatplay.ui.tables import table_height
 
 if TYPE_CHECKING:
     from chatplay.experiments.stats.values import ArmSummary, Estimate
 
-_MOST_PX = 615  # a row cut in half says that there are more
-_MOST_ROWS = 16
 _SWATCH = "■"
 
 
@@ -45,7 +44,7 @@ def draw_table(name: str, rows: Sequence[Mapping[str, Cell]], *, colours: Sequen
     st.dataframe(
         _styled(frame, rows, colours),
         hide_index=True,
-        height="content" if len(rows) <= _MOST_ROWS else _MOST_PX,
+        height=table_height(len(rows)),
         key=state.experiments_key(f"table_{name}"),
         column_config=config,
     )
