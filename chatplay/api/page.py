@@ -1,7 +1,9 @@
-"""Streamlit's page under its addresses, with two changes: it bears our name, and it is told where its server is.
+"""Streamlit's page under its addresses, with three changes: it bears our name, is told where its server is, and comes
+back when it has gone blank.
 
 Left to itself, a page opened at `/chat` asks for the server below `/chat` first, is answered 404, and waits 100 ms
-before it asks at the root.
+before it asks at the root. And a fault that React does not catch takes everything down: a white page, on which nothing
+says that all is still there. It loads again then, though not twice within half a minute.
 """
 
 from __future__ import annotations
@@ -14,7 +16,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-_SCRIPT = "<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }</script>"
+_SCRIPT = (
+    "<script>window.__streamlit={BACKEND_BASE_URL:location.origin};"
+    "addEventListener('DOMContentLoaded',()=>{const root=document.getElementById('root');let stood=false;"
+    "const look=()=>{if(root.childElementCount||Date.now()-(sessionStorage.chatplayBack||0)<30000)return;"
+    "sessionStorage.chatplayBack=Date.now();location.reload()};"
+    "new MutationObserver(()=>{if(root.childElementCount)stood=true;else if(stood)setTimeout(look,300)})"
+    ".observe(root,{childList:true})})</script>"
+)
 
 
 def our_page(index_html: Path) -> str:
