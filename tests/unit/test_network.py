@@ -21,7 +21,10 @@ from chatplay.providers.network import PlainBackend
 def talk(serve, act, **more):
     """What `act(stream)` gives for a stream to a server that does `serve(reader, writer)`."""
 
+    answers = []
+
     async def answer(reader, writer):
+        answers.append(asyncio.current_task())
         with suppress(asyncio.CancelledError, ConnectionError):
             await serve(reader, writer)
         writer.transport.abort()
@@ -34,6 +37,10 @@ def talk(serve, act, **more):
                 return await asyncio.wait_for(act(stream), 10)
             finally:
                 await stream.aclose()
+                for task in answers:
+                    task.cancel()
+                await asyncio.gather(*answers, return_exceptions=True)
+                await asyncio.sleep(0)  # in which the connections of the server are closed
 
     return asyncio.run(run())
 

@@ -32,7 +32,6 @@ class Upstream:
         self._thread = threading.Thread(target=self._loop.run_forever, name="upstream", daemon=True)
         self._connections: set[_Connection] = set()
         self.connection_count = 0
-        self._is_closing = False
 
     def __enter__(self) -> Upstream:
         return self.start()
@@ -48,16 +47,21 @@ class Upstream:
         return self
 
     def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._close)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
         self._loop.close()
 
-    def _close(self) -> None:
-        self._is_closing = True
+    async def _close(self) -> None:
+        # Who knocked in the last moment is a task first, then a connection. None of them may outlive the loop, and a
+        # task that finds its server closed leaves its socket open (asyncio): so nobody is let in first.
+        for socket_ in self._server.sockets:
+            self._loop.remove_reader(socket_.fileno())
+        while self._connections or asyncio.all_tasks() - {asyncio.current_task()}:
+            for connection in tuple(self._connections):
+                connection.abort()
+            await asyncio.sleep(0)
         self._server.close()
-        for connection in tuple(self._connections):
-            connection.abort()
-        self._loop.call_later(0.01, self._loop.stop)
 
     @property
     def port(self) -> int:
@@ -114,9 +118,6 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
-        if self.upstream._is_closing:  # it knocked in the last moment
-            self.abort()
-            return
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.upstream._connections.add(self)
         self.upstream.connection_count += 1
