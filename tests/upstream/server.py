@@ -47,6 +47,9 @@ class Upstream:
         return self
 
     def stop(self) -> None:
+        """Also more than once."""
+        if self._loop.is_closed():
+            return
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
