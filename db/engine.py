@@ -38,6 +38,7 @@ def make_engine(
         psycopg_url(url),
         pool_size=pool_size,
         max_overflow=0,
+        pool_use_lifo=True,  # the one used last: its server process has the plans, and is awake
         pool_timeout=10,
         connect_args={"connect_timeout": max(2, round(connect_timeout_sec)), "application_name": application_name},
     )
