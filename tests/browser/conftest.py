@@ -99,11 +99,25 @@ def app(shared_app):
     return shared_app
 
 
+_USUAL = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
+
+
+@pytest.fixture(scope="session")
+def usual_context(browser):
+    """One context for the first visitor of every test: a new one reads all of Streamlit's scripts again, which is half
+    of what opening a page takes.
+    """
+    context = browser.new_context(**_USUAL)
+    yield context
+    context.close()
+
+
 class Visitors:
     """Opens browser contexts for one test; what went wrong in them is kept."""
 
-    def __init__(self, browser, app) -> None:
+    def __init__(self, browser, usual_context, app) -> None:
         self._browser = browser
+        self._usual_context = usual_context
         self._app = app
         self.contexts: list[BrowserContext] = []
         self.refused: list[str] = []
@@ -111,11 +125,11 @@ class Visitors:
 
     def visit(self, username: str | None = None, **options) -> Page:
         """A page in a new context, signed in as `username`; nothing is open in it yet."""
-        options = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **options}
-        context = self._browser.new_context(**options)
+        usual = not options and self._usual_context not in self.contexts
+        context = self._usual_context if usual else self._browser.new_context(**{**_USUAL, **options})
         context.set_default_timeout(20_000)
         context.on("console", self._note)
-        context.on("weberror", lambda error: self.errors.append(f"{error.error.message}\n{error.error.stack}"))
+        context.on("weberror", self._note_error)
         self.contexts.append(context)
         if username is not None:
             token = self._app.sign_in(username)
@@ -128,6 +142,9 @@ class Visitors:
         if message.type == "error":
             self.errors.append(message.text)
 
+    def _note_error(self, error) -> None:
+        self.errors.append(f"{error.error.message}\n{error.error.stack}")
+
     def close(self, failed_name: str | None) -> None:
         if failed_name is not None:
             print("Errors of the pages:", *self.errors, sep="\n")
@@ -136,13 +153,28 @@ class Visitors:
                 if failed_name is not None:
                     with ignored():
                         page.screenshot(path=_RESULTS / f"{failed_name}-{number}-{tab}.png")
-            with ignored():
-                context.close()
+            if context is self._usual_context:
+                self._tidy(context)
+            else:
+                with ignored():
+                    context.close()
+
+    def _tidy(self, context: BrowserContext) -> None:
+        """Leaves it as new but for the files it has read."""
+        context.remove_listener("console", self._note)
+        context.remove_listener("weberror", self._note_error)
+        context.clear_cookies()
+        context.clear_permissions()
+        for page in context.pages:
+            with ignored():  # one that has crashed
+                storage = {"origin": self._app.url, "storageTypes": "local_storage"}
+                context.new_cdp_session(page).send("Storage.clearDataForOrigin", storage)
+            page.close()
 
 
 @pytest.fixture
-def visitors(browser, app, request):
-    visitors = Visitors(browser, app)
+def visitors(browser, usual_context, app, request):
+    visitors = Visitors(browser, usual_context, app)
     yield visitors
     failed = getattr(request.node, "failed_browser_test", False)
     name = re.sub(r"[^\w-]+", "-", f"{Path(request.node.fspath).stem}-{request.node.name}")

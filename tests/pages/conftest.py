@@ -1,5 +1,7 @@
 """The page tier: Streamlit's AppTest on the services of one fresh database of the embedded server per test."""
 
+from dataclasses import replace
+
 import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.context import ContextProxy
@@ -8,6 +10,7 @@ from streamlit.testing.v1 import app_test
 
 from chatplay import runtime
 from chatplay.auth.tokens import BROWSER_COOKIE, SESSION_COOKIE
+from chatplay.providers import demo
 from chatplay.settings import Settings
 from chatplay.ui import frame
 from chatplay.ui.experiments import sample as experiments_sample
@@ -46,6 +49,16 @@ def _faults_fail_the_test(monkeypatch):
         raise error
 
     monkeypatch.setattr(frame, "_draw_fault", fail)
+
+
+@pytest.fixture(autouse=True)
+def _demo_models_are_in_a_hurry(monkeypatch):
+    """Tests wait for whole answers; at its own pace one takes some seconds."""
+    hurried = {
+        name: replace(pace, token_sec=pace.token_sec / 20, first_token_sec=pace.first_token_sec / 20)
+        for name, pace in demo._PACES.items()
+    }
+    monkeypatch.setattr(demo, "_PACES", hurried)
 
 
 @pytest.fixture
