@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from chatplay.experiments.stats.cells import divide
-from chatplay.experiments.stats.intervals import share_bounds
-from chatplay.experiments.stats.table import UNKNOWN_ANSWER, FloatArray, TrialTable
+from chatplay.experiments.stats.intervals import Bounds, share_bounds
+from chatplay.experiments.stats.table import UNKNOWN_ANSWER, FloatArray, IntArray, TrialTable
 from chatplay.experiments.stats.values import AnswerGroup, RepeatAgreement
 from chatplay.experiments.stats.words import estimate, known
 
@@ -40,17 +40,19 @@ def gather_answers(table: TrialTable) -> AnswerCells:
     return AnswerCells(count.reshape(shape), distinct.reshape(shape), share.reshape(shape))
 
 
-def agree(answers: AnswerCells, *, arm: int, unknown: int) -> RepeatAgreement:
-    """The agreement of one arm over its cases with two answers or more."""
-    share = answers.same_share[arm]
+def agree(answers: AnswerCells, *, unknown: IntArray) -> list[RepeatAgreement]:
+    """The agreement of each arm over its cases with two answers or more; `unknown` [arms] counts trials without one."""
+    bounds = share_bounds(answers.same_share)
+    return [_agreement(answers, bounds, arm, missing) for arm, missing in enumerate(unknown.tolist())]
+
+
+def _agreement(answers: AnswerCells, bounds: Bounds, arm: int, unknown: int) -> RepeatAgreement:
     repeated = answers.count[arm] > 1
     return RepeatAgreement(
-        same_share=estimate(
-            share_bounds(share[None, :]), 0, trials=int(answers.count[arm][repeated].sum()), unknown=unknown
-        ),
+        same_share=estimate(bounds, arm, trials=int(answers.count[arm][repeated].sum()), unknown=unknown),
         distinct_mean=_mean(answers.distinct[arm][repeated]),
         repeats_mean=_mean(answers.count[arm][repeated]),
-        all_same_cases=int((share == 1).sum()),
+        all_same_cases=int((answers.same_share[arm] == 1).sum()),
     )
 
 

@@ -32,19 +32,26 @@ def all_of_them(trials: FloatArray, passed: FloatArray, k: int) -> FloatArray:
     return np.where(enough, chance, np.nan)
 
 
-def list_pass_at(passed: Cells, *, arm: int, ks: tuple[int, ...]) -> tuple[PassAtK, ...]:
-    """The arm's curve for those of `ks` that at least one case has the repeats for, averaged over such cases."""
-    trials = passed.count[arm]
-    successes = np.nan_to_num(passed.mean[arm] * trials).round()
-    most = trials.max(initial=0)
-    return tuple(_pass_at(trials, successes, k, int(passed.unknown[arm])) for k in ks if 1 <= k <= most)
+def list_pass_at(passed: Cells, *, ks: tuple[int, ...]) -> list[tuple[PassAtK, ...]]:
+    """The curve of each arm for those of `ks` that at least one of its cases has the repeats for, averaged over such
+    cases.
+    """
+    most = passed.count.max(axis=1, initial=0)
+    curves = [_all_at(passed, k) for k in ks if 1 <= k <= most.max(initial=0)]
+    return [tuple(curve[arm] for curve in curves if curve[arm].k <= most[arm]) for arm in range(len(most))]
 
 
-def _pass_at(trials: FloatArray, passed: FloatArray, k: int, unknown: int) -> PassAtK:
-    used = int(trials[trials >= k].sum())
-    one, both = (share_bounds(curve(trials, passed, k)[None, :]) for curve in (at_least_one, all_of_them))
-    return PassAtK(
-        k=k,
-        at_least_one=estimate(one, 0, trials=used, unknown=unknown),
-        all_of_them=estimate(both, 0, trials=used, unknown=unknown),
-    )
+def _all_at(passed: Cells, k: int) -> list[PassAtK]:
+    """One point of the curve, for each arm."""
+    trials = passed.count
+    successes = np.nan_to_num(passed.mean * trials).round()
+    used = np.where(trials >= k, trials, 0).sum(axis=1).astype(int).tolist()
+    one, both = (share_bounds(curve(trials, successes, k)) for curve in (at_least_one, all_of_them))
+    return [
+        PassAtK(
+            k=k,
+            at_least_one=estimate(one, arm, trials=used[arm], unknown=unknown),
+            all_of_them=estimate(both, arm, trials=used[arm], unknown=unknown),
+        )
+        for arm, unknown in enumerate(passed.unknown.tolist())
+    ]
