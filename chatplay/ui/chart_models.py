@@ -62,8 +62,8 @@ class Looks:
         is_grey = alt.datum.group == self.others
         faded = alt.when(~chosen).then(alt.value(0.08))
         return {
-            "strokeWidth": alt.condition(is_grey, alt.value(1), alt.value(2)),
-            "opacity": faded.when(is_grey).then(alt.value(0.45)).otherwise(alt.value(1.0)),
+            "strokeWidth": alt.StrokeWidthValue(**alt.condition(is_grey, alt.value(1), alt.value(2))),
+            "opacity": alt.OpacityValue(**faded.when(is_grey).then(alt.value(0.45)).otherwise(alt.value(1.0))),
         }
 
 

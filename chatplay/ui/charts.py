@@ -56,7 +56,7 @@ def percentiles(
         x=alt.X("time:T", title=None, axis=style.time_axis()),
         y=alt.Y("value:Q", title=title, scale=alt.Scale(zero=True)),
         color=looks.colour(),
-        detail="model:N",
+        detail=alt.Detail("model:N"),
         strokeDash=_PERCENTILE_DASHES,
         **looks.weight(legend),
         tooltip=[
@@ -92,7 +92,7 @@ def distribution(rows: Sequence[Distribution], *, title: str, cast: Cast) -> Any
         x=alt.X("value:Q", title=f"{title} (log scale)", scale=alt.Scale(type="log", nice=False), axis=_LOG_AXIS),
         y=alt.Y("share:Q", title="Share of calls at or below", axis=alt.Axis(format=".0%")),
         color=looks.colour(),
-        detail="model:N",
+        detail=alt.Detail("model:N"),
         tooltip=[
             alt.Tooltip("model:N", title="Model"),
             alt.Tooltip("share:Q", title="Share", format=".1%"),
@@ -186,7 +186,7 @@ def timeline(gaps: Sequence[Gap], *, ttft_ms: float | None) -> Any:
         .encode(
             x=alt.X("at:Q", title="Since the request was sent, ms", scale=alt.Scale(zero=True, nice=False)),
             y=alt.Y("gap:Q", title="Waited, ms (square root)", scale=alt.Scale(type="sqrt", zero=True)),
-            y2=alt.datum(0),
+            y2=alt.Y2Datum(0),
             color=alt.Color(
                 "kind:N", title=None, scale=alt.Scale(domain=kinds, range=looks), legend=alt.Legend(orient="top")
             ),
@@ -217,7 +217,7 @@ def _with_target(chart: Any, target: float | None) -> Any:
     if target is None:
         return chart
     rule = alt.Chart(pd.DataFrame({"target": [target]})).mark_rule(color=style.TARGET_COLOUR, strokeDash=[2, 3])
-    return chart + rule.encode(y="target:Q", tooltip=alt.Tooltip("target:Q", title="Target", format=",.4~g"))
+    return chart + rule.encode(y=alt.Y("target:Q"), tooltip=alt.Tooltip("target:Q", title="Target", format=",.4~g"))
 
 
 def frame(rows: Sequence[Any], columns: Mapping[str, str]) -> pd.DataFrame:

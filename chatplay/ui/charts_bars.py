@@ -114,9 +114,9 @@ def _columns(data: pd.DataFrame, *, y: alt.Y, color: alt.Color, tooltip: list[al
         .mark_rect()
         .encode(
             x=alt.X("time:T", title=None, axis=style.time_axis()),
-            x2="until:T",
+            x2=alt.X2("until:T"),
             y=y,
-            y2="high:Q",
+            y2=alt.Y2("high:Q"),
             color=color,
             tooltip=tooltip,
         )

@@ -82,14 +82,16 @@ def _heat(base: alt.Chart, *, value: str, text: str | None, title: str, fields: 
         scale=alt.Scale(scheme=style.HEAT),
         legend=alt.Legend(orient="right", format="~s"),
     )
-    cells = base.mark_rect().encode(color=alt.condition(f"isValid(datum.{value})", scale, alt.value(style.NEUTRAL)))
+    shade = alt.condition(f"isValid(datum.{value})", scale, alt.value(style.NEUTRAL))
+    cells = base.mark_rect().encode(color=alt.ColorValue(**shade))
     cells = cells.add_params(alt.selection_point(name=PICK, fields=list(fields), on="click", clear="dblclick"))
     if text is None:
         return cells
     # Not a colour channel without a scale: Streamlit's theme stumbles over that in layered charts.
     white = alt.when("datum.ink == 'white'").then(alt.value("#FFFFFF"))
     ink = white.when("datum.ink == 'black'").then(alt.value("#1E2327")).otherwise(alt.value(style.NEUTRAL))
-    return cells + base.mark_text(fontSize=11).encode(text=alt.Text(f"{text}:Q", format=".3~s"), color=ink)
+    texts = base.mark_text(fontSize=11).encode(text=alt.Text(f"{text}:Q", format=".3~s"), color=alt.ColorValue(**ink))
+    return cells + texts
 
 
 def _ink(value: float | None, middle: float) -> str:

@@ -1,6 +1,7 @@
 """One function per chart of an experiment's results: rows in, an Altair chart out. No queries, no widgets.
 
 Intervals are always drawn, names stand at what they name, and a hollow dot is one that chance may explain.
+Channels are given as what they are, not as texts or dicts: for each of those Altair looks through its whole schema.
 """
 
 from __future__ import annotations
@@ -56,15 +57,22 @@ def intervals(marks: Sequence[Mark], *, title: str, reference: float, names: Seq
     x = alt.X("value:Q", title=title, axis=alt.Axis(format=fmt, tickCount=5), scale=alt.Scale(zero=True))
     zero = alt.Chart(pd.DataFrame({"at": [reference]})).mark_rule(color=style.NEUTRAL, strokeDash=[3, 3])
     colour = style.colour("name", names, legend=False)
-    rules = base.mark_rule(strokeWidth=2, yOffset=18).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)
+    rules = base.mark_rule(strokeWidth=2, yOffset=18).encode(
+        x=alt.X("low:Q", title=title), x2=alt.X2("high:Q"), color=colour
+    )
     dots = base.mark_point(size=80, yOffset=18, opacity=1, strokeWidth=2).encode(x=x, color=colour, fill=_fill(names))
     # Clipped: a text that is wider than the plot would take the plot's room.
-    return zero.encode(x="at:Q") + rules + dots + _line(base, "name", -17) + _line(base, "note", 0)
+    texts = (_line(base, "name", -17), _line(base, "note", 0))
+    return alt.layer(zero.encode(x=alt.X("at:Q")), rules, dots, *texts)
+
+
+def _at_zero() -> Any:
+    return alt.XValue(0)  # type: ignore[no-untyped-call]  # alone among Altair's channels
 
 
 def _line(base: Any, field: str, offset_px: int) -> Any:
     look: dict[str, Any] = {"align": "left", "baseline": "middle", "fontSize": 12, "clip": True, "color": _ink()}
-    return base.mark_text(yOffset=offset_px, **look).encode(x=alt.value(0), text=f"{field}:N")
+    return base.mark_text(yOffset=offset_px, **look).encode(x=_at_zero(), text=alt.Text(f"{field}:N"))
 
 
 def shares(marks: Sequence[Mark], *, title: str) -> Any:
@@ -76,8 +84,8 @@ def shares(marks: Sequence[Mark], *, title: str) -> Any:
     base = alt.Chart(data).encode(y=y, tooltip=_tooltip(title))
     x = alt.X("value:Q", title=title, scale=scale, axis=alt.Axis(format=".0%", tickCount=5))
     bars = base.mark_bar(color=style.PALETTE[0], height={"band": 0.3}, yOffset=10).encode(x=x)
-    rules = base.mark_rule(color=style.NEUTRAL, strokeWidth=2, yOffset=10).encode(x="low:Q", x2="high:Q")
-    return bars + rules + _line(base, "line", -11)
+    rules = base.mark_rule(color=style.NEUTRAL, strokeWidth=2, yOffset=10).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"))
+    return alt.layer(bars, rules, _line(base, "line", -11))
 
 
 def effect(marks: Sequence[Mark], *, title: str, x_title: str, low: float, high: float, fmt: str = "~s") -> Any:
@@ -91,10 +99,10 @@ def effect(marks: Sequence[Mark], *, title: str, x_title: str, low: float, high:
     y = alt.Y("value:Q", title=title, scale=scale, axis=alt.Axis(format=fmt, tickCount=5))
     line = base.mark_line(color=style.NEUTRAL, strokeWidth=1).encode(y=y)
     rules = base.mark_rule(color=style.PALETTE[0], strokeWidth=2).encode(
-        y=alt.Y("low:Q", scale=scale, title=title), y2="high:Q"
+        y=alt.Y("low:Q", scale=scale, title=title), y2=alt.Y2("high:Q")
     )
     dots = base.mark_point(filled=True, size=70, opacity=1, color=style.PALETTE[0]).encode(y=y)
-    return line + rules + dots
+    return alt.layer(line, rules, dots)
 
 
 def heat(cells: Sequence[tuple[str, str, Mark]], *, x_title: str, y_title: str, title: str) -> Any:
@@ -110,9 +118,11 @@ def heat(cells: Sequence[tuple[str, str, Mark]], *, x_title: str, y_title: str, 
         tooltip=_tooltip(title),
     )
     shade = alt.Color("value:Q", scale=alt.Scale(scheme=style.HEAT), legend=None)
-    rects = base.mark_rect().encode(color=alt.condition("isValid(datum.value)", shade, alt.value(style.NEUTRAL)))
+    known_shade = alt.condition("isValid(datum.value)", shade, alt.value(style.NEUTRAL))
+    rects = base.mark_rect().encode(color=alt.ColorValue(**known_shade))
     ink = alt.when("datum.ink == 'white'").then(alt.value(_INK["white"])).otherwise(alt.value(_INK["black"]))
-    return rects + base.mark_text(fontSize=12).encode(text="note:N", color=ink)
+    texts = base.mark_text(fontSize=12).encode(text=alt.Text("note:N"), color=alt.ColorValue(**ink))
+    return alt.layer(rects, texts)
 
 
 def frontier(
@@ -159,7 +169,8 @@ def _fill(names: Sequence[str], among: Sequence[str] = ()) -> Any:
     """The colour of the name where chance is ruled out, else none: a hollow dot."""
     looks = style.colours([*among, *names])
     scale = alt.Scale(domain=list(looks), range=list(looks.values()))
-    return alt.condition("datum.settled", alt.Fill("name:N", scale=scale, legend=None), alt.value("transparent"))
+    fill = alt.condition("datum.settled", alt.Fill("name:N", scale=scale, legend=None), alt.value("transparent"))
+    return alt.FillValue(**fill)
 
 
 def _frame(marks: Sequence[Mark]) -> pd.DataFrame:
