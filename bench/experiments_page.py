@@ -45,7 +45,8 @@ _TOUCH = """
 UPDATE experiment_trials SET score = random(), ended_at = clock_timestamp()
 WHERE id = (SELECT min(id) FROM experiment_trials WHERE experiment_id = :id)
 """
-# The last change inside the tab, and the first moment at which it has a card, both painted by the next frame.
+# The last change inside the tab that can be seen, and the first moment at which it has a card, both painted by the next
+# frame. Tables are drawn on a canvas; what they write into it for screen readers comes a fifth of a second later.
 _PROBE = """
 (() => {
   const probe = {from: null, first: null, last: null};
@@ -54,11 +55,13 @@ _PROBE = """
     if (probe.from === null) return;
     const at = performance.now();
     probe.last = at;
-    if (probe.first === null && document.querySelector('.st-key-experiments_card_arms table')) probe.first = at;
+    if (probe.first === null && document.querySelector('.st-key-experiments_card_arms canvas')) probe.first = at;
   });
+  const unseen = change => change.target.parentElement?.closest('canvas') ||
+    (change.type === 'childList' && change.target.closest('canvas'));
   new MutationObserver(changes => {
     const tab = document.querySelector('.st-key-experiments_results');
-    if (tab && changes.some(change => tab.contains(change.target))) look();
+    if (tab && changes.some(change => tab.contains(change.target) && !unseen(change))) look();
   }).observe(document, {childList: true, characterData: true, attributes: true, subtree: true});
   document.addEventListener('click', () => { if (probe.from === null) probe.from = performance.now(); }, true);
   probe.arm = () => Object.assign(probe, {from: null, first: null, last: null});
