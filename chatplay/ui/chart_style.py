@@ -1,6 +1,9 @@
 """One house style for every chart: the same height, fonts and palette, colours that stay with their name everywhere.
 
 Light and dark come from Streamlit's chart theme; here is what must not depend on it.
+
+All charts give their channels as what they are (`alt.X2("high:Q")`), not as texts or dicts: for each of those Altair
+looks through its whole schema, which takes 5 ms.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from chatplay.ui import charts, charts_bars, charts_cells
 from chatplay.ui.chart_models import Cast
 from chatplay.usage.values import (
@@ -22,6 +24,7 @@ from chatplay.usage.values import (
     UsageRow,
 )
 
+pytestmark = pytest.mark.usefixtures("schema_stays_closed")
 START = datetime(2026, 11, 1, 23, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -26,7 +26,7 @@ def gather_answers(table: TrialTable) -> AnswerCells:
     """Same-pair share of a cell: sum n_g (n_g - 1) / (n (n - 1)) over its distinct answers g, the unbiased estimate
     of the chance that two repeats are alike (Simpson 1949, Nature 163, 688); nan below two answers."""
     answered = table.answer != UNKNOWN_ANSWER
-    place = (table.arm * table.cases + table.case)[answered]
+    place = table.cell[answered]
     texts = np.unique(table.answer[answered], return_inverse=True)[1]
     kinds = int(texts.max(initial=0)) + 1
     # One number for cell and text: sorting numbers is several times quicker than sorting pairs.

@@ -20,7 +20,7 @@ def summarise_arms(table: TrialTable, *, ks: tuple[int, ...] = (1, 2, 3, 5, 10))
     """
     cells = {metric: gather(table, metric) for metric in METRICS}
     bounds = {metric: bound_means(cells[metric]) for metric in METRICS}
-    trials = np.bincount(table.arm * table.cases + table.case, minlength=table.arms * table.cases)
+    trials = np.bincount(table.cell, minlength=table.arms * table.cases)
     by_case = trials.reshape(table.arms, table.cases)
     unanswered = np.bincount(table.arm[table.answer == UNKNOWN_ANSWER], minlength=table.arms)
     pass_at = list_pass_at(cells["passed"], ks=ks)

@@ -43,7 +43,7 @@ def gather(table: TrialTable, metric: Metric) -> Cells:
     """The cells of one metric."""
     values = table.values(metric)
     known = ~np.isnan(values)
-    place = (table.arm * table.cases + table.case)[known]
+    place = table.cell[known]
     seen = values[known]
     size, shape = table.arms * table.cases, (table.arms, table.cases)
     count = np.bincount(place, minlength=size).astype(np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,6 +43,11 @@ class TrialTable:
 
     def __len__(self) -> int:
         return len(self.arm)
+
+    @cached_property
+    def cell(self) -> IntArray:
+        """The place of each trial's cell among arms x cases, counted row by row."""
+        return self.arm * self.cases + self.case
 
     def values(self, metric: Metric) -> FloatArray:
         """The column of `metric`."""

@@ -1,7 +1,6 @@
 """One function per chart of an experiment's results: rows in, an Altair chart out. No queries, no widgets.
 
 Intervals are always drawn, names stand at what they name, and a hollow dot is one that chance may explain.
-Channels are given as what they are, not as texts or dicts: for each of those Altair looks through its whole schema.
 """
 
 from __future__ import annotations
