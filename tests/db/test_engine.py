@@ -156,6 +156,17 @@ def test_connection_in_use_is_not_asked_before_each_use(empty_engine, monkeypatc
     assert asked == []
 
 
+def test_connection_that_was_used_last_is_taken_first(empty_engine):
+    """Its server process has the plans, and is awake."""
+    early, late = empty_engine.connect(), empty_engine.connect()
+    last = late.connection.dbapi_connection
+    early.close()
+    late.close()
+    for _ in range(3):
+        with empty_engine.connect() as conn:
+            assert conn.connection.dbapi_connection is last
+
+
 def test_connection_that_comes_back_after_the_end_is_closed(empty_engine):
     used = empty_engine.connect()
     raw = used.connection.driver_connection
