@@ -69,11 +69,20 @@ class Terms:
         key = (user_id, model.upstream, model.name)
         if key not in self._known:
             dated, has_budgets = get_terms(self._conn, upstream=model.upstream, model=model.name)
-            price = dated or model.price
-            if has_budgets:
-                check_budget(self._conn, user_id=user_id, price=price)
-            self._known[key] = price
+            self._known[key] = agreed_price(self._conn, dated, has_budgets, user_id=user_id, model=model)
         return self._known[key]
+
+
+def agreed_price(
+    conn: Connection, dated: Price | None, has_budgets: bool, *, user_id: int, model: ModelInfo
+) -> Price | None:
+    """The price in force, `dated` where there is such a one; None is unknown. Raises BudgetSpent when a budget of the
+    person is used up.
+    """
+    price = dated or model.price
+    if has_budgets:
+        check_budget(conn, user_id=user_id, price=price)
+    return price
 
 
 class Calls:
@@ -85,6 +94,11 @@ class Calls:
         self._listener = listener
         self._catalog = catalog
 
+    @property
+    def owner(self) -> UUID:
+        """This process, as generations name the one that makes them."""
+        return self._hub.owner
+
     def open(self, conn: Connection, call: Call) -> Job:
         """The call's rows, in the caller's transaction. After its commit, and only then: `run`.
 
@@ -95,10 +109,28 @@ class Calls:
     def open_many(self, conn: Connection, calls: Sequence[Call], terms: Terms) -> list[Job]:
         """`open` for several, in as few statements as for one."""
         prices = [terms.price(user_id=call.user_id, model=call.model) for call in calls]
-        generations.insert_generations(conn, owner=self._hub.owner, calls=[_opened(call) for call in calls])
+        opened = [generations.NewGeneration(new_usage(call), call.message_id) for call in calls]
+        generations.insert_generations(conn, owner=self._hub.owner, calls=opened)
         kept = [call.generation_id for call in calls if call.message_id is None and call.keeps_answer]
         answers.insert_answers(conn, generation_ids=kept)
-        return [self._job(call, price) for call, price in zip(calls, prices, strict=True)]
+        return [self.job(call, price) for call, price in zip(calls, prices, strict=True)]
+
+    def job(self, call: Call, price: Price | None) -> Job:
+        """What `run` takes, of a call whose rows the caller has written."""
+        return Job(
+            generation_id=call.generation_id,
+            user_id=call.user_id,
+            message_id=call.message_id,
+            provider=self._catalog.provider_for(call.model),
+            request=Request(call.model.name, call.messages, call.params, call.stream, call.relay),
+            supports_streaming=call.model.supports_streaming,
+            price=price,
+            omitted_messages=call.omitted_messages,
+            omitted_tokens=call.omitted_tokens,
+            source=call.source,
+            tap=call.tap,
+            keeper=call.keeper,
+        )
 
     def run(self, job: Job) -> None:
         """Begins the call; it goes on whatever happens to the caller."""
@@ -162,22 +194,6 @@ class Calls:
         with self._store.transaction() as conn:
             generations.request_stop(conn, generation_id=generation_id)
 
-    def _job(self, call: Call, price: Price | None) -> Job:
-        return Job(
-            generation_id=call.generation_id,
-            user_id=call.user_id,
-            message_id=call.message_id,
-            provider=self._catalog.provider_for(call.model),
-            request=Request(call.model.name, call.messages, call.params, call.stream, call.relay),
-            supports_streaming=call.model.supports_streaming,
-            price=price,
-            omitted_messages=call.omitted_messages,
-            omitted_tokens=call.omitted_tokens,
-            source=call.source,
-            tap=call.tap,
-            keeper=call.keeper,
-        )
-
     def _check_owner(self, user_id: int, generation_id: UUID) -> None:
         with self._store.reading() as conn:
             row = generations.find_generation(conn, generation_id=generation_id)
@@ -185,24 +201,22 @@ class Calls:
             raise _no_such_answer()
 
 
-def _opened(call: Call) -> generations.NewGeneration:
+def new_usage(call: Call) -> generations.NewUsage:
+    """What is noted of a call before it is made."""
     model = call.model
-    return generations.NewGeneration(
-        message_id=call.message_id,
-        call=generations.NewUsage(
-            generation_id=call.generation_id,
-            user_id=call.user_id,
-            session_id=call.session_id,
-            source=call.source,
-            provider=model.provider,
-            upstream=model.upstream,
-            model=model.name,
-            engine_type=model.engine_type,
-            params=parameters.to_json(replace(call.params, system_prompt="")),  # a usage row holds no prompt text
-            experiment_id=call.experiment_id,
-            retry_of=call.retry_of,
-            attempt=call.attempt,
-        ),
+    return generations.NewUsage(
+        generation_id=call.generation_id,
+        user_id=call.user_id,
+        session_id=call.session_id,
+        source=call.source,
+        provider=model.provider,
+        upstream=model.upstream,
+        model=model.name,
+        engine_type=model.engine_type,
+        params=parameters.to_json(replace(call.params, system_prompt="")),  # a usage row holds no prompt text
+        experiment_id=call.experiment_id,
+        retry_of=call.retry_of,
+        attempt=call.attempt,
     )
 
 

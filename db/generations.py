@@ -16,17 +16,15 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Executable,
-    Insert,
     Uuid,
     bindparam,
     func,
-    insert,
     select,
     text,
     update,
 )
 
-from db.schema import generation_events, generations, usage, users
+from db.schema import generation_events, generations, usage
 
 EVENTS_CHANNEL = "chatplay_events"
 STOPS_CHANNEL = "chatplay_stops"
@@ -125,13 +123,14 @@ _COLUMNS = (
 
 def insert_generations(conn: Connection, *, owner: UUID, calls: Sequence[NewGeneration]) -> None:
     """Opens generations of one process, each with its usage row."""
-    # Not asdict, which copies the parameters deeply.
-    rows = [
-        {f"new_{name}": getattr(one.call, name) for name in _NEW_USAGE}
-        | {"id": one.call.generation_id, "person": one.call.user_id, "message": one.message_id, "process": owner}
-        for one in calls
-    ]
+    rows = [{**opening_values(one.call, owner=owner), "message_id": one.message_id} for one in calls]
     run_each(conn, _INSERT_GENERATION, rows)
+
+
+def opening_values(call: NewUsage, *, owner: UUID) -> dict[str, Any]:
+    """What statements with `opening_sql` are run with."""
+    # Not asdict, which copies the parameters deeply.
+    return {"owner": owner, **{f"new_{name}": getattr(call, name) for name in _NEW_USAGE}}
 
 
 def run_each(conn: Connection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -140,24 +139,33 @@ def run_each(conn: Connection, statement: Executable, rows: Sequence[Mapping[str
         conn.execute(statement, rows if len(rows) > 1 else rows[0])
 
 
-def _insert_generation() -> Insert:
-    person = bindparam("person", type_=BigInteger)
-    generation = insert(generations).values(
-        id=bindparam("id", type_=Uuid),
-        user_id=person,
-        message_id=bindparam("message", type_=BigInteger),
-        owner=bindparam("process", type_=Uuid),
-        status="streaming",
-    )
-    organisation = select(users.c.organisation_id).where(users.c.id == person).scalar_subquery()
-    values = {name: bindparam(f"new_{name}", type_=usage.c[name].type) for name in _NEW_USAGE}
-    row = insert(usage).values(status="streaming", organisation_id=organisation, **values)
-    return row.add_cte(generation.cte("generation"))
-
-
-# Built once: putting a statement of thirty columns together takes longer than running it.
 _NEW_USAGE = tuple(field.name for field in fields(NewUsage))
-_INSERT_GENERATION = _insert_generation()
+OPENING_BINDS = (
+    bindparam("owner", type_=Uuid),
+    *(bindparam(f"new_{name}", type_=usage.c[name].type) for name in _NEW_USAGE),
+)
+
+
+def opening_sql(message_id: str, source: str = "") -> str:
+    """SQL of two WITH items, `generation` and `call`, that open a generation for each row of `source` (a FROM clause,
+    else one); `message_id` is SQL, too.
+    """
+    return f"""
+    generation AS (
+        INSERT INTO generations (id, user_id, message_id, owner, status)
+        SELECT :new_generation_id, :new_user_id, {message_id}, :owner, 'streaming' {source}
+    ), call AS (
+        INSERT INTO usage ({", ".join(_NEW_USAGE)}, status, organisation_id)
+        SELECT {", ".join(f":new_{name}" for name in _NEW_USAGE)}, 'streaming',
+            (SELECT organisation_id FROM users WHERE id = :new_user_id) {source}
+    )
+    """
+
+
+# Put together once: of thirty columns that takes longer than running it.
+_INSERT_GENERATION = text(f"WITH {opening_sql(':message_id')} SELECT").bindparams(
+    bindparam("message_id", type_=BigInteger), *OPENING_BINDS
+)
 
 
 def find_generation(conn: Connection, *, generation_id: UUID) -> GenerationRow | None:

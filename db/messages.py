@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, insert, select, text
+from sqlalchemy import Connection, func, insert, select, text
 
 from db.schema import chat_messages
 
 
 @dataclass(frozen=True)
 class MessageRow:
-    """A row of chat_messages with its siblings' ids (itself among them), oldest first."""
+    """A row of chat_messages with its siblings' ids (itself among them), oldest first; none where not asked."""
 
     id: int
     session_id: UUID
@@ -39,49 +39,55 @@ class SaidRow:
     status: str
 
 
-# The way up holds numbers only: what is said would be copied at each step. Beyond `whole` messages from the end the
-# columns that are not sent are empty: reading them takes most of the time a long thread takes.
-_PATH = text("""
+# From the end of a thread up to its beginning, `path` holds numbers only: what is said would be copied at each step.
+# Beyond `whole` messages from the end the columns that are not sent are empty: reading them takes most of the time that
+# a long thread takes. Siblings are looked for up to `placed` messages from the end.
+WAY_UP = """
+    SELECT m.id, m.parent_id, path.depth + 1 AS depth
+    FROM chat_messages m JOIN path ON m.id = path.parent_id WHERE path.depth < :limit
+"""
+ON_THE_WAY = """
+SELECT m.id, CASE WHEN p.whole THEN m.session_id END, m.parent_id, m.role, m.content, m.status,
+       CASE WHEN p.whole THEN m.metrics_json END, CASE WHEN p.whole THEN m.generation_id END,
+       CASE WHEN p.whole THEN m.request_key END, CASE WHEN p.whole THEN m.created_at END, siblings.ids, p.depth
+FROM (SELECT id, depth, depth <= :whole AS whole FROM path) p JOIN chat_messages m ON m.id = p.id CROSS JOIN LATERAL (
+    SELECT array_agg(s.id ORDER BY s.id) AS ids FROM (
+        SELECT id FROM chat_messages WHERE p.depth <= :placed AND parent_id = m.parent_id
+        UNION ALL
+        SELECT id FROM chat_messages
+        WHERE p.depth <= :placed AND m.parent_id IS NULL AND parent_id IS NULL AND session_id = m.session_id
+    ) s
+) siblings
+"""
+_PATH = text(f"""
 WITH RECURSIVE path AS (
     SELECT m.id, m.parent_id, 1 AS depth FROM chat_messages m WHERE m.id = :leaf_id AND m.session_id = :chat_id
     UNION ALL
-    SELECT m.id, m.parent_id, path.depth + 1
-    FROM chat_messages m JOIN path ON m.id = path.parent_id WHERE path.depth < :limit
+    {WAY_UP}
 )
-SELECT m.id, CASE WHEN p.whole THEN m.session_id END, m.parent_id, m.role, m.content, m.status,
-       CASE WHEN p.whole THEN m.metrics_json END, CASE WHEN p.whole THEN m.generation_id END,
-       CASE WHEN p.whole THEN m.request_key END, CASE WHEN p.whole THEN m.created_at END, siblings.ids
-FROM (SELECT id, depth, depth <= :whole AS whole FROM path) p JOIN chat_messages m ON m.id = p.id CROSS JOIN LATERAL (
-    SELECT array_agg(s.id ORDER BY s.id) AS ids FROM (
-        SELECT id FROM chat_messages WHERE p.whole AND parent_id = m.parent_id
-        UNION ALL
-        SELECT id FROM chat_messages
-        WHERE p.whole AND m.parent_id IS NULL AND parent_id IS NULL AND session_id = m.session_id
-    ) s
-) siblings
+{ON_THE_WAY}
 ORDER BY p.depth DESC
 """)
-_ALL = 1_000_000
+ALL = 1_000_000
 
 
-def list_path(conn: Connection, *, chat_id: UUID, leaf_id: int, limit: int = _ALL) -> list[MessageRow]:
+def list_path(conn: Connection, *, chat_id: UUID, leaf_id: int, limit: int = ALL) -> list[MessageRow]:
     """The last `limit` messages of the thread that ends at `leaf_id`, oldest first."""
-    return [_message(row) for row in _path(conn, chat_id, leaf_id, limit, limit)]
+    rows = conn.execute(
+        _PATH, {"chat_id": chat_id, "leaf_id": leaf_id, "limit": limit, "whole": limit, "placed": limit}
+    )
+    return [message_of(row) for row in rows]
 
 
-def list_thread(conn: Connection, *, chat_id: UUID, leaf_id: int, whole: int) -> tuple[list[SaidRow], list[MessageRow]]:
-    """The thread that ends at `leaf_id`, oldest first: what was said before, and the last `whole` messages."""
-    rows = _path(conn, chat_id, leaf_id, _ALL, whole)
-    older = [SaidRow(row.role, row.content, row.status) for row in rows[:-whole]]
-    return older, [_message(row) for row in rows[-whole:]]
+def message_of(row: Sequence[Any]) -> MessageRow:
+    """Of the columns of `ON_THE_WAY`."""
+    *columns, sibling_ids, _depth = row
+    return MessageRow(*columns, sibling_ids=tuple(sibling_ids or ()))  # type: ignore[misc]
 
 
-def _path(conn: Connection, chat_id: UUID, leaf_id: int, limit: int, whole: int) -> Sequence[Row[Any]]:
-    return conn.execute(_PATH, {"chat_id": chat_id, "leaf_id": leaf_id, "limit": limit, "whole": whole}).all()
-
-
-def _message(row: Row[Any]) -> MessageRow:
-    return MessageRow(*tuple(row)[:-1], sibling_ids=tuple(row.ids))  # type: ignore[misc]
+def said_of(row: Sequence[Any]) -> SaidRow:
+    """Of the same, however far from the end."""
+    return SaidRow(*row[3:6])
 
 
 def find_message(conn: Connection, *, chat_id: UUID, message_id: int) -> MessageRow | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, text
 
@@ -33,11 +35,17 @@ _COLUMNS = (
     "p.id, p.upstream, p.model, p.input_usd, p.cached_usd, p.output_usd, p.valid_from, p.set_by, p.valid_from <= now()"
 )
 
-_IN_FORCE_OF = f"""
-SELECT {_COLUMNS}, true FROM prices p
-WHERE upstream = :upstream AND model IN (:model, '') AND valid_from <= coalesce(CAST(:at AS timestamptz), now())
-ORDER BY model = '', valid_from DESC LIMIT 1
-"""
+
+def in_force_of(upstream: str, model: str, at: str = "now()") -> str:
+    """SQL of the price in force at a time, the model's own before one of its whole upstream; all three are SQL."""
+    return f"""
+    SELECT {_COLUMNS}, true FROM prices p
+    WHERE p.upstream = {upstream} AND p.model IN ({model}, '') AND p.valid_from <= {at}
+    ORDER BY p.model = '', p.valid_from DESC LIMIT 1
+    """
+
+
+_IN_FORCE_AT = text(in_force_of(":upstream", ":model", "coalesce(CAST(:at AS timestamptz), now())"))
 
 
 def list_prices(conn: Connection) -> list[PriceRow]:
@@ -54,19 +62,25 @@ def find_entry(conn: Connection, *, price_id: int) -> PriceRow | None:
 
 def find_price(conn: Connection, *, upstream: str, model: str, at: datetime | None = None) -> PriceRow | None:
     """The one in force at that time (None: now): the model's own before one of its whole upstream."""
-    row = conn.execute(text(_IN_FORCE_OF), {"upstream": upstream, "model": model, "at": at}).one_or_none()
+    row = conn.execute(_IN_FORCE_AT, {"upstream": upstream, "model": model, "at": at}).one_or_none()
     return PriceRow(*row) if row else None
 
 
-_TERMS = text(
-    f"SELECT EXISTS (SELECT FROM budgets), p.* FROM (SELECT) AS once LEFT JOIN LATERAL ({_IN_FORCE_OF}) AS p ON true"
-)
+_TERMS = text(f"""
+SELECT EXISTS (SELECT FROM budgets), p.*
+FROM (SELECT) AS once LEFT JOIN LATERAL ({in_force_of(":upstream", ":model")}) AS p ON true
+""")
 
 
 def get_terms(conn: Connection, *, upstream: str, model: str) -> tuple[PriceRow | None, bool]:
     """What opening a call asks, in one round trip: the price in force, and whether there are budgets at all."""
-    has_budgets, *row = conn.execute(_TERMS, {"upstream": upstream, "model": model, "at": None}).one()
-    return (None if row[0] is None else PriceRow(*row)), has_budgets
+    has_budgets, *row = conn.execute(_TERMS, {"upstream": upstream, "model": model}).one()
+    return price_row(row), has_budgets
+
+
+def price_row(row: Sequence[Any]) -> PriceRow | None:
+    """Of the columns of `in_force_of`, which are all NULL where there is no price."""
+    return None if row[0] is None else PriceRow(*row)
 
 
 def insert_price(

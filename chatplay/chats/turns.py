@@ -1,13 +1,13 @@
-"""One turn: prompt, empty answer, generation and usage row in one transaction; only then is the model asked."""
+"""One turn: prompt, empty answer, generation and usage row in one statement; only then is the model asked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from chatplay import params as parameters
-from chatplay.calls import Call, Calls
+from chatplay.calls import Call, Calls, agreed_price, new_usage
 from chatplay.chats.values import (
     OverflowPolicy,
     Settings,
@@ -18,18 +18,21 @@ from chatplay.chats.values import (
     title_from,
 )
 from chatplay.chats.window import plan
-from chatplay.errors import ChatplayError, Conflict, GenerationRunning, NotFound
+from chatplay.errors import Conflict, GenerationRunning, NotFound
 from chatplay.generation.hub import Hub
-from chatplay.generation.values import Job
-from chatplay.models.catalog import ModelCatalog, ModelInfo
-from chatplay.params import Params
+from chatplay.models.catalog import ModelCatalog
+from chatplay.prices import Price
 from chatplay.store import Connection, Store
 from chatplay.tokens.counting import TokenCounter
+from chatplay.usage.price_table import price_of
 from db import chats, turns
 from db import messages as message_rows
 from db.chats import ChatRow
+from db.messages import MessageRow, SaidRow
+from db.turns import Ground, Opened
 
 _WHOLE = 12  # among so many there is an answer whose usage tells the tokens of all before it, if there is any at all
+_TRIES = 5  # where another tab or process changes the chat between reading and writing
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,6 @@ class Prompt:
     text: str | None = None
     at_message: int | None = None
     source: str = "chat"
-
-
-@dataclass(frozen=True)
-class _Opened:
-    model: ModelInfo
-    params: Params
-    generation_id: UUID
-    answer_id: int
 
 
 class Turns:
@@ -88,73 +83,110 @@ class Turns:
         if prompt.text is not None:
             check_text(prompt.text, max_chars=self._max_prompt_chars)
         self._hub.settle(user_id=prompt.user_id)
-        with self._store.transaction() as conn:
-            chat = own_chat(conn, prompt.user_id, prompt.chat_id, for_update=True)
-            try:
-                opened = self._open(conn, chat, prompt)
-            except ChatplayError:
-                same_id, _ = message_rows.find_obstacles(conn, chat_id=chat.id, request_key=prompt.request_key)
-                if same_id is None:
-                    raise
-                return _same_turn(conn, chat.id, same_id)
-            turn, job = self._write(conn, chat, prompt, opened)
-        self._calls.run(job)
-        return turn
+        with self._store.reading() as conn:
+            for _ in range(_TRIES):
+                ground = _ground(conn, prompt)
+                if ground.same_id is not None:
+                    return _same_turn(conn, prompt.chat_id, ground.same_id)
+                call, price = self._call(conn, ground, prompt)
+                if (opened := self._open(conn, ground, prompt, call)) is not None:
+                    self._calls.run(self._calls.job(replace(call, message_id=opened.answer_id), price))
+                    return _turn(ground, prompt, call, opened)
+        raise Conflict("This chat changes all the time.", cure="Look whether it is open elsewhere, then send again.")
 
-    def _open(self, conn: Connection, chat: ChatRow, prompt: Prompt) -> _Opened:
-        """The turn's messages; an error has changed nothing."""
-        info = self._catalog.get(chat.model_name, role=prompt.role, upstream=chat.upstream)
-        self._catalog.check_open(info)
-        params, generation_id = settings_in(chat, prompt.params, info.ranges), uuid4()
-        answer_id = turns.open_turn(
-            conn,
-            chat_id=chat.id,
-            user_id=chat.user_id,
-            parent_id=_parent(conn, chat, prompt),
-            content=prompt.text,
-            title=title_from(prompt.text or ""),
-            params=parameters.to_json(params),
-            generation_id=generation_id,
-            request_key=prompt.request_key,
-        )
-        if answer_id is None:
+    def _call(self, conn: Connection, ground: Ground, prompt: Prompt) -> tuple[Call, Price | None]:
+        """The model call that answers, as far as it fits the window and the budgets, and what it costs."""
+        chat = ground.chat
+        model = self._catalog.get(chat.model_name, role=prompt.role, upstream=chat.upstream)
+        self._catalog.check_open(model)
+        params = settings_in(chat, prompt.params, model.ranges)
+        if ground.is_coming:
             raise GenerationRunning(
                 "An answer is still coming in this chat.",
                 cure="Wait for its end or stop it, then send again. Your text is back in the input.",
             )
-        return _Opened(info, params, generation_id, answer_id)
-
-    def _write(self, conn: Connection, chat: ChatRow, prompt: Prompt, opened: _Opened) -> tuple[Turn, Job]:
-        """The call that answers it, as far as it fits the window and the budgets."""
-        said, last = message_rows.list_thread(conn, chat_id=chat.id, leaf_id=opened.answer_id, whole=_WHOLE)
+        asked = () if prompt.text is None else (SaidRow("user", prompt.text, "complete"),)
         policy = cast(OverflowPolicy, chat.overflow_policy)  # the table's check constraint holds it to these
-        sent = plan([*said, *last[:-1]], params=opened.params, model=opened.model, policy=policy, counter=self._counter)
+        thread = (*ground.said, *ground.last, *asked)
+        sent = plan(thread, params=params, model=model, policy=policy, counter=self._counter)
+        dated = price_of(ground.price) if ground.price else None
+        price = agreed_price(conn, dated, ground.has_budgets, user_id=chat.user_id, model=model)
         call = Call(
             user_id=chat.user_id,
-            model=opened.model,
+            model=model,
             messages=sent.messages,
-            params=opened.params,
+            params=params,
             source=prompt.source,
-            generation_id=opened.generation_id,
             session_id=chat.id,
-            message_id=opened.answer_id,
             omitted_messages=sent.omitted_messages,
             omitted_tokens=sent.omitted_tokens,
         )
-        turn = Turn(message_record(last[-2]), message_record(last[-1]), opened.generation_id)
-        return turn, self._calls.open(conn, call)
+        return call, price
+
+    def _open(self, conn: Connection, ground: Ground, prompt: Prompt, call: Call) -> Opened | None:
+        """The turn's rows; None when the chat is no longer as it was."""
+        return turns.open_turn(
+            conn,
+            ground=ground,
+            content=prompt.text,
+            title=title_from(prompt.text or ""),
+            params=parameters.to_json(call.params),
+            request_key=prompt.request_key,
+            call=new_usage(call),
+            owner=self._calls.owner,
+        )
 
 
-def _parent(conn: Connection, chat: ChatRow, prompt: Prompt) -> int | None:
-    """What the new prompt follows; without a text, the prompt to answer again."""
-    if prompt.at_message is None:
-        if prompt.text is None:
-            raise not_found("message")
-        return chat.leaf_message_id
-    target = message_rows.find_message(conn, chat_id=chat.id, message_id=prompt.at_message)
-    if target is None or (prompt.text is not None and target.role != "user"):
+def _ground(conn: Connection, prompt: Prompt) -> Ground:
+    """What the turn stands on. Raises NotFound for what is not the person's own."""
+    ground = turns.find_ground(
+        conn,
+        user_id=prompt.user_id,
+        chat_id=prompt.chat_id,
+        request_key=prompt.request_key,
+        at_message=prompt.at_message,
+        reworded=prompt.text is not None,
+        whole=_WHOLE,
+    )
+    if ground is None:
+        raise not_found()
+    is_nothing = prompt.text is None and (prompt.at_message is None or ground.parent_id is None)
+    if is_nothing or not ground.has_place:
         raise not_found("message")
-    return target.id if prompt.text is None and target.role != "assistant" else target.parent_id
+    return ground
+
+
+def _turn(ground: Ground, prompt: Prompt, call: Call, opened: Opened) -> Turn:
+    """As pages and routes see it: its rows, as they were written."""
+    blank = MessageRow(
+        id=opened.answer_id,
+        session_id=ground.chat.id,
+        parent_id=opened.prompt_id,
+        role="assistant",
+        content="",
+        status="streaming",
+        metrics={},
+        generation_id=call.generation_id,
+        request_key=None,
+        created_at=opened.created_at,
+        sibling_ids=(opened.answer_id,),
+    )
+    if opened.prompt_id is None:
+        asked = ground.last[-1]
+        answer = replace(blank, parent_id=asked.id, sibling_ids=(*opened.beside, opened.answer_id))
+    else:
+        answer = blank
+        asked = replace(
+            blank,
+            id=opened.prompt_id,
+            parent_id=ground.parent_id,
+            role="user",
+            content=prompt.text or "",
+            status="complete",
+            generation_id=None,
+            sibling_ids=(*opened.beside, opened.prompt_id),
+        )
+    return Turn(message_record(asked), message_record(answer), call.generation_id)
 
 
 def _same_turn(conn: Connection, chat_id: UUID, message_id: int) -> Turn:

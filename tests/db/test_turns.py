@@ -5,9 +5,11 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
-from chatplay.errors import BadInput
+from chatplay.errors import BadInput, Conflict, NotFound
 from chatplay.params import Params
+from db import turns
 from tests.db.chat_rig import rig
 
 
@@ -62,3 +64,122 @@ def test_refused_turn_sent_again_with_a_used_key_is_the_first_one(house):
     house.finish(first)
     again = house.chats.send(**common | {"params": {"temperature": 99}}, text="one")
     assert again.generation_id == first.generation_id
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Has something happen once, after what a turn stands on was read and before the turn is written."""
+    find = turns.find_ground
+
+    def arrange(act):
+        waiting = [act]
+
+        def find_and_act(*args, **named):
+            ground = find(*args, **named)
+            if waiting:
+                waiting.pop()()
+            return ground
+
+        monkeypatch.setattr(turns, "find_ground", find_and_act)
+
+    return arrange
+
+
+def test_turn_follows_what_came_while_it_was_prepared(house, meanwhile):
+    chat_id = house.ask("one").user_message.session_id
+    between = []
+    meanwhile(lambda: between.append(house.ask("two", chat_id=chat_id)))
+    turn = house.ask("three", chat_id=chat_id)
+    assert turn.user_message.parent_id == between[0].assistant_message.id
+    assert [message.content for message in house.provider.requests[-1].messages[::2]] == ["one", "two", "three"]
+    assert [message.content for message in house.view(chat_id).messages[::2]] == ["one", "two", "three"]
+
+
+def test_same_click_twice_is_one_turn_also_when_both_are_prepared_at_once(house, meanwhile):
+    key, chat_id, first = uuid4(), house.new_chat(), []
+    meanwhile(lambda: first.append(house.ask("one", chat_id=chat_id, request_key=key)))
+    again = house.send("one", chat_id=chat_id, request_key=key)
+    assert again.generation_id == first[0].generation_id
+    assert len(house.view(chat_id).messages) == 2
+
+
+def test_chat_deleted_while_a_turn_is_prepared_is_not_there(house, meanwhile):
+    chat_id = house.ask("one").user_message.session_id
+    meanwhile(lambda: house.chats.delete(user_id=house.user_id, chat_id=chat_id))
+    with pytest.raises(NotFound, match="chat"):
+        house.send("two", chat_id=chat_id)
+    assert len(house.provider.requests) == 1
+
+
+def test_chat_that_changes_each_time_is_given_up_with_nothing_written(house, monkeypatch):
+    chat_id = house.ask("one").user_message.session_id
+    find = turns.find_ground
+
+    def find_and_change(*args, **named):
+        ground = find(*args, **named)
+        with house.store.transaction() as conn:
+            conn.execute(text("UPDATE chat_sessions SET updated_at = clock_timestamp()"))
+        return ground
+
+    monkeypatch.setattr(turns, "find_ground", find_and_change)
+    with pytest.raises(Conflict, match="changes"):
+        house.send("two", chat_id=chat_id)
+    assert len(house.view(chat_id).messages) == 2
+    assert len(house.provider.requests) == 1
+
+
+def test_strangers_learn_nothing_of_a_chats_messages(house):
+    turn = house.ask("one")
+    common = {"role": "analyst", "chat_id": turn.user_message.session_id, "params": Params()}
+    for message_id in (turn.user_message.id, turn.assistant_message.id, 10**12):
+        with pytest.raises(NotFound, match="no such chat"):
+            house.chats.regenerate(**common, user_id=10**12, message_id=message_id, request_key=uuid4())
+        with pytest.raises(NotFound, match="no such chat"):
+            house.chats.edit(**common, user_id=10**12, message_id=message_id, text="x", request_key=uuid4())
+
+
+def test_messages_of_another_chat_can_be_neither_reworded_nor_answered_again(house):
+    here, there = house.ask("one").user_message, house.ask("two")
+    assert here.session_id != there.user_message.session_id
+    common = {"user_id": house.user_id, "role": "analyst", "chat_id": here.session_id, "params": Params()}
+    for message_id in (there.user_message.id, there.assistant_message.id):
+        with pytest.raises(NotFound, match="no such message"):
+            house.chats.regenerate(**common, message_id=message_id, request_key=uuid4())
+        with pytest.raises(NotFound, match="no such message"):
+            house.chats.edit(**common, message_id=message_id, text="x", request_key=uuid4())
+
+
+def test_answer_cannot_be_reworded(house):
+    turn = house.ask("one")
+    with pytest.raises(NotFound, match="no such message"):
+        house.chats.edit(
+            user_id=house.user_id,
+            role="analyst",
+            chat_id=turn.user_message.session_id,
+            message_id=turn.assistant_message.id,
+            text="x",
+            params=Params(),
+            request_key=uuid4(),
+        )
+
+
+def test_turn_is_told_as_it_is_stored(house):
+    first = house.ask("one")
+    chat_id = first.user_message.session_id
+    common = {"user_id": house.user_id, "role": "analyst", "chat_id": chat_id, "params": Params()}
+    reworded = house.chats.edit(**common, message_id=first.user_message.id, text="1", request_key=uuid4())
+    house.finish(reworded)
+    again = house.chats.regenerate(**common, message_id=reworded.assistant_message.id, request_key=uuid4())
+    house.finish(again)
+    for turn in (reworded, again):
+        house.chats.show_variant(user_id=house.user_id, chat_id=chat_id, message_id=turn.assistant_message.id)
+        stored = house.view(chat_id).messages
+        assert stored[0] == turn.user_message
+        answer = turn.assistant_message
+        assert (stored[1].id, stored[1].parent_id, stored[1].created_at) == (
+            answer.id,
+            answer.parent_id,
+            answer.created_at,
+        )
+    assert (again.user_message.variant, again.user_message.variants) == (2, 2)
+    assert (again.assistant_message.variant, again.assistant_message.variants) == (2, 2)
