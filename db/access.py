@@ -1,4 +1,4 @@
-"""Personal access tokens (stored as SHA-256 only), and the pace at which people and addresses ask."""
+"""Personal access tokens, stored as SHA-256 only."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from sqlalchemy import (
     ARRAY,
     Connection,
     DateTime,
-    Double,
     LargeBinary,
-    Text,
     bindparam,
     delete,
     func,
@@ -24,7 +22,8 @@ from sqlalchemy import (
 )
 
 from db.accounts import UserRecord, user_columns, user_record
-from db.schema import access_tokens, organisations, request_limits, users
+from db.paces import Paces, counted_with, values_of
+from db.schema import access_tokens, organisations, users
 
 
 @dataclass(frozen=True)
@@ -39,15 +38,6 @@ class TokenRecord:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
-
-
-@dataclass(frozen=True)
-class Pace:
-    """`burst` requests at once and one more each `every_sec`, counted under `key`."""
-
-    key: str
-    every_sec: float
-    burst: int
 
 
 _COLUMNS = (
@@ -110,12 +100,24 @@ _BY_TOKEN = (
 )
 
 
-def find_token(conn: Connection, *, token_hash: bytes, now: datetime) -> tuple[UserRecord, TokenRecord] | None:
-    """The active person behind a token that has not expired, and the token."""
-    row = conn.execute(_BY_TOKEN, {"hash": token_hash, "now": now}).one_or_none()
-    if row is None:
-        return None
-    return user_record(row), _token([getattr(row, f"token_{column.name}") for column in _COLUMNS])
+_COUNTED_BY_TOKEN = counted_with(_BY_TOKEN)
+
+
+def find_token(
+    conn: Connection, *, token_hash: bytes, now: datetime, paces: Paces | None = None
+) -> tuple[tuple[UserRecord, TokenRecord] | None, float]:
+    """The active person behind a token that has not expired, and the token; with `paces` a request is counted in the
+    same round trip, and how many seconds it came too early comes with it.
+    """
+    values = {"hash": token_hash, "now": now}
+    if paces is None:
+        row, early_sec = conn.execute(_BY_TOKEN, values).one_or_none(), 0.0
+    else:
+        row = conn.execute(_COUNTED_BY_TOKEN, values | values_of(paces)).one()
+        early_sec = row.early_sec
+    if row is None or row.token_id is None:
+        return None, early_sec
+    return (user_record(row), _token([getattr(row, f"token_{column.name}") for column in _COLUMNS])), early_sec
 
 
 def set_last_used(conn: Connection, *, token_id: int, now: datetime) -> None:
@@ -153,47 +155,3 @@ def end_tokens(conn: Connection, *, user_id: int) -> int:
 def _token(row: Sequence[object]) -> TokenRecord:
     values = dict(zip(TokenRecord.__dataclass_fields__, row, strict=True))
     return TokenRecord(**{**values, "scopes": tuple(values["scopes"])})  # type: ignore[arg-type]
-
-
-# ---- pace --------------------------------------------------------------------------------------
-
-# GCRA: `due_at` moves on by `every_sec` with each request and may run ahead of the clock by `burst` of these.
-# One statement on the database's clock: two processes that ask at once are counted one after the other. Keys are
-# locked in order, so that two requests with the same two keys cannot wait for each other.
-_COUNT = text("""
-    WITH asked AS (
-        SELECT key, make_interval(secs => every) AS every, make_interval(secs => every * burst) AS ahead
-        FROM unnest(:keys, :every, :burst) AS a(key, every, burst) ORDER BY key
-    ), counted AS (
-        INSERT INTO request_limits AS l (key, due_at)
-        SELECT key, clock_timestamp() + every FROM asked
-        ON CONFLICT (key) DO UPDATE SET due_at = greatest(l.due_at, clock_timestamp())
-            + (SELECT every FROM asked WHERE asked.key = l.key)
-        WHERE greatest(l.due_at, clock_timestamp()) + (SELECT every FROM asked WHERE asked.key = l.key)
-            <= clock_timestamp() + (SELECT ahead FROM asked WHERE asked.key = l.key)
-        RETURNING l.key
-    )
-    SELECT coalesce(max(extract(epoch FROM greatest(l.due_at, clock_timestamp()) + a.every - a.ahead
-                                           - clock_timestamp())), 0)
-    FROM asked a LEFT JOIN request_limits l USING (key)
-    WHERE a.key NOT IN (SELECT key FROM counted)
-""").bindparams(
-    bindparam("keys", type_=ARRAY(Text)),
-    bindparam("every", type_=ARRAY(Double)),
-    bindparam("burst", type_=ARRAY(Double)),
-)
-
-
-def count_request(conn: Connection, *, paces: Sequence[Pace]) -> float:
-    """Counts one request under each pace; the seconds to wait when one of them is exceeded, else 0."""
-    values = {
-        "keys": [pace.key for pace in paces],
-        "every": [pace.every_sec for pace in paces],
-        "burst": [float(pace.burst) for pace in paces],
-    }
-    return float(conn.execute(_COUNT, values).scalar_one())
-
-
-def forget_requests(conn: Connection) -> int:
-    """Removes what counts for nothing any more."""
-    return conn.execute(delete(request_limits).where(request_limits.c.due_at < func.clock_timestamp())).rowcount

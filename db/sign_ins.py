@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, DateTime, LargeBinary, bindparam, delete, func, insert, select, text, update
 
 from db.accounts import UserRecord, user_columns, user_record
+from db.paces import Paces, counted_with, values_of
 from db.schema import auth_attempts, auth_sessions, auth_tickets, organisations, users
 
 
@@ -79,12 +80,22 @@ _BY_TOKEN = (
 )
 
 
+_COUNTED_BY_TOKEN = counted_with(_BY_TOKEN)
+
+
 def find_signed_in(
-    conn: Connection, *, token_hash: bytes, now: datetime, idle_since: datetime
-) -> tuple[UserRecord, datetime] | None:
-    """The active person behind a sign-in that has neither ended nor idled out, and when it was last seen."""
-    row = conn.execute(_BY_TOKEN, {"hash": token_hash, "now": now, "idle_since": idle_since}).one_or_none()
-    return None if row is None else (user_record(row), row.last_seen_at)
+    conn: Connection, *, token_hash: bytes, now: datetime, idle_since: datetime, paces: Paces | None = None
+) -> tuple[tuple[UserRecord, datetime] | None, float]:
+    """The active person behind a sign-in that has neither ended nor idled out, and when it was last seen; with `paces`
+    a request is counted in the same round trip, and how many seconds it came too early comes with it.
+    """
+    values = {"hash": token_hash, "now": now, "idle_since": idle_since}
+    if paces is None:
+        row, early_sec = conn.execute(_BY_TOKEN, values).one_or_none(), 0.0
+    else:
+        row = conn.execute(_COUNTED_BY_TOKEN, values | values_of(paces)).one()
+        early_sec = row.early_sec
+    return (None if row is None or row.id is None else (user_record(row), row.last_seen_at)), early_sec
 
 
 def set_last_seen(conn: Connection, *, token_hash: bytes, now: datetime, latest_end: datetime) -> None:

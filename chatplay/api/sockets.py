@@ -27,6 +27,7 @@ from chatplay.api.services import Services
 from chatplay.api.shapes import Body, GenerateIn, ParamsIn
 from chatplay.api.who import Caller, resolve, seating
 from chatplay.chats.log import AnswerRef, LastAnswer
+from chatplay.chats.values import Turn
 from chatplay.errors import ChatplayError
 from chatplay.runtime import Runtime
 
@@ -181,13 +182,17 @@ class _Conversation:
         await self._send(error_event(detail_of(error, self._request_id)))
 
     async def _prompt(self, member: Member, frame: Frame) -> None:
-        caller = await self._services.run(resolve, self._rt, self._socket, "chat")
         params = frame.params or self._params
         body = GenerateIn(content=frame.content, message_id=frame.message_id, params=params)
-        key = request_key(caller, "generate", frame.idempotency_key, about=self._chat_id)
-        turn = await self._services.run(begin_turn, self._rt, caller, self._chat_id, body, key, "websocket")
+        turn = await self._services.run(self._begin, body, frame.idempotency_key)
         self._params = params
         member.offer(answer_ref(turn))
+
+    def _begin(self, body: GenerateIn, idempotency_key: str | None) -> Turn:
+        """Looks who asks and begins the turn, on one thread."""
+        caller = resolve(self._rt, self._socket, "chat")
+        key = request_key(caller, "generate", idempotency_key, about=self._chat_id)
+        return begin_turn(self._rt, caller, self._chat_id, body, key, "websocket")
 
     async def _stop(self) -> None:
         caller = await self._services.run(resolve, self._rt, self._socket, "chat")

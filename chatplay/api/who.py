@@ -20,6 +20,7 @@ from chatplay.auth.client import came_by_tls, client_address
 from chatplay.auth.person import Person
 from chatplay.auth.tokens import SESSION_COOKIE, token_hash
 from chatplay.errors import NotAllowed, NotSignedIn
+from chatplay.limits import Paces
 from chatplay.runtime import Runtime
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -53,14 +54,14 @@ def resolve(runtime: Runtime, connection: HTTPConnection, scope: Scope) -> Calle
 
     An Authorization header counts before a cookie. Raises NotSignedIn, NotAllowed, TooManyRequests.
     """
-    found = _find(runtime, connection)
-    runtime.limits.check(user_id=found.user_id if found else None, address=address_of(runtime, connection))
+    found, early_sec = _find(runtime, connection, runtime.limits.paces(address_of(runtime, connection)))
+    runtime.limits.judge(early_sec)
     return _checked(runtime, connection, found, scope)
 
 
 def recognise(runtime: Runtime, connection: HTTPConnection, scope: Scope) -> Caller:
     """As `resolve`, and not counted: to look again at whoever is connected for long."""
-    return _checked(runtime, connection, _find(runtime, connection), scope)
+    return _checked(runtime, connection, _find(runtime, connection, None)[0], scope)
 
 
 Seating = Callable[[], AbstractContextManager[Seat]]
@@ -117,14 +118,16 @@ def address_of(runtime: Runtime, connection: HTTPConnection) -> str | None:
     return client_address(peer, connection.headers.get("x-forwarded-for"), runtime.settings.trusted_proxies)
 
 
-def _find(runtime: Runtime, connection: HTTPConnection) -> Caller | None:
+def _find(runtime: Runtime, connection: HTTPConnection, paces: Paces | None) -> tuple[Caller | None, float]:
+    """Who asks. With `paces` the request is counted, and the second is how many seconds it came too early."""
     header = connection.headers.get("authorization")
     if header is not None:
         kind, _, secret = header.partition(" ")
-        found = runtime.access_tokens.find_person(secret.strip()) if kind.lower() == "bearer" else None
-        return Caller(found[0], frozenset(found[1].scopes), "token") if found else None  # type: ignore[arg-type]
-    person = runtime.sessions.find_person(connection.cookies.get(SESSION_COOKIE))
-    return Caller(person, frozenset(get_args(Scope)), "cookie") if person else None
+        found, early_sec = runtime.access_tokens.admit(secret.strip() if kind.lower() == "bearer" else "", paces)
+        caller = Caller(found[0], frozenset(found[1].scopes), "token") if found else None  # type: ignore[arg-type]
+        return caller, early_sec
+    person, early_sec = runtime.sessions.admit(connection.cookies.get(SESSION_COOKIE), paces)
+    return (Caller(person, frozenset(get_args(Scope)), "cookie") if person else None), early_sec
 
 
 def credential_of(connection: HTTPConnection) -> bytes:

@@ -14,6 +14,7 @@ from chatplay.errors import BadInput, Conflict, NotFound
 from chatplay.store import Store
 from db import access
 from db.access import TokenRecord
+from db.paces import Paces
 
 __all__ = ["SCOPES", "AccessTokens", "NewToken", "Scope", "TokenRecord"]
 Scope = Literal["read", "chat", "admin"]
@@ -70,15 +71,21 @@ class AccessTokens:
 
     def find_person(self, secret: str) -> tuple[Person, TokenRecord] | None:
         """Whose token this is: one indexed query, and once a minute a note that it was used."""
+        return self.admit(secret, None)[0]
+
+    def admit(self, secret: str, paces: Paces | None) -> tuple[tuple[Person, TokenRecord] | None, float]:
+        """As `find_person`; with `paces` a request is counted in the same query, and the second is how many seconds
+        it came too early.
+        """
         now = self._clock()
         with self._store.reading() as conn:
-            found = access.find_token(conn, token_hash=token_hash(secret), now=now)
+            found, wait_sec = access.find_token(conn, token_hash=token_hash(secret), now=now, paces=paces)
             if found is None:
-                return None
+                return None, wait_sec
             record, token = found
             if token.last_used_at is None or now - token.last_used_at >= _USED_EVERY:
                 access.set_last_used(conn, token_id=token.id, now=now)
-        return person_of(record), token
+        return (person_of(record), token), wait_sec
 
 
 def _check_scopes(actor: Person, scopes: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ from chatplay.auth.tokens import new_token, token_hash
 from chatplay.settings import Settings
 from chatplay.store import Store
 from db import accounts, sign_ins
+from db.paces import Paces
 
 _SEEN_EVERY = timedelta(minutes=1)
 _MAX_AGENT_CHARS = 300
@@ -65,17 +66,23 @@ class Sessions:
 
     def find_person(self, token: str | None) -> Person | None:
         """The person signed in with `token`: one indexed query, and once a minute a note that they were seen."""
-        if not token:
-            return None
-        hashed, now = token_hash(token), self._clock()
+        return self.admit(token, None)[0] if token else None
+
+    def admit(self, token: str | None, paces: Paces | None) -> tuple[Person | None, float]:
+        """As `find_person`; with `paces` a request is counted in the same query, and the second is how many seconds
+        it came too early.
+        """
+        hashed, now = token_hash(token or ""), self._clock()
         with self._store.reading() as conn:
-            found = sign_ins.find_signed_in(conn, token_hash=hashed, now=now, idle_since=now - self._idle)
+            found, wait_sec = sign_ins.find_signed_in(
+                conn, token_hash=hashed, now=now, idle_since=now - self._idle, paces=paces
+            )
             if found is None:
-                return None
+                return None, wait_sec
             record, seen_at = found
             if abs(now - seen_at) >= _SEEN_EVERY:
                 sign_ins.set_last_seen(conn, token_hash=hashed, now=now, latest_end=now + self._lifetime)
-        return person_of(record)
+        return person_of(record), wait_sec
 
     def end(self, token: str) -> None:
         with self._store.transaction() as conn:

@@ -6,6 +6,7 @@ import pytest
 
 from chatplay.providers.registry import ModelSettings
 from chatplay.providers.registry import Upstream as Server
+from db.paces import Pace
 from tests.api.openai_rig import ASKED, MODEL
 from tests.upstream import Upstream, answer
 
@@ -34,7 +35,7 @@ def test_token_without_the_scope_is_not_allowed(house):
 
 
 def test_too_many_requests_are_told_to_wait(house, monkeypatch):
-    monkeypatch.setattr(house.runtime.limits, "_per_person", 1)
+    monkeypatch.setattr(house.runtime.limits, "_per_person", Pace(every_sec=60, burst=1))
     forget_requests(house)
     house.ask()
     with pytest.raises(openai.RateLimitError) as caught:
