@@ -65,9 +65,6 @@ _CHAT_COLUMNS = (
 )
 
 
-CHAT_COLUMNS = ", ".join(column.name for column in _CHAT_COLUMNS)  # as a ChatRow takes them
-
-
 def find_chat(conn: Connection, *, user_id: int, chat_id: UUID, for_update: bool = False) -> ChatRow | None:
     """The person's own chat, or None: missing and not yours look the same."""
     query = _OWN_CHAT_LOCKED if for_update else _OWN_CHAT

@@ -40,7 +40,11 @@ def make_engine(
         max_overflow=0,
         pool_use_lifo=True,  # the one used last: its server process has the plans, and is awake
         pool_timeout=10,
-        connect_args={"connect_timeout": max(2, round(connect_timeout_sec)), "application_name": application_name},
+        connect_args={
+            "connect_timeout": max(2, round(connect_timeout_sec)),
+            "application_name": application_name,
+            "prepare_threshold": 1,  # what is asked twice is asked often: the server keeps its plan the sooner
+        },
     )
     event.listen(engine, "connect", _check_version)
     event.listen(engine, "connect", _leave_out_jit)

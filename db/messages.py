@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, column, func, insert, select, text
 
 from db.schema import chat_messages
 
@@ -59,6 +59,7 @@ FROM (SELECT id, depth, depth <= :whole AS whole FROM path) p JOIN chat_messages
     ) s
 ) siblings
 """
+ON_THE_WAY_COLUMNS = (*MessageRow.__dataclass_fields__, "depth")
 _PATH = text(f"""
 WITH RECURSIVE path AS (
     SELECT m.id, m.parent_id, 1 AS depth FROM chat_messages m WHERE m.id = :leaf_id AND m.session_id = :chat_id
@@ -67,7 +68,7 @@ WITH RECURSIVE path AS (
 )
 {ON_THE_WAY}
 ORDER BY p.depth DESC
-""")
+""").columns(*map(column, ON_THE_WAY_COLUMNS))
 ALL = 1_000_000
 
 
@@ -80,7 +81,7 @@ def list_path(conn: Connection, *, chat_id: UUID, leaf_id: int, limit: int = ALL
 
 
 def message_of(row: Sequence[Any]) -> MessageRow:
-    """Of the columns of `ON_THE_WAY`."""
+    """Of `ON_THE_WAY_COLUMNS`."""
     *columns, sibling_ids, _depth = row
     return MessageRow(*columns, sibling_ids=tuple(sibling_ids or ()))  # type: ignore[misc]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import Connection, column, delete, func, insert, select, text
 
 from db.schema import prices
 
@@ -36,10 +36,22 @@ _COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class Rates:
+    """US dollars per million tokens."""
+
+    input_usd: float
+    cached_usd: float | None
+    output_usd: float
+
+
+RATES = ("input_usd", "cached_usd", "output_usd")  # as Rates take them
+
+
 def in_force_of(upstream: str, model: str, at: str = "now()") -> str:
-    """SQL of the price in force at a time, the model's own before one of its whole upstream; all three are SQL."""
+    """SQL of the RATES in force at a time, the model's own before those of its whole upstream; all three are SQL."""
     return f"""
-    SELECT {_COLUMNS}, true FROM prices p
+    SELECT {", ".join(RATES)} FROM prices p
     WHERE p.upstream = {upstream} AND p.model IN ({model}, '') AND p.valid_from <= {at}
     ORDER BY p.model = '', p.valid_from DESC LIMIT 1
     """
@@ -60,27 +72,27 @@ def find_entry(conn: Connection, *, price_id: int) -> PriceRow | None:
     return next((row for row in list_prices(conn) if row.id == price_id), None)
 
 
-def find_price(conn: Connection, *, upstream: str, model: str, at: datetime | None = None) -> PriceRow | None:
-    """The one in force at that time (None: now): the model's own before one of its whole upstream."""
+def find_rates(conn: Connection, *, upstream: str, model: str, at: datetime | None = None) -> Rates | None:
+    """Those in force at that time (None: now): the model's own before those of its whole upstream."""
     row = conn.execute(_IN_FORCE_AT, {"upstream": upstream, "model": model, "at": at}).one_or_none()
-    return PriceRow(*row) if row else None
+    return Rates(*row) if row else None
 
 
 _TERMS = text(f"""
 SELECT EXISTS (SELECT FROM budgets), p.*
 FROM (SELECT) AS once LEFT JOIN LATERAL ({in_force_of(":upstream", ":model")}) AS p ON true
-""")
+""").columns(*map(column, ("has_budgets", *RATES)))
 
 
-def get_terms(conn: Connection, *, upstream: str, model: str) -> tuple[PriceRow | None, bool]:
-    """What opening a call asks, in one round trip: the price in force, and whether there are budgets at all."""
-    has_budgets, *row = conn.execute(_TERMS, {"upstream": upstream, "model": model}).one()
-    return price_row(row), has_budgets
+def get_terms(conn: Connection, *, upstream: str, model: str) -> tuple[Rates | None, bool]:
+    """What opening a call asks, in one round trip: the rates in force, and whether there are budgets at all."""
+    has_budgets, *rates = conn.execute(_TERMS, {"upstream": upstream, "model": model}).one()
+    return rates_of(rates), has_budgets
 
 
-def price_row(row: Sequence[Any]) -> PriceRow | None:
-    """Of the columns of `in_force_of`, which are all NULL where there is no price."""
-    return None if row[0] is None else PriceRow(*row)
+def rates_of(columns: Sequence[Any]) -> Rates | None:
+    """Of the columns RATES, which are all NULL where there is no price."""
+    return None if columns[0] is None else Rates(*columns)
 
 
 def insert_price(

@@ -12,43 +12,65 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, Connection, DateTime, Text, Uuid, bindparam, text
+from sqlalchemy import BigInteger, Boolean, Connection, DateTime, Text, Uuid, bindparam, column, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db.chats import CHAT_COLUMNS, ChatRow
 from db.generations import OPENING_BINDS, NewUsage, opening_sql, opening_values
-from db.messages import ALL, COMING, ON_THE_WAY, SENT_BEFORE, WAY_UP, MessageRow, SaidRow, message_of, said_of
-from db.prices import PriceRow, in_force_of, price_row
+from db.messages import (
+    ALL,
+    COMING,
+    ON_THE_WAY,
+    ON_THE_WAY_COLUMNS,
+    SENT_BEFORE,
+    WAY_UP,
+    MessageRow,
+    SaidRow,
+    message_of,
+    said_of,
+)
+from db.prices import RATES, Rates, in_force_of, rates_of
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What a turn stands on. `same_id`: the message an earlier copy of the same request made.
+    """What a turn of a chat stands on. `params`: the settings used last, by name.
 
-    The thread it follows, oldest first, is what was `said`, then the `last` messages with all that is known of them.
-    `parent_id` is its end; `has_place` is False where the message to answer or to reword is not in the chat.
-    `price` is the one in force for the chat's model, `has_budgets` whether there are budgets at all.
+    `leaf_id` and `updated_at` tell later whether the chat has changed. `same_id`: the message an earlier copy of the
+    same request made. The thread the turn follows, oldest first, is what was `said`, then the `last` messages with all
+    that is known of them (siblings: of the last one). `parent_id` is its end; `has_place` is False where the message to
+    answer or to reword is not in the chat. `rates` are those in force for the chat's model, `has_budgets` whether there
+    are budgets at all.
     """
 
-    chat: ChatRow
+    chat_id: UUID
+    user_id: int
+    model_name: str
+    upstream: str
+    params: Mapping[str, Any]
+    overflow_policy: str
+    leaf_id: int | None
+    updated_at: datetime
     same_id: int | None
     is_coming: bool
     has_place: bool
     parent_id: int | None
-    price: PriceRow | None
     has_budgets: bool
+    rates: Rates | None
     said: tuple[SaidRow, ...]
     last: tuple[MessageRow, ...]
 
 
-_CHAT_WIDTH = len(ChatRow.__dataclass_fields__)
-_PRICE_WIDTH = len(PriceRow.__dataclass_fields__)
+_CHAT = ("model_name", "upstream", "params_json", "overflow_policy", "leaf_message_id", "updated_at")
+_STATE = ("same_id", "is_coming", "has_place", "place_id", "has_budgets")
+_COLUMNS = (*_CHAT, *_STATE, *RATES, "from_the_end", *ON_THE_WAY_COLUMNS)
+_THREAD = len(_COLUMNS) - len(ON_THE_WAY_COLUMNS)
 
 # A prompt follows the thread's end; another wording of one, and another answer, follow what that message follows.
 # The chat comes with the end of the thread, in the last row, since the thread may be long, or empty.
-_GROUND = text(f"""
+_GROUND = (
+    text(f"""
 WITH RECURSIVE chat AS (
-    SELECT {CHAT_COLUMNS} FROM chat_sessions WHERE id = :chat_id AND user_id = :user_id
+    SELECT id, {", ".join(_CHAT)} FROM chat_sessions WHERE id = :chat_id AND user_id = :user_id
 ), place AS (
     SELECT leaf_message_id AS id FROM chat WHERE :at_message IS NULL
     UNION ALL
@@ -62,17 +84,20 @@ WITH RECURSIVE chat AS (
     {WAY_UP}
 )
 SELECT c.*, p.* FROM (
-    SELECT chat.*, ({SENT_BEFORE}), EXISTS ({COMING}), EXISTS (SELECT FROM place), (SELECT id FROM place),
-           EXISTS (SELECT FROM budgets), price.*, 1 AS depth
+    SELECT {", ".join(_CHAT)}, ({SENT_BEFORE}), EXISTS ({COMING}), EXISTS (SELECT FROM place), (SELECT id FROM place),
+           EXISTS (SELECT FROM budgets), price.*, 1 AS from_the_end
     FROM chat LEFT JOIN LATERAL ({in_force_of("chat.upstream", "chat.model_name")}) AS price ON true
-) c FULL JOIN ({ON_THE_WAY}) p ON p.depth = c.depth
+) c FULL JOIN ({ON_THE_WAY}) p ON p.depth = c.from_the_end
 ORDER BY p.depth DESC
-""").bindparams(
-    bindparam("chat_id", type_=Uuid),
-    bindparam("user_id", type_=BigInteger),
-    bindparam("request_key", type_=Uuid),
-    bindparam("at_message", type_=BigInteger),
-    bindparam("reworded", type_=Boolean),
+""")
+    .bindparams(
+        bindparam("chat_id", type_=Uuid),
+        bindparam("user_id", type_=BigInteger),
+        bindparam("request_key", type_=Uuid),
+        bindparam("at_message", type_=BigInteger),
+        bindparam("reworded", type_=Boolean),
+    )
+    .columns(*map(column, _COLUMNS))
 )
 
 
@@ -92,17 +117,23 @@ def find_ground(
     rows = conn.execute(_GROUND, values).all()
     if not rows:
         return None
-    chat, rest = rows[-1][:_CHAT_WIDTH], rows[-1][_CHAT_WIDTH:]
-    same_id, is_coming, has_place, parent_id, has_budgets, *price = rest[: 5 + _PRICE_WIDTH]
-    thread = [row[_CHAT_WIDTH + 5 + _PRICE_WIDTH + 1 :] for row in rows] if parent_id is not None else []
+    end = rows[-1]
+    thread = [row[_THREAD:] for row in rows] if end.place_id is not None else []
     return Ground(
-        chat=ChatRow(*chat),
-        same_id=same_id,
-        is_coming=is_coming,
-        has_place=has_place,
-        parent_id=parent_id,
-        price=price_row(price),
-        has_budgets=has_budgets,
+        chat_id=chat_id,
+        user_id=user_id,
+        model_name=end.model_name,
+        upstream=end.upstream,
+        params=end.params_json,
+        overflow_policy=end.overflow_policy,
+        leaf_id=end.leaf_message_id,
+        updated_at=end.updated_at,
+        same_id=end.same_id,
+        is_coming=end.is_coming,
+        has_place=end.has_place,
+        parent_id=end.place_id,
+        has_budgets=end.has_budgets,
+        rates=rates_of([getattr(end, name) for name in RATES]),
         said=tuple(map(said_of, thread[:-whole])),
         last=tuple(map(message_of, thread[-whole:])),
     )
@@ -124,7 +155,8 @@ class Opened:
 # A message's number is above that of the message it follows: an answer's is drawn once there is its prompt's.
 # Who waits for the chat's lock sees its row as it is then, everything else as it was when the statement began: that
 # the row has stayed the same says that nothing else has changed, either.
-_OPEN = text(f"""
+_OPEN = (
+    text(f"""
 WITH unchanged AS (
     SELECT id FROM chat_sessions
     WHERE id = :chat_id AND updated_at = :seen_at AND leaf_message_id IS NOT DISTINCT FROM :seen_leaf FOR UPDATE
@@ -153,16 +185,19 @@ WITH unchanged AS (
 SELECT answer.id, (SELECT id FROM prompt), answer.created_at, ARRAY(
     SELECT id FROM chat_messages WHERE session_id = :chat_id AND parent_id IS NOT DISTINCT FROM :parent_id ORDER BY id
 ) FROM answer
-""").bindparams(
-    bindparam("chat_id", type_=Uuid),
-    bindparam("seen_at", type_=DateTime(timezone=True)),
-    bindparam("seen_leaf", type_=BigInteger),
-    bindparam("request_key", type_=Uuid),
-    bindparam("parent_id", type_=BigInteger),
-    bindparam("content", type_=Text),
-    bindparam("title", type_=Text),
-    bindparam("params", type_=JSONB),
-    *OPENING_BINDS,
+""")
+    .bindparams(
+        bindparam("chat_id", type_=Uuid),
+        bindparam("seen_at", type_=DateTime(timezone=True)),
+        bindparam("seen_leaf", type_=BigInteger),
+        bindparam("request_key", type_=Uuid),
+        bindparam("parent_id", type_=BigInteger),
+        bindparam("content", type_=Text),
+        bindparam("title", type_=Text),
+        bindparam("params", type_=JSONB),
+        *OPENING_BINDS,
+    )
+    .columns(*map(column, Opened.__dataclass_fields__))
 )
 
 
@@ -184,9 +219,9 @@ def open_turn(
     used in it before.
     """
     values = {
-        "chat_id": ground.chat.id,
-        "seen_at": ground.chat.updated_at,
-        "seen_leaf": ground.chat.leaf_message_id,
+        "chat_id": ground.chat_id,
+        "seen_at": ground.updated_at,
+        "seen_leaf": ground.leaf_id,
         "parent_id": ground.parent_id,
         "content": content,
         "title": title,
@@ -194,4 +229,4 @@ def open_turn(
         "request_key": request_key,
     }
     row = conn.execute(_OPEN, values | opening_values(call, owner=owner)).one_or_none()
-    return None if row is None else Opened(row[0], row[1], row[2], tuple(row[3]))
+    return None if row is None else Opened(row.answer_id, row.prompt_id, row.created_at, tuple(row.beside))

@@ -96,28 +96,27 @@ class Turns:
 
     def _call(self, conn: Connection, ground: Ground, prompt: Prompt) -> tuple[Call, Price | None]:
         """The model call that answers, as far as it fits the window and the budgets, and what it costs."""
-        chat = ground.chat
-        model = self._catalog.get(chat.model_name, role=prompt.role, upstream=chat.upstream)
+        model = self._catalog.get(ground.model_name, role=prompt.role, upstream=ground.upstream)
         self._catalog.check_open(model)
-        params = settings_in(chat, prompt.params, model.ranges)
+        params = settings_in(ground.params, prompt.params, model.ranges)
         if ground.is_coming:
             raise GenerationRunning(
                 "An answer is still coming in this chat.",
                 cure="Wait for its end or stop it, then send again. Your text is back in the input.",
             )
         asked = () if prompt.text is None else (SaidRow("user", prompt.text, "complete"),)
-        policy = cast(OverflowPolicy, chat.overflow_policy)  # the table's check constraint holds it to these
+        policy = cast(OverflowPolicy, ground.overflow_policy)  # the table's check constraint holds it to these
         thread = (*ground.said, *ground.last, *asked)
         sent = plan(thread, params=params, model=model, policy=policy, counter=self._counter)
-        dated = price_of(ground.price) if ground.price else None
-        price = agreed_price(conn, dated, ground.has_budgets, user_id=chat.user_id, model=model)
+        dated = price_of(ground.rates) if ground.rates else None
+        price = agreed_price(conn, dated, ground.has_budgets, user_id=ground.user_id, model=model)
         call = Call(
-            user_id=chat.user_id,
+            user_id=ground.user_id,
             model=model,
             messages=sent.messages,
             params=params,
             source=prompt.source,
-            session_id=chat.id,
+            session_id=ground.chat_id,
             omitted_messages=sent.omitted_messages,
             omitted_tokens=sent.omitted_tokens,
         )
@@ -160,7 +159,7 @@ def _turn(ground: Ground, prompt: Prompt, call: Call, opened: Opened) -> Turn:
     """As pages and routes see it: its rows, as they were written."""
     blank = MessageRow(
         id=opened.answer_id,
-        session_id=ground.chat.id,
+        session_id=ground.chat_id,
         parent_id=opened.prompt_id,
         role="assistant",
         content="",

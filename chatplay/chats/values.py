@@ -152,13 +152,11 @@ def stored_params(values: Mapping[str, Any]) -> Params:
     return known
 
 
-def settings_in(chat: ChatRow, asked: Settings, ranges: parameters.Ranges) -> Params:
-    """What a turn is asked with; what the chat used last is moved into what the model takes. Raises BadInput."""
+def settings_in(used: Mapping[str, Any], asked: Settings, ranges: parameters.Ranges) -> Params:
+    """What a turn is asked with; what the chat `used` last is moved into what the model takes. Raises BadInput."""
     if isinstance(asked, Params):
         return parameters.validate(asked, overrides=ranges)
-    return parameters.parse(
-        asked, overrides=ranges, base=parameters.clamp(stored_params(chat.params), overrides=ranges)
-    )
+    return parameters.parse(asked, overrides=ranges, base=parameters.clamp(stored_params(used), overrides=ranges))
 
 
 # Stored values were checked against the model's ranges when they were used.

@@ -10,7 +10,7 @@ from chatplay.prices import Price
 from chatplay.store import Connection, Store
 from chatplay.usage.values import PriceEntry
 from db import prices
-from db.prices import PriceRow
+from db.prices import PriceRow, Rates
 
 
 class PriceTable:
@@ -67,18 +67,18 @@ class PriceTable:
 
 def find_price(conn: Connection, *, upstream: str, model: str, at: datetime | None = None) -> Price | None:
     """The dated price in force at that time (None: now), if there is one."""
-    row = prices.find_price(conn, upstream=upstream, model=model, at=at)
-    return price_of(row) if row else None
+    rates = prices.find_rates(conn, upstream=upstream, model=model, at=at)
+    return price_of(rates) if rates else None
 
 
 def get_terms(conn: Connection, *, upstream: str, model: str) -> tuple[Price | None, bool]:
     """The dated price in force now, if there is one, and whether there are budgets to look at."""
-    row, has_budgets = prices.get_terms(conn, upstream=upstream, model=model)
-    return (price_of(row) if row else None), has_budgets
+    rates, has_budgets = prices.get_terms(conn, upstream=upstream, model=model)
+    return (price_of(rates) if rates else None), has_budgets
 
 
-def price_of(row: PriceRow) -> Price:
-    return Price(row.input_usd, row.output_usd, row.cached_usd)
+def price_of(rates: Rates | PriceRow) -> Price:
+    return Price(rates.input_usd, rates.output_usd, rates.cached_usd)
 
 
 def _check(price: Price) -> None:
