@@ -66,7 +66,8 @@ class Services:
         return await to_thread.run_sync(functools.partial(function, *args, **kwargs), limiter=self._limiter)
 
 
-def _services(connection: HTTPConnection) -> Services:
+# Awaits nothing; a plain function would get a thread for itself, with each request.
+async def _services(connection: HTTPConnection) -> Services:
     found = connection.app.state.services
     assert isinstance(found, Services)
     return found
