@@ -18,6 +18,7 @@ from typing import Any
 import httpcore2
 
 _MOST_UNREAD_BYTES = 256 * 1024  # then the server has to wait
+_MOST_UNSENT_BYTES = 64 * 1024  # a request is handed over in pieces, head and body; so much of it goes out as one
 Option = Any  # a socket option as setsockopt takes it
 
 
@@ -109,10 +110,13 @@ class Stream(httpcore2.AsyncNetworkStream):
         self.written_sec: float | None = None
         self._transport = transport
         self._inbox = inbox
+        self._unsent = bytearray()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """What has arrived, at least one byte; b"" when the server has ended."""
         inbox = self._inbox
+        if self._unsent:
+            self._send()
         if not inbox.unread and not inbox.ended:
             inbox.news = asyncio.get_running_loop().create_future()
             try:
@@ -130,12 +134,13 @@ class Stream(httpcore2.AsyncNetworkStream):
         return inbox.take(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if not buffer:
+        """Goes out once there is much of it, or when an answer to it is read."""
+        self._unsent += buffer
+        if len(self._unsent) <= _MOST_UNSENT_BYTES:
             return
         if self._inbox.ended or self._transport.is_closing():
             raise httpcore2.WriteError("the connection is closed")
-        self.written_sec = time.monotonic()  # before: the thread may have to wait its turn after sending
-        self._transport.write(buffer)
+        self._send()
         try:
             async with asyncio.timeout(timeout):
                 await self._inbox.room.wait()
@@ -143,6 +148,13 @@ class Stream(httpcore2.AsyncNetworkStream):
             raise httpcore2.WriteTimeout(f"the server took nothing for {timeout} s") from None
         if self._inbox.failure is not None:
             raise httpcore2.WriteError(str(self._inbox.failure)) from self._inbox.failure
+
+    def _send(self) -> None:
+        if self._transport.is_closing():  # what has ended it is told where an answer is read
+            return
+        self.written_sec = time.monotonic()  # before: the thread may have to wait its turn after sending
+        self._transport.write(bytes(self._unsent))
+        self._unsent.clear()
 
     async def aclose(self) -> None:
         """At once: what the server still sends is not waited for."""

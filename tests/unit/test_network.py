@@ -82,20 +82,37 @@ def test_what_is_written_arrives_whole():
     assert talk(serve, act) == b"3000000"
 
 
-def test_stream_knows_when_bytes_were_last_handed_to_it():
+def test_request_goes_out_as_one_once_its_answer_is_read():
+    arrived = []
+
     async def serve(reader, writer):
-        writer.write(await reader.read(1))
+        arrived.append(await reader.read(1000))
+        writer.write(b"y")
 
     async def act(stream):
-        before = time.monotonic()
-        await stream.write(b"x", timeout=5)
+        await stream.write(b"head ", timeout=5)
+        await stream.write(b"body", timeout=5)
         await stream.write(b"", timeout=5)
-        after = time.monotonic()
-        await stream.read(1)
-        return before, stream.written_sec, after
+        await asyncio.sleep(0.05)
+        assert (arrived, stream.written_sec) == ([], None)
+        before = time.monotonic()
+        assert await stream.read(1) == b"y"
+        assert before <= stream.written_sec <= time.monotonic()
 
-    before, written, after = talk(serve, act)
-    assert before <= written <= after
+    talk(serve, act)
+    assert arrived == [b"head body"]
+
+
+def test_request_to_a_server_that_has_hung_up_ends_as_its_answer_does():
+    async def serve(_reader, writer):
+        writer.close()
+
+    async def act(stream):
+        await asyncio.sleep(0.05)
+        await stream.write(b"x", timeout=5)
+        return await stream.read(1)
+
+    assert talk(serve, act) == b""
 
 
 @pytest.mark.parametrize(("end", "readable"), [("close", True), ("stay", False)])
