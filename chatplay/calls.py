@@ -1,4 +1,4 @@
-"""Model calls, whoever makes them: opened in the caller's transaction, run by the hub, followed and stopped by id.
+"""Model calls, whoever makes them: opened with the caller's rows, run by the hub, followed and stopped by id.
 
 A chat turn, a pane, a trial and a request through a route all go this way, so each has a usage row, a time
 limit, an event log and one end.

@@ -72,7 +72,7 @@ def find_chat(conn: Connection, *, user_id: int, chat_id: UUID, for_update: bool
     return ChatRow(*tuple(row)) if row else None
 
 
-# Like the other statements a turn begins with, put together once: that takes as long as to run it.
+# Put together once: that takes as long as to run it.
 _OWN_CHAT = select(*_CHAT_COLUMNS).where(
     chat_sessions.c.id == bindparam("chat", type_=Uuid),
     chat_sessions.c.user_id == bindparam("person", type_=BigInteger),

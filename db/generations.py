@@ -6,13 +6,14 @@ An event row holds a run of deltas: `first_seq` is the number of the first, numb
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Connection,
     Executable,
@@ -208,19 +209,21 @@ def list_streaming_ids(conn: Connection, *, user_id: int, chat_id: UUID | None) 
     return list(conn.execute(text(_STREAMING_IN), {"user_id": user_id, "chat_id": chat_id}).scalars())
 
 
-def beat(conn: Connection, *, owner: UUID) -> list[UUID]:
-    """Renews the heartbeat of the owner's generations; returns those somebody asked to stop."""
-    return [row.id for row in conn.execute(_BEAT, {"owner": owner}) if row.stop_requested_at is not None]
+def beat(conn: Connection, *, owner: UUID, generation_ids: Collection[UUID]) -> list[UUID]:
+    """Renews the heartbeat of these generations of the owner; returns those somebody asked to stop."""
+    rows = conn.execute(_BEAT, {"owner": owner, "ids": list(generation_ids)})
+    return [row.id for row in rows if row.stop_requested_at is not None]
 
 
 # Locked in the order in which ends and the event log lock several, so that none waits for another in a circle.
 _BEAT = text("""
 WITH running AS (
-    SELECT id FROM generations WHERE owner = :owner AND status = 'streaming' ORDER BY id FOR NO KEY UPDATE
+    SELECT id FROM generations WHERE owner = :owner AND status = 'streaming' AND id = ANY(:ids)
+    ORDER BY id FOR NO KEY UPDATE
 )
 UPDATE generations g SET heartbeat_at = clock_timestamp() FROM running WHERE g.id = running.id
 RETURNING g.id, g.stop_requested_at
-""").bindparams(bindparam("owner", type_=Uuid))
+""").bindparams(bindparam("owner", type_=Uuid), bindparam("ids", type_=ARRAY(Uuid)))
 
 
 def request_stop(conn: Connection, *, generation_id: UUID) -> None:

@@ -131,11 +131,17 @@ def newest_leaf_below(conn: Connection, *, message_id: int) -> int:
     return int(conn.execute(text(_NEWEST_BELOW), {"message_id": message_id}).scalar_one())
 
 
-def newest_child(conn: Connection, *, message_id: int) -> int | None:
-    """The newest message below this one."""
-    query = select(func.max(chat_messages.c.id)).where(chat_messages.c.parent_id == message_id)
-    newest: int | None = conn.execute(query).scalar_one()
-    return newest
+_FIRST_ANSWER = text("""
+SELECT CASE WHEN m.role = 'assistant' THEN m.id ELSE (
+    SELECT min(c.id) FROM chat_messages c WHERE c.parent_id = m.id AND c.role = 'assistant') END
+FROM chat_messages m WHERE m.id = :message_id
+""")
+
+
+def find_first_answer(conn: Connection, *, message_id: int) -> int | None:
+    """The answer that came with a prompt; an answer itself. None for a prompt nobody answered, or no message."""
+    found: int | None = conn.execute(_FIRST_ANSWER, {"message_id": message_id}).scalar_one_or_none()
+    return found
 
 
 def insert_message(

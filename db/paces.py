@@ -22,7 +22,7 @@ class Pace:
 class Paces:
     """How fast each person may ask, and each address; `address` is where this request came from."""
 
-    person: Pace
+    per_person: Pace
     per_address: Pace
     address: str | None
 
@@ -74,8 +74,8 @@ def values_of(paces: Paces) -> dict[str, Any]:
     """What a statement made by `counted_with` is run with, beside the query's own values."""
     return {
         "address": paces.address,
-        "person_every": paces.person.every_sec,
-        "person_burst": float(paces.person.burst),
+        "person_every": paces.per_person.every_sec,
+        "person_burst": float(paces.per_person.burst),
         "address_every": paces.per_address.every_sec,
         "address_burst": float(paces.per_address.burst),
     }

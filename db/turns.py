@@ -1,7 +1,6 @@
 """Turns of a chat: what one stands on is read in one statement and written in another, each with one round trip.
 
-Nothing is locked between them. The second one writes only where the chat still is as the first one saw it: whatever
-begins a turn or moves the thread changes `updated_at` or the leaf.
+Nothing is locked between them. The second one writes only where the chat's row still is the one the first one saw.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, Connection, DateTime, Text, Uuid, bindparam, column, text
+from sqlalchemy import BigInteger, Boolean, Connection, Text, Uuid, bindparam, column, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.generations import OPENING_BINDS, NewUsage, opening_sql, opening_values
@@ -35,7 +34,7 @@ from db.prices import RATES, Rates, in_force_of, rates_of
 class Ground:
     """What a turn of a chat stands on. `params`: the settings used last, by name.
 
-    `leaf_id` and `updated_at` tell later whether the chat has changed. `same_id`: the message an earlier copy of the
+    `version` tells later whether the chat's row has changed in any way. `same_id`: the message an earlier copy of the
     same request made. The thread the turn follows, oldest first, is what was `said`, then the `last` messages with all
     that is known of them (siblings: of the last one). `parent_id` is its end; `has_place` is False where the message to
     answer or to reword is not in the chat. `rates` are those in force for the chat's model, `has_budgets` whether there
@@ -48,8 +47,7 @@ class Ground:
     upstream: str
     params: Mapping[str, Any]
     overflow_policy: str
-    leaf_id: int | None
-    updated_at: datetime
+    version: str
     same_id: int | None
     is_coming: bool
     has_place: bool
@@ -60,8 +58,8 @@ class Ground:
     last: tuple[MessageRow, ...]
 
 
-_CHAT = ("model_name", "upstream", "params_json", "overflow_policy", "leaf_message_id", "updated_at")
-_STATE = ("same_id", "is_coming", "has_place", "place_id", "has_budgets")
+_CHAT = ("model_name", "upstream", "params_json", "overflow_policy")
+_STATE = ("version", "same_id", "is_coming", "has_place", "place_id", "has_budgets")
 _COLUMNS = (*_CHAT, *_STATE, *RATES, "from_the_end", *ON_THE_WAY_COLUMNS)
 _THREAD = len(_COLUMNS) - len(ON_THE_WAY_COLUMNS)
 
@@ -70,7 +68,8 @@ _THREAD = len(_COLUMNS) - len(ON_THE_WAY_COLUMNS)
 _GROUND = (
     text(f"""
 WITH RECURSIVE chat AS (
-    SELECT id, {", ".join(_CHAT)} FROM chat_sessions WHERE id = :chat_id AND user_id = :user_id
+    SELECT id, {", ".join(_CHAT)}, leaf_message_id, CAST(xmin AS text) AS version FROM chat_sessions
+    WHERE id = :chat_id AND user_id = :user_id
 ), place AS (
     SELECT leaf_message_id AS id FROM chat WHERE :at_message IS NULL
     UNION ALL
@@ -84,8 +83,8 @@ WITH RECURSIVE chat AS (
     {WAY_UP}
 )
 SELECT c.*, p.* FROM (
-    SELECT {", ".join(_CHAT)}, ({SENT_BEFORE}), EXISTS ({COMING}), EXISTS (SELECT FROM place), (SELECT id FROM place),
-           EXISTS (SELECT FROM budgets), price.*, 1 AS from_the_end
+    SELECT {", ".join(_CHAT)}, version, ({SENT_BEFORE}), EXISTS ({COMING}),
+           EXISTS (SELECT FROM place), (SELECT id FROM place), EXISTS (SELECT FROM budgets), price.*, 1 AS from_the_end
     FROM chat LEFT JOIN LATERAL ({in_force_of("chat.upstream", "chat.model_name")}) AS price ON true
 ) c FULL JOIN ({ON_THE_WAY}) p ON p.depth = c.from_the_end
 ORDER BY p.depth DESC
@@ -126,8 +125,7 @@ def find_ground(
         upstream=end.upstream,
         params=end.params_json,
         overflow_policy=end.overflow_policy,
-        leaf_id=end.leaf_message_id,
-        updated_at=end.updated_at,
+        version=end.version,
         same_id=end.same_id,
         is_coming=end.is_coming,
         has_place=end.has_place,
@@ -153,13 +151,14 @@ class Opened:
 
 
 # A message's number is above that of the message it follows: an answer's is drawn once there is its prompt's.
-# Who waits for the chat's lock sees its row as it is then, everything else as it was when the statement began: that
-# the row has stayed the same says that nothing else has changed, either.
+# Who waits for the chat's lock sees its row as it is then, everything else as it was when the statement began. What
+# begins or moves a thread writes that row, too: where it has stayed the same (xmin: the transaction that wrote it
+# last), no turn was begun, either.
 _OPEN = (
     text(f"""
 WITH unchanged AS (
     SELECT id FROM chat_sessions
-    WHERE id = :chat_id AND updated_at = :seen_at AND leaf_message_id IS NOT DISTINCT FROM :seen_leaf FOR UPDATE
+    WHERE id = :chat_id AND xmin = CAST(CAST(:version AS text) AS xid) FOR UPDATE
 ), free AS (
     SELECT FROM unchanged WHERE NOT EXISTS ({SENT_BEFORE}) AND NOT EXISTS ({COMING})
 ), prompt AS (
@@ -188,8 +187,7 @@ SELECT answer.id, (SELECT id FROM prompt), answer.created_at, ARRAY(
 """)
     .bindparams(
         bindparam("chat_id", type_=Uuid),
-        bindparam("seen_at", type_=DateTime(timezone=True)),
-        bindparam("seen_leaf", type_=BigInteger),
+        bindparam("version", type_=Text),
         bindparam("request_key", type_=Uuid),
         bindparam("parent_id", type_=BigInteger),
         bindparam("content", type_=Text),
@@ -220,8 +218,7 @@ def open_turn(
     """
     values = {
         "chat_id": ground.chat_id,
-        "seen_at": ground.updated_at,
-        "seen_leaf": ground.leaf_id,
+        "version": ground.version,
         "parent_id": ground.parent_id,
         "content": content,
         "title": title,

@@ -79,13 +79,13 @@ class AccessTokens:
         """
         now = self._clock()
         with self._store.reading() as conn:
-            found, wait_sec = access.find_token(conn, token_hash=token_hash(secret), now=now, paces=paces)
+            found, early_sec = access.find_token(conn, token_hash=token_hash(secret), now=now, paces=paces)
             if found is None:
-                return None, wait_sec
+                return None, early_sec
             record, token = found
             if token.last_used_at is None or now - token.last_used_at >= _USED_EVERY:
                 access.set_last_used(conn, token_id=token.id, now=now)
-        return (person_of(record), token), wait_sec
+        return (person_of(record), token), early_sec
 
 
 def _check_scopes(actor: Person, scopes: Iterable[str]) -> list[str]:

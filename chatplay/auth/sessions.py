@@ -74,15 +74,15 @@ class Sessions:
         """
         hashed, now = token_hash(token or ""), self._clock()
         with self._store.reading() as conn:
-            found, wait_sec = sign_ins.find_signed_in(
+            found, early_sec = sign_ins.find_signed_in(
                 conn, token_hash=hashed, now=now, idle_since=now - self._idle, paces=paces
             )
             if found is None:
-                return None, wait_sec
+                return None, early_sec
             record, seen_at = found
             if abs(now - seen_at) >= _SEEN_EVERY:
                 sign_ins.set_last_seen(conn, token_hash=hashed, now=now, latest_end=now + self._lifetime)
-        return person_of(record), wait_sec
+        return person_of(record), early_sec
 
     def end(self, token: str) -> None:
         with self._store.transaction() as conn:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from chatplay.chats.turns import not_found, own_chat
+from chatplay.chats.rows import not_found, own_chat
 from chatplay.chats.values import ChatRecord, MessageRecord, chat_record, check_text, message_record, title_from
 from chatplay.errors import Conflict, GenerationRunning, NotFound
 from chatplay.store import Store

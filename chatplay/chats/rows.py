@@ -1,4 +1,4 @@
-"""One chat inside a transaction of the chat service: the empty one, its model, what is shown of it, a copy of it."""
+"""One chat inside a transaction: a person's own, the empty one, its model, what is shown of it, a copy of it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,26 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID, uuid4
 
-from chatplay.chats.turns import own_chat
 from chatplay.chats.values import ChatView, chat_record, history_tokens, message_record
-from chatplay.errors import Conflict
+from chatplay.errors import Conflict, NotFound
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection
 from db import chats
 from db import messages as message_rows
 from db.chats import ChatRow
 from db.messages import MessageRow
+
+
+def own_chat(conn: Connection, user_id: int, chat_id: UUID, *, for_update: bool = False) -> ChatRow:
+    """Raises NotFound for a missing chat and for one of somebody else, alike."""
+    chat = chats.find_chat(conn, user_id=user_id, chat_id=chat_id, for_update=for_update)
+    if chat is None:
+        raise not_found()
+    return chat
+
+
+def not_found(what: str = "chat") -> NotFound:
+    return NotFound(f"There is no such {what}.", cure="It may have been deleted. Choose one from the history.")
 
 
 def empty_chat(conn: Connection, catalog: ModelCatalog, *, user_id: int, role: str) -> ChatRow:

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from chatplay import params as parameters
 from chatplay.calls import Calls
-from chatplay.chats.rows import copy_thread, empty_chat, first_params, set_model, view_of
-from chatplay.chats.turns import Prompt, Turns, not_found, own_chat
+from chatplay.chats.rows import copy_thread, empty_chat, first_params, not_found, own_chat, set_model, view_of
+from chatplay.chats.turns import Prompt, Turns
 from chatplay.chats.values import (
     ChatRecord,
     ChatView,

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from chatplay import params as parameters
 from chatplay.calls import Call, Calls, agreed_price, new_usage
+from chatplay.chats.rows import not_found, own_chat
 from chatplay.chats.values import (
     OverflowPolicy,
     Settings,
@@ -18,21 +19,20 @@ from chatplay.chats.values import (
     title_from,
 )
 from chatplay.chats.window import plan
-from chatplay.errors import Conflict, GenerationRunning, NotFound
+from chatplay.errors import Conflict, GenerationRunning
 from chatplay.generation.hub import Hub
+from chatplay.generation.values import Job
 from chatplay.models.catalog import ModelCatalog
 from chatplay.prices import Price
 from chatplay.store import Connection, Store
 from chatplay.tokens.counting import TokenCounter
 from chatplay.usage.price_table import price_of
-from db import chats, turns
 from db import messages as message_rows
-from db.chats import ChatRow
+from db import turns
 from db.messages import MessageRow, SaidRow
 from db.turns import Ground, Opened
 
 _WHOLE = 12  # among so many there is an answer whose usage tells the tokens of all before it, if there is any at all
-_TRIES = 5  # where another tab or process changes the chat between reading and writing
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,14 @@ class Prompt:
     text: str | None = None
     at_message: int | None = None
     source: str = "chat"
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A turn that stands in the database, and what is to be run for it; None for a turn begun before."""
+
+    turn: Turn
+    job: Job | None = None
 
 
 class Turns:
@@ -76,34 +84,63 @@ class Turns:
         """Commits the turn, then starts its generation. The same `request_key` again gives the same turn.
 
         Raises BadInput for a text or setting that can't be used, ContextFull for a prompt that does not fit the
-        window, NotFound for what is not the person's own,
-        GenerationRunning while an answer is coming in this chat, ProviderUnreachable while the model's server is
-        left alone after failures.
+        window, BudgetSpent, NotFound for what is not the person's own, GenerationRunning while an answer is coming in
+        this chat, ProviderUnreachable while the model's server is left alone after failures.
         """
         if prompt.text is not None:
             check_text(prompt.text, max_chars=self._max_prompt_chars)
         self._hub.settle(user_id=prompt.user_id)
         with self._store.reading() as conn:
-            for _ in range(_TRIES):
-                ground = _ground(conn, prompt)
-                if ground.same_id is not None:
-                    return _same_turn(conn, prompt.chat_id, ground.same_id)
-                call, price = self._call(conn, ground, prompt)
-                if (opened := self._open(conn, ground, prompt, call)) is not None:
-                    self._calls.run(self._calls.job(replace(call, message_id=opened.answer_id), price))
-                    return _turn(ground, prompt, call, opened)
-        raise Conflict("This chat changes all the time.", cure="Look whether it is open elsewhere, then send again.")
+            begun = self._write(conn, prompt)
+        if begun is None:
+            begun = self._write_alone(prompt)
+        if begun.job is not None:
+            self._calls.run(begun.job)
+        return begun.turn
+
+    def _write(self, conn: Connection, prompt: Prompt) -> _Begun | None:
+        """The turn's rows, each of two statements a transaction of its own; None where the chat changed in between,
+        or an answer is coming in it.
+        """
+        ground = _ground(conn, prompt)
+        if ground.same_id is not None:
+            return _Begun(_same_turn(conn, prompt.chat_id, ground.same_id))
+        call, price = self._call(conn, ground, prompt)
+        if ground.is_coming:
+            return None
+        job = self._calls.job(call, price)  # whatever can fail does so before there is something to run
+        opened = turns.open_turn(
+            conn,
+            ground=ground,
+            content=prompt.text,
+            title=title_from(prompt.text or ""),
+            params=parameters.to_json(call.params),
+            request_key=prompt.request_key,
+            call=new_usage(call),
+            owner=self._calls.owner,
+        )
+        if opened is None:
+            return None
+        turn = _turn(ground, prompt, call.generation_id, opened)
+        return _Begun(turn, replace(job, message_id=opened.answer_id))
+
+    def _write_alone(self, prompt: Prompt) -> _Begun:
+        """The same with the chat locked: who waits for the lock also waits for an end that is being written."""
+        with self._store.transaction() as conn:
+            own_chat(conn, prompt.user_id, prompt.chat_id, for_update=True)
+            begun = self._write(conn, prompt)
+        if begun is None:
+            raise GenerationRunning(
+                "An answer is still coming in this chat.",
+                cure="Wait for its end or stop it, then send again. Your text is back in the input.",
+            )
+        return begun
 
     def _call(self, conn: Connection, ground: Ground, prompt: Prompt) -> tuple[Call, Price | None]:
         """The model call that answers, as far as it fits the window and the budgets, and what it costs."""
         model = self._catalog.get(ground.model_name, role=prompt.role, upstream=ground.upstream)
         self._catalog.check_open(model)
         params = settings_in(ground.params, prompt.params, model.ranges)
-        if ground.is_coming:
-            raise GenerationRunning(
-                "An answer is still coming in this chat.",
-                cure="Wait for its end or stop it, then send again. Your text is back in the input.",
-            )
         asked = () if prompt.text is None else (SaidRow("user", prompt.text, "complete"),)
         policy = cast(OverflowPolicy, ground.overflow_policy)  # the table's check constraint holds it to these
         thread = (*ground.said, *ground.last, *asked)
@@ -122,19 +159,6 @@ class Turns:
         )
         return call, price
 
-    def _open(self, conn: Connection, ground: Ground, prompt: Prompt, call: Call) -> Opened | None:
-        """The turn's rows; None when the chat is no longer as it was."""
-        return turns.open_turn(
-            conn,
-            ground=ground,
-            content=prompt.text,
-            title=title_from(prompt.text or ""),
-            params=parameters.to_json(call.params),
-            request_key=prompt.request_key,
-            call=new_usage(call),
-            owner=self._calls.owner,
-        )
-
 
 def _ground(conn: Connection, prompt: Prompt) -> Ground:
     """What the turn stands on. Raises NotFound for what is not the person's own."""
@@ -149,13 +173,13 @@ def _ground(conn: Connection, prompt: Prompt) -> Ground:
     )
     if ground is None:
         raise not_found()
-    is_nothing = prompt.text is None and (prompt.at_message is None or ground.parent_id is None)
-    if is_nothing or not ground.has_place:
+    asks = prompt.text is not None or (prompt.at_message is not None and ground.parent_id is not None)
+    if ground.same_id is None and not (asks and ground.has_place):
         raise not_found("message")
     return ground
 
 
-def _turn(ground: Ground, prompt: Prompt, call: Call, opened: Opened) -> Turn:
+def _turn(ground: Ground, prompt: Prompt, generation_id: UUID, opened: Opened) -> Turn:
     """As pages and routes see it: its rows, as they were written."""
     blank = MessageRow(
         id=opened.answer_id,
@@ -165,7 +189,7 @@ def _turn(ground: Ground, prompt: Prompt, call: Call, opened: Opened) -> Turn:
         content="",
         status="streaming",
         metrics={},
-        generation_id=call.generation_id,
+        generation_id=generation_id,
         request_key=None,
         created_at=opened.created_at,
         sibling_ids=(opened.answer_id,),
@@ -185,23 +209,14 @@ def _turn(ground: Ground, prompt: Prompt, call: Call, opened: Opened) -> Turn:
             generation_id=None,
             sibling_ids=(*opened.beside, opened.prompt_id),
         )
-    return Turn(message_record(asked), message_record(answer), call.generation_id)
+    return Turn(message_record(asked), message_record(answer), generation_id)
 
 
 def _same_turn(conn: Connection, chat_id: UUID, message_id: int) -> Turn:
-    leaf_id = message_rows.newest_child(conn, message_id=message_id) or message_id  # a prompt has its answer below
-    user, answer = message_rows.list_path(conn, chat_id=chat_id, leaf_id=leaf_id, limit=2)
-    if answer.generation_id is None:
+    answer_id = message_rows.find_first_answer(conn, message_id=message_id)
+    rows = message_rows.list_path(conn, chat_id=chat_id, leaf_id=answer_id, limit=2) if answer_id else []
+    if not rows and message_rows.find_message(conn, chat_id=chat_id, message_id=message_id) is None:
+        raise not_found()  # deleted a moment ago
+    if len(rows) < 2 or rows[1].generation_id is None:
         raise Conflict("This message was sent already.", cure="Reload the page to see its answer.")
-    return Turn(message_record(user), message_record(answer), answer.generation_id)
-
-
-def own_chat(conn: Connection, user_id: int, chat_id: UUID, *, for_update: bool = False) -> ChatRow:
-    chat = chats.find_chat(conn, user_id=user_id, chat_id=chat_id, for_update=for_update)
-    if chat is None:
-        raise not_found()
-    return chat
-
-
-def not_found(what: str = "chat") -> NotFound:
-    return NotFound(f"There is no such {what}.", cure="It may have been deleted. Choose one from the history.")
+    return Turn(message_record(rows[0]), message_record(rows[1]), rows[1].generation_id)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from chatplay import params as parameters
 from chatplay import templates
-from chatplay.chats.turns import own_chat
+from chatplay.chats.rows import own_chat
 from chatplay.chats.values import prompt_messages, stored_params, title_from
 from chatplay.compare.runs import not_found
 from chatplay.compare.values import Pane, PaneAnswer, messages_of

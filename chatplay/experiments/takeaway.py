@@ -10,7 +10,7 @@ from uuid import UUID
 
 from chatplay import params as parameters
 from chatplay import snippets
-from chatplay.chats.turns import own_chat
+from chatplay.chats.rows import own_chat
 from chatplay.chats.values import prompt_messages
 from chatplay.errors import BadInput
 from chatplay.experiments import export, notebook, records

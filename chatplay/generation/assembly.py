@@ -56,7 +56,7 @@ def assemble(
     """
     log = EventLog(store=store)
     hub = Hub(ends=EndWriter(store, on_counted=on_counted), log=log, limits=limits, at_close=at_close, on_call=on_call)
-    reaper = Reaper(store=store, owner=hub.owner, after_sec=reap_after_sec)
+    reaper = Reaper(store=store, lives_here=hub.lives_here, after_sec=reap_after_sec)
     log.on_tick = _every(heartbeat_sec, lambda: _look_around(store, hub, reaper))
     return Generations(hub=hub, log=log, listener=Listener(store=store, on_stop=hub.stop))
 
@@ -64,9 +64,9 @@ def assemble(
 def _look_around(store: Store, hub: Hub, reaper: Reaper) -> None:
     """A sign of life for our own, an end for those we were asked to stop and for those of dead processes."""
     try:
-        if hub.running_count:
+        if alive := hub.list_alive():
             with store.reading() as conn:
-                unwanted = generations.beat(conn, owner=hub.owner)
+                unwanted = generations.beat(conn, owner=hub.owner, generation_ids=alive)
             for generation_id in unwanted:
                 hub.stop(generation_id)
     except StoreError as error:

@@ -179,6 +179,14 @@ class Hub:
         chore.add_done_callback(self._chores.discard)
         return chore
 
+    def list_alive(self) -> list[UUID]:
+        """Those it makes, and those whose end is not in the database yet."""
+        return [gid for gid, running in list(self._running.items()) if not running.live.saved.is_set()]
+
+    def lives_here(self, generation_id: UUID) -> bool:
+        """Whether this process makes it or has just ended it."""
+        return generation_id in self._running
+
     @property
     def running_count(self) -> int:
         return sum(running.live.end is None for running in list(self._running.values()))

@@ -1,4 +1,7 @@
-"""Ends what a dead process left behind: a generation whose heartbeat stands still is marked `interrupted`."""
+"""Ends what nobody makes any more: a generation whose heartbeat stands still is marked `interrupted`.
+
+Its process is gone; or that process never learned that it was to begin, because the answer to its commit was lost.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,15 @@ class Reaper:
     """
 
     def __init__(
-        self, *, store: Store, owner: UUID, after_sec: float, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        store: Store,
+        lives_here: Callable[[UUID], bool],
+        after_sec: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._owner = owner
+        self._lives_here = lives_here
         self._after_sec = after_sec
         self._clock = clock
         self._seen: dict[UUID, tuple[object, float]] = {}
@@ -40,7 +48,7 @@ class Reaper:
         """Marks the dead and returns their ids."""
         try:
             with self._store.reading() as conn:
-                rows = [row for row in generations.list_streaming(conn) if row.owner != self._owner]
+                rows = [row for row in generations.list_streaming(conn) if not self._lives_here(row.id)]
         except StoreError:
             return []
         now = self._clock()
@@ -62,7 +70,7 @@ class Reaper:
         except StoreError as error:
             _log.warning("reaper: %s (%s)", row.id, error.code)
             return False
-        _log.info("marked generation %s interrupted: its process is gone", row.id)
+        _log.info("marked generation %s interrupted: nobody makes it", row.id)
         return True
 
 

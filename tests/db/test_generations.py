@@ -203,6 +203,17 @@ def test_reaper_ends_what_a_dead_process_left_with_the_text_that_had_arrived(dat
         assert row.ttft_ms is not None
 
 
+def test_reaper_ends_what_its_own_process_was_never_told_to_begin(database_url, monkeypatch):
+    with rig(database_url, reap_after_sec=0.5) as house:
+        with monkeypatch.context() as patched:
+            patched.setattr(house.process.calls, "run", lambda job: None)  # as if the reply to the commit was lost
+            turn = house.send("lost")
+        eventually(lambda: house.view(turn.user_message.session_id).running is None)
+        message = house.view(turn.user_message.session_id).messages[-1]
+        assert (message.status, message.metrics.error_code) == ("interrupted", "interrupted")
+        house.ask("again", chat_id=turn.user_message.session_id)
+
+
 def test_reaper_spares_the_living_however_the_clock_jumps(database_url):
     gate = Gate()
     with rig(database_url) as house, process(database_url, reap_after_sec=0.6, heartbeat_sec=0.1):

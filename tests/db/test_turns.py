@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
-from chatplay.errors import BadInput, Conflict, NotFound
+from chatplay.errors import BadInput, NotFound, StoreError
 from chatplay.params import Params
 from db import turns
 from tests.db.chat_rig import rig
@@ -111,21 +112,74 @@ def test_chat_deleted_while_a_turn_is_prepared_is_not_there(house, meanwhile):
     assert len(house.provider.requests) == 1
 
 
-def test_chat_that_changes_each_time_is_given_up_with_nothing_written(house, monkeypatch):
+def test_chat_that_changes_all_the_time_is_written_to_alone(house, monkeypatch):
     chat_id = house.ask("one").user_message.session_id
-    find = turns.find_ground
+    find, changed = turns.find_ground, []
 
     def find_and_change(*args, **named):
         ground = find(*args, **named)
-        with house.store.transaction() as conn:
-            conn.execute(text("UPDATE chat_sessions SET updated_at = clock_timestamp()"))
+        with suppress(StoreError), house.store.transaction() as conn:
+            conn.execute(text("SET LOCAL lock_timeout = '100ms'"))
+            conn.execute(text("UPDATE chat_sessions SET title = title || '!'"))
+            changed.append(True)
         return ground
 
     monkeypatch.setattr(turns, "find_ground", find_and_change)
-    with pytest.raises(Conflict, match="changes"):
+    house.ask("two", chat_id=chat_id)
+    assert len(changed) == 1  # the other change waited for the turn
+    assert [message.content for message in house.view(chat_id).messages[::2]] == ["one", "two"]
+
+
+def test_settings_remembered_while_a_turn_is_prepared_are_those_it_changes(house, meanwhile):
+    chat_id = house.ask("one", params=Params(temperature=0.1)).user_message.session_id
+    changed = Params(temperature=0.9)
+    meanwhile(lambda: house.chats.remember_params(user_id=house.user_id, chat_id=chat_id, params=changed))
+    common = {"user_id": house.user_id, "role": "analyst", "chat_id": chat_id, "request_key": uuid4()}
+    house.finish(house.chats.send(**common, text="two", params={"top_p": 0.5}))
+    assert house.provider.requests[-1].params == Params(temperature=0.9, top_p=0.5)
+
+
+def test_model_server_removed_while_a_turn_is_prepared_leaves_nothing_behind(house, meanwhile, monkeypatch):
+    chat_id = house.ask("one").user_message.session_id
+
+    def gone(_model):
+        raise NotFound("There is no such model server.", cure="Choose another.")
+
+    meanwhile(lambda: monkeypatch.setattr(house.process.catalog, "provider_for", gone))
+    with pytest.raises(NotFound, match="server"):
         house.send("two", chat_id=chat_id)
+    monkeypatch.undo()
     assert len(house.view(chat_id).messages) == 2
-    assert len(house.provider.requests) == 1
+    house.ask("two", chat_id=chat_id)
+
+
+def test_used_key_gives_its_turn_whatever_else_is_asked_with_it(house):
+    key, chat_id = uuid4(), house.new_chat()
+    first = house.ask("one", chat_id=chat_id, request_key=key)
+    common = {"user_id": house.user_id, "role": "analyst", "chat_id": chat_id, "params": Params()}
+    again = house.chats.edit(**common, message_id=10**12, text="x", request_key=key)
+    assert again.generation_id == first.generation_id
+
+
+def test_used_key_gives_the_answer_that_came_with_it_also_after_others(house):
+    keys, chat_id = [uuid4(), uuid4()], house.new_chat()
+    first = house.ask("one", chat_id=chat_id, request_key=keys[0])
+    common = {"user_id": house.user_id, "role": "analyst", "chat_id": chat_id, "params": Params()}
+    second = house.chats.regenerate(**common, message_id=first.assistant_message.id, request_key=keys[1])
+    house.finish(second)
+    house.ask("two", chat_id=chat_id)
+    for key, turn in zip(keys, (first, second), strict=True):
+        again = house.send("one", chat_id=chat_id, request_key=key)
+        assert again.generation_id == turn.generation_id
+        assert again.user_message.id == first.user_message.id
+
+
+def test_chat_deleted_while_a_used_key_is_looked_up_is_not_there(house, meanwhile):
+    key, chat_id = uuid4(), house.new_chat()
+    house.ask("one", chat_id=chat_id, request_key=key)
+    meanwhile(lambda: house.chats.delete(user_id=house.user_id, chat_id=chat_id))
+    with pytest.raises(NotFound, match="chat"):
+        house.send("one", chat_id=chat_id, request_key=key)
 
 
 def test_strangers_learn_nothing_of_a_chats_messages(house):
