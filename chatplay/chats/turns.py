@@ -105,9 +105,9 @@ class Turns:
         ground = _ground(conn, prompt)
         if ground.same_id is not None:
             return _Begun(_same_turn(conn, prompt.chat_id, ground.same_id))
-        call, price = self._call(conn, ground, prompt)
         if ground.is_coming:
             return None
+        call, price = self._call(conn, ground, prompt)
         job = self._calls.job(call, price)  # whatever can fail does so before there is something to run
         opened = turns.open_turn(
             conn,
