@@ -24,7 +24,7 @@ from chatplay.chats.values import (
     message_record,
 )
 from chatplay.chats.window import use
-from chatplay.errors import BadInput, ChatplayError, ModelLocked
+from chatplay.errors import BadInput, ChatplayError, Conflict, ModelLocked
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import Update
 from chatplay.models.catalog import ModelCatalog, ModelInfo
@@ -149,7 +149,11 @@ class ChatService:
             thread = message_rows.list_path(conn, chat_id=chat_id, leaf_id=leaf_id) if leaf_id else []
             if upto_message_id is not None and not thread:
                 raise not_found("message")
-            fresh = empty_chat(conn, self._catalog, user_id=user_id, role=role)
+            fresh = own_chat(
+                conn, user_id, empty_chat(conn, self._catalog, user_id=user_id, role=role).id, for_update=True
+            )
+            if fresh.locked_at is not None:
+                raise Conflict("The new chat was used in another tab.", cure="Try again.")
             info = model or self._catalog.get(chat.model_name, role=role, upstream=chat.upstream)
             set_model(conn, self._catalog, chat_id=fresh.id, info=info)
             leaf = copy_thread(conn, thread, chat_id=fresh.id)

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from chatplay.errors import BadInput, NotFound, StoreError
+from chatplay.chats import service
+from chatplay.errors import BadInput, Conflict, NotFound, StoreError
 from chatplay.params import Params
 from db import turns
 from tests.db.chat_rig import rig
@@ -237,3 +238,22 @@ def test_turn_is_told_as_it_is_stored(house):
         )
     assert (again.user_message.variant, again.user_message.variants) == (2, 2)
     assert (again.assistant_message.variant, again.assistant_message.variants) == (2, 2)
+
+
+def test_empty_chat_begun_in_another_tab_takes_no_copy(house, monkeypatch):
+    chat_id, find = house.ask("one").user_message.session_id, service.empty_chat
+    begun = []
+
+    def find_and_begin(*args, **named):
+        chat = find(*args, **named)
+        begun.append(house.ask("elsewhere", chat_id=chat.id))
+        return chat
+
+    house.new_chat()
+    monkeypatch.setattr(service, "empty_chat", find_and_begin)
+    with pytest.raises(Conflict, match="another tab"):
+        house.chats.continue_in_new(user_id=house.user_id, role="analyst", chat_id=chat_id)
+    monkeypatch.undo()
+    messages = house.view(begun[0].user_message.session_id).messages
+    assert [message.content for message in messages] == ["elsewhere", "Hello there"]
+    assert house.chats.continue_in_new(user_id=house.user_id, role="analyst", chat_id=chat_id).message_count == 2
