@@ -57,14 +57,14 @@ def make_engine(
 def _close_late_returns(engine: Engine) -> None:
     """A connection still in use at `dispose` comes back to a pool that nobody looks at any more: it is closed then."""
 
-    def note_pool(_connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info["pool"] = engine.pool
+    def note_pool(_connection: Any, record: ConnectionPoolEntry, proxy: Any) -> None:
+        record.info["pool"] = proxy._pool  # not the engine's: `dispose` may replace that while we connect
 
     def close_if_late(connection: Any, record: ConnectionPoolEntry) -> None:
         if connection is not None and record.info.get("pool") is not engine.pool:
             connection.close()
 
-    event.listen(engine, "connect", note_pool)
+    event.listen(engine, "checkout", note_pool)
     event.listen(engine, "checkin", close_if_late)
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, text
 
 from db.embedded import EmbeddedPostgres
 from db.engine import _check_version, current_revision, libpq_url, make_engine, migrate, newest_revision, psycopg_url
@@ -174,3 +174,10 @@ def test_connection_that_comes_back_after_the_end_is_closed(empty_engine):
     used.execute(text("SELECT 1"))
     used.close()
     assert raw.closed
+
+
+def test_connection_made_while_the_pool_is_disposed_of_is_closed_when_it_comes_back(empty_engine):
+    event.listen(empty_engine, "do_connect", lambda *_: empty_engine.dispose(), once=True)
+    with empty_engine.connect() as late:
+        made = late.connection.dbapi_connection
+    assert made.closed
