@@ -80,7 +80,7 @@ def _heat(base: alt.Chart, *, value: str, text: str | None, title: str, fields: 
         f"{value}:Q",
         title=title,
         scale=alt.Scale(scheme=style.HEAT),
-        legend=alt.Legend(orient="right", format="~s"),
+        legend=alt.Legend(orient="right", format=",.3~r"),  # 0.2 calls an hour are no "200m"
     )
     shade = alt.condition(f"isValid(datum.{value})", scale, alt.value(style.NEUTRAL))
     cells = base.mark_rect().encode(color=alt.ColorValue(**shade))

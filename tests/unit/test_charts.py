@@ -118,6 +118,11 @@ def test_load_is_calls_an_hour_and_not_calls():
     assert rows_of(charts_cells.hours(cells))[0] | {"rate": 3.0} == rows_of(charts_cells.hours(cells))[0]
 
 
+def test_rates_below_one_are_not_written_in_thousandths():
+    legend = charts_cells.hours([HourCell(0, 9, 0, 1, 1, 5)]).to_dict()["encoding"]["color"]["condition"]["legend"]
+    assert legend["format"] == ",.3~r"  # "~s" writes 0.2 as 200m
+
+
 def test_binned_chart_begins_its_first_step_above_zero_for_the_log_axis():
     binned = Binned((SizeBin(0, 32, 5.0, 9.0, 3),), (SamplePoint(UUID(int=1), TINY, 0, 4.0),), 3)
     tokens = [
