@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from db.accounts import UserRecord, user_columns, user_record
-from db.paces import Paces, counted_with, values_of
+from db.paces import Paces, PersonQuery
 from db.schema import access_tokens, organisations, users
 
 
@@ -87,7 +87,7 @@ def count_tokens(conn: Connection, *, user_id: int) -> int:
 
 
 # Put together once: every request asks it.
-_BY_TOKEN = (
+_BY_TOKEN = PersonQuery(
     select(*user_columns(), *(column.label(f"token_{column.name}") for column in _COLUMNS))
     .select_from(access_tokens)
     .join(users, users.c.id == access_tokens.c.user_id)
@@ -100,22 +100,14 @@ _BY_TOKEN = (
 )
 
 
-_COUNTED_BY_TOKEN = counted_with(_BY_TOKEN)
-
-
 def find_token(
     conn: Connection, *, token_hash: bytes, now: datetime, paces: Paces | None = None
 ) -> tuple[tuple[UserRecord, TokenRecord] | None, float]:
-    """The active person behind a token that has not expired, and the token; with `paces` a request is counted in the
-    same round trip, and how many seconds it came too early comes with it.
+    """The active person behind a token that has not expired, and the token. With `paces` the request is counted, and
+    the second is how many seconds it came too early.
     """
-    values = {"hash": token_hash, "now": now}
-    if paces is None:
-        row, early_sec = conn.execute(_BY_TOKEN, values).one_or_none(), 0.0
-    else:
-        row = conn.execute(_COUNTED_BY_TOKEN, values | values_of(paces)).one()
-        early_sec = row.early_sec
-    if row is None or row.token_id is None:
+    row, early_sec = _BY_TOKEN.ask(conn, {"hash": token_hash, "now": now}, paces)
+    if row is None:
         return None, early_sec
     return (user_record(row), _token([getattr(row, f"token_{column.name}") for column in _COLUMNS])), early_sec
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, column, func, insert, select, text
+from sqlalchemy import Connection, Row, column, func, insert, select, text
 
 from db.schema import chat_messages
 
 
 @dataclass(frozen=True)
 class MessageRow:
-    """A row of chat_messages with its siblings' ids (itself among them), oldest first; none where not asked."""
+    """A row of chat_messages with its siblings' ids (itself among them), oldest first."""
 
     id: int
     session_id: UUID
@@ -41,21 +41,24 @@ class SaidRow:
 
 # From the end of a thread up to its beginning, `path` holds numbers only: what is said would be copied at each step.
 # Beyond `whole` messages from the end the columns that are not sent are empty: reading them takes most of the time that
-# a long thread takes. Siblings are looked for up to `placed` messages from the end.
+# a long thread takes.
 WAY_UP = """
     SELECT m.id, m.parent_id, path.depth + 1 AS depth
     FROM chat_messages m JOIN path ON m.id = path.parent_id WHERE path.depth < :limit
 """
 ON_THE_WAY = """
-SELECT m.id, CASE WHEN p.whole THEN m.session_id END, m.parent_id, m.role, m.content, m.status,
-       CASE WHEN p.whole THEN m.metrics_json END, CASE WHEN p.whole THEN m.generation_id END,
-       CASE WHEN p.whole THEN m.request_key END, CASE WHEN p.whole THEN m.created_at END, siblings.ids, p.depth
+SELECT m.id, CASE WHEN p.whole THEN m.session_id END AS session_id, m.parent_id, m.role, m.content, m.status,
+       CASE WHEN p.whole THEN m.metrics_json END AS metrics,
+       CASE WHEN p.whole THEN m.generation_id END AS generation_id,
+       CASE WHEN p.whole THEN m.request_key END AS request_key,
+       CASE WHEN p.whole THEN m.created_at END AS created_at,
+       siblings.ids AS sibling_ids, p.depth
 FROM (SELECT id, depth, depth <= :whole AS whole FROM path) p JOIN chat_messages m ON m.id = p.id CROSS JOIN LATERAL (
     SELECT array_agg(s.id ORDER BY s.id) AS ids FROM (
-        SELECT id FROM chat_messages WHERE p.depth <= :placed AND parent_id = m.parent_id
+        SELECT id FROM chat_messages WHERE p.whole AND parent_id = m.parent_id
         UNION ALL
         SELECT id FROM chat_messages
-        WHERE p.depth <= :placed AND m.parent_id IS NULL AND parent_id IS NULL AND session_id = m.session_id
+        WHERE p.whole AND m.parent_id IS NULL AND parent_id IS NULL AND session_id = m.session_id
     ) s
 ) siblings
 """
@@ -74,21 +77,19 @@ ALL = 1_000_000
 
 def list_path(conn: Connection, *, chat_id: UUID, leaf_id: int, limit: int = ALL) -> list[MessageRow]:
     """The last `limit` messages of the thread that ends at `leaf_id`, oldest first."""
-    rows = conn.execute(
-        _PATH, {"chat_id": chat_id, "leaf_id": leaf_id, "limit": limit, "whole": limit, "placed": limit}
-    )
+    rows = conn.execute(_PATH, {"chat_id": chat_id, "leaf_id": leaf_id, "limit": limit, "whole": limit})
     return [message_of(row) for row in rows]
 
 
-def message_of(row: Sequence[Any]) -> MessageRow:
-    """Of `ON_THE_WAY_COLUMNS`."""
-    *columns, sibling_ids, _depth = row
-    return MessageRow(*columns, sibling_ids=tuple(sibling_ids or ()))  # type: ignore[misc]
+def message_of(row: Row[Any]) -> MessageRow:
+    """Of `ON_THE_WAY_COLUMNS`, by name."""
+    values = {name: getattr(row, name) for name in MessageRow.__dataclass_fields__}
+    return MessageRow(**values | {"sibling_ids": tuple(row.sibling_ids)})
 
 
-def said_of(row: Sequence[Any]) -> SaidRow:
+def said_of(row: Row[Any]) -> SaidRow:
     """Of the same, however far from the end."""
-    return SaidRow(*row[3:6])
+    return SaidRow(row.role, row.content, row.status)
 
 
 def find_message(conn: Connection, *, chat_id: UUID, message_id: int) -> MessageRow | None:

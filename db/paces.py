@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Double, Select, Text, bindparam, column, delete, func, select, text, true
+from sqlalchemy import Connection, Double, Row, Select, Text, bindparam, column, delete, func, select, text, true
 
 from db.schema import request_limits
 
@@ -58,20 +58,29 @@ _WAITED = text("""
 """)
 
 
-def counted_with(find_person: Select[Any]) -> Select[Any]:
-    """A query of at most one person, by `id`, made one that counts a request of theirs as well, to be run with
-    `values_of`. It gives one row: `early_sec`, by how many seconds the request exceeds a pace (0: by none), and the
-    query's columns, NULL for nobody.
-    """
-    found = find_person.cte("found")
-    asked = _ASKED.columns(column("key", Text)).cte("asked")
-    counted = _COUNTED.columns(column("key", Text)).cte("counted")
-    waited = _WAITED.columns(column("early_sec", Double)).cte("waited")
-    return select(waited, found).select_from(waited.outerjoin(found, true())).add_cte(found, asked, counted)
+class PersonQuery:
+    """A query of at most one person, by `id`, which may count a request of theirs in the same round trip."""
+
+    def __init__(self, find_person: Select[Any]) -> None:
+        self._plain = find_person
+        found = find_person.cte("found")
+        asked = _ASKED.columns(column("key", Text)).cte("asked")
+        counted = _COUNTED.columns(column("key", Text)).cte("counted")
+        waited = _WAITED.columns(column("early_sec", Double)).cte("waited")
+        both = select(waited, found).select_from(waited.outerjoin(found, true()))
+        self._counting = both.add_cte(found, asked, counted)
+
+    def ask(self, conn: Connection, values: dict[str, Any], paces: Paces | None) -> tuple[Row[Any] | None, float]:
+        """The person's row, None for nobody. With `paces` a request is counted, whoever asked; the second is by how
+        many seconds it exceeds one of them, 0 if by none.
+        """
+        if paces is None:
+            return conn.execute(self._plain, values).one_or_none(), 0.0
+        row = conn.execute(self._counting, values | _values_of(paces)).one()
+        return (None if row.id is None else row), row.early_sec
 
 
-def values_of(paces: Paces) -> dict[str, Any]:
-    """What a statement made by `counted_with` is run with, beside the query's own values."""
+def _values_of(paces: Paces) -> dict[str, Any]:
     return {
         "address": paces.address,
         "person_every": paces.per_person.every_sec,

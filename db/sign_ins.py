@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, DateTime, LargeBinary, bindparam, delete, func, insert, select, text, update
 
 from db.accounts import UserRecord, user_columns, user_record
-from db.paces import Paces, counted_with, values_of
+from db.paces import Paces, PersonQuery
 from db.schema import auth_attempts, auth_sessions, auth_tickets, organisations, users
 
 
@@ -66,7 +66,7 @@ def add_sign_in(
 
 
 # Put together once: every request and every run of a page asks it.
-_BY_TOKEN = (
+_BY_TOKEN = PersonQuery(
     select(*user_columns(), auth_sessions.c.last_seen_at)
     .select_from(auth_sessions)
     .join(users, users.c.id == auth_sessions.c.user_id)
@@ -80,22 +80,14 @@ _BY_TOKEN = (
 )
 
 
-_COUNTED_BY_TOKEN = counted_with(_BY_TOKEN)
-
-
 def find_signed_in(
     conn: Connection, *, token_hash: bytes, now: datetime, idle_since: datetime, paces: Paces | None = None
 ) -> tuple[tuple[UserRecord, datetime] | None, float]:
-    """The active person behind a sign-in that has neither ended nor idled out, and when it was last seen; with `paces`
-    a request is counted in the same round trip, and how many seconds it came too early comes with it.
+    """The active person behind a sign-in that has neither ended nor idled out, and when it was last seen. With `paces`
+    the request is counted, and the second is how many seconds it came too early.
     """
-    values = {"hash": token_hash, "now": now, "idle_since": idle_since}
-    if paces is None:
-        row, early_sec = conn.execute(_BY_TOKEN, values).one_or_none(), 0.0
-    else:
-        row = conn.execute(_COUNTED_BY_TOKEN, values | values_of(paces)).one()
-        early_sec = row.early_sec
-    return (None if row is None or row.id is None else (user_record(row), row.last_seen_at)), early_sec
+    row, early_sec = _BY_TOKEN.ask(conn, {"hash": token_hash, "now": now, "idle_since": idle_since}, paces)
+    return (None if row is None else (user_record(row), row.last_seen_at)), early_sec
 
 
 def set_last_seen(conn: Connection, *, token_hash: bytes, now: datetime, latest_end: datetime) -> None:

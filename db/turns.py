@@ -36,9 +36,8 @@ class Ground:
 
     `version` tells later whether the chat's row has changed in any way. `same_id`: the message an earlier copy of the
     same request made. The thread the turn follows, oldest first, is what was `said`, then the `last` messages with all
-    that is known of them (siblings: of the last one). `parent_id` is its end; `has_place` is False where the message to
-    answer or to reword is not in the chat. `rates` are those in force for the chat's model, `has_budgets` whether there
-    are budgets at all.
+    that is known of them. `parent_id` is its end; `has_place` is False where the message to answer or to reword is not
+    in the chat. `rates` are those in force for the chat's model, `has_budgets` whether there are budgets at all.
     """
 
     chat_id: UUID
@@ -61,21 +60,22 @@ class Ground:
 _CHAT = ("model_name", "upstream", "params_json", "overflow_policy")
 _STATE = ("version", "same_id", "is_coming", "has_place", "place_id", "has_budgets")
 _COLUMNS = (*_CHAT, *_STATE, *RATES, "from_the_end", *ON_THE_WAY_COLUMNS)
-_THREAD = len(_COLUMNS) - len(ON_THE_WAY_COLUMNS)
 
 # A prompt follows the thread's end; another wording of one, and another answer, follow what that message follows.
-# The chat comes with the end of the thread, in the last row, since the thread may be long, or empty.
+# `:has_text`: a prompt is added; else one that stands there is answered. The chat comes with the end of the thread, in
+# the last row, since the thread may be long, or empty.
 _GROUND = (
     text(f"""
 WITH RECURSIVE chat AS (
     SELECT id, {", ".join(_CHAT)}, leaf_message_id, CAST(xmin AS text) AS version FROM chat_sessions
     WHERE id = :chat_id AND user_id = :user_id
 ), place AS (
-    SELECT leaf_message_id AS id FROM chat WHERE :at_message IS NULL
+    SELECT leaf_message_id AS id FROM chat WHERE :at_message IS NULL AND :has_text
     UNION ALL
-    SELECT CASE WHEN m.role = 'assistant' OR :reworded THEN m.parent_id ELSE m.id END
+    SELECT CASE WHEN m.role = 'assistant' OR :has_text THEN m.parent_id ELSE m.id END
     FROM chat JOIN chat_messages m ON m.session_id = chat.id
-    WHERE m.id = :at_message AND (m.role = 'user' OR NOT :reworded)
+    WHERE m.id = :at_message AND CASE WHEN :has_text THEN m.role = 'user' ELSE m.role <> 'assistant' OR
+        m.parent_id IS NOT NULL END
     LIMIT 1  -- there is but one; that it is said lets the server keep its plan
 ), path AS (
     SELECT m.id, m.parent_id, 1 AS depth FROM place JOIN chat_messages m ON m.id = place.id
@@ -83,8 +83,9 @@ WITH RECURSIVE chat AS (
     {WAY_UP}
 )
 SELECT c.*, p.* FROM (
-    SELECT {", ".join(_CHAT)}, version, ({SENT_BEFORE}), EXISTS ({COMING}),
-           EXISTS (SELECT FROM place), (SELECT id FROM place), EXISTS (SELECT FROM budgets), price.*, 1 AS from_the_end
+    SELECT {", ".join(_CHAT)}, version, ({SENT_BEFORE}) AS same_id, EXISTS ({COMING}) AS is_coming,
+           EXISTS (SELECT FROM place) AS has_place, (SELECT id FROM place) AS place_id,
+           EXISTS (SELECT FROM budgets) AS has_budgets, price.*, 1 AS from_the_end
     FROM chat LEFT JOIN LATERAL ({in_force_of("chat.upstream", "chat.model_name")}) AS price ON true
 ) c FULL JOIN ({ON_THE_WAY}) p ON p.depth = c.from_the_end
 ORDER BY p.depth DESC
@@ -94,7 +95,7 @@ ORDER BY p.depth DESC
         bindparam("user_id", type_=BigInteger),
         bindparam("request_key", type_=Uuid),
         bindparam("at_message", type_=BigInteger),
-        bindparam("reworded", type_=Boolean),
+        bindparam("has_text", type_=Boolean),
     )
     .columns(*map(column, _COLUMNS))
 )
@@ -107,17 +108,17 @@ def find_ground(
     chat_id: UUID,
     request_key: UUID,
     at_message: int | None,
-    reworded: bool,
+    has_text: bool,
     whole: int,
 ) -> Ground | None:
     """Of a turn of the person's own chat; None where there is no such chat. The last `whole` messages come whole."""
     values = {"user_id": user_id, "chat_id": chat_id, "request_key": request_key}
-    values |= {"at_message": at_message, "reworded": reworded, "limit": ALL, "whole": whole, "placed": 1}
+    values |= {"at_message": at_message, "has_text": has_text, "limit": ALL, "whole": whole}
     rows = conn.execute(_GROUND, values).all()
     if not rows:
         return None
     end = rows[-1]
-    thread = [row[_THREAD:] for row in rows] if end.place_id is not None else []
+    thread = rows if end.place_id is not None else []
     return Ground(
         chat_id=chat_id,
         user_id=user_id,
@@ -150,10 +151,10 @@ class Opened:
     beside: tuple[int, ...]
 
 
-# A message's number is above that of the message it follows: an answer's is drawn once there is its prompt's.
-# Who waits for the chat's lock sees its row as it is then, everything else as it was when the statement began. What
-# begins or moves a thread writes that row, too: where it has stayed the same (xmin: the transaction that wrote it
-# last), no turn was begun, either.
+# `:new_...` is of the call that makes the answer. A message's number is above that of the message it follows: an
+# answer's is drawn once there is its prompt's. Who waits for the chat's lock sees its row as it is then, everything
+# else as it was when the statement began. What begins or moves a thread writes that row, too: where it has stayed the
+# same (xmin: the transaction that wrote it last), no turn was begun, either.
 _OPEN = (
     text(f"""
 WITH unchanged AS (
@@ -181,9 +182,9 @@ WITH unchanged AS (
 ), person AS (
     UPDATE users SET params = :params FROM answer WHERE users.id = :new_user_id
 ), {opening_sql("answer.id", "FROM answer")}
-SELECT answer.id, (SELECT id FROM prompt), answer.created_at, ARRAY(
+SELECT answer.id AS answer_id, (SELECT id FROM prompt) AS prompt_id, answer.created_at, ARRAY(
     SELECT id FROM chat_messages WHERE session_id = :chat_id AND parent_id IS NOT DISTINCT FROM :parent_id ORDER BY id
-) FROM answer
+) AS beside FROM answer
 """)
     .bindparams(
         bindparam("chat_id", type_=Uuid),

@@ -26,7 +26,7 @@ from chatplay.models.catalog import ModelCatalog
 from chatplay.prices import Price
 from chatplay.store import Connection, Store
 from chatplay.tokens.counting import TokenCounter
-from chatplay.usage.price_table import price_of
+from chatplay.usage.price_table import dated_price
 from db import messages as message_rows
 from db import turns
 from db.messages import MessageRow, SaidRow
@@ -145,8 +145,7 @@ class Turns:
         policy = cast(OverflowPolicy, ground.overflow_policy)  # the table's check constraint holds it to these
         thread = (*ground.said, *ground.last, *asked)
         sent = plan(thread, params=params, model=model, policy=policy, counter=self._counter)
-        dated = price_of(ground.rates) if ground.rates else None
-        price = agreed_price(conn, dated, ground.has_budgets, user_id=ground.user_id, model=model)
+        price = agreed_price(conn, dated_price(ground.rates), ground.has_budgets, user_id=ground.user_id, model=model)
         call = Call(
             user_id=ground.user_id,
             model=model,
@@ -168,13 +167,12 @@ def _ground(conn: Connection, prompt: Prompt) -> Ground:
         chat_id=prompt.chat_id,
         request_key=prompt.request_key,
         at_message=prompt.at_message,
-        reworded=prompt.text is not None,
+        has_text=prompt.text is not None,
         whole=_WHOLE,
     )
     if ground is None:
         raise not_found()
-    asks = prompt.text is not None or (prompt.at_message is not None and ground.parent_id is not None)
-    if ground.same_id is None and not (asks and ground.has_place):
+    if ground.same_id is None and not ground.has_place:
         raise not_found("message")
     return ground
 

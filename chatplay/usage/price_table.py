@@ -67,14 +67,18 @@ class PriceTable:
 
 def find_price(conn: Connection, *, upstream: str, model: str, at: datetime | None = None) -> Price | None:
     """The dated price in force at that time (None: now), if there is one."""
-    rates = prices.find_rates(conn, upstream=upstream, model=model, at=at)
-    return price_of(rates) if rates else None
+    return dated_price(prices.find_rates(conn, upstream=upstream, model=model, at=at))
 
 
 def get_terms(conn: Connection, *, upstream: str, model: str) -> tuple[Price | None, bool]:
     """The dated price in force now, if there is one, and whether there are budgets to look at."""
     rates, has_budgets = prices.get_terms(conn, upstream=upstream, model=model)
-    return (price_of(rates) if rates else None), has_budgets
+    return dated_price(rates), has_budgets
+
+
+def dated_price(rates: Rates | None) -> Price | None:
+    """None where nobody has set one."""
+    return price_of(rates) if rates else None
 
 
 def price_of(rates: Rates | PriceRow) -> Price:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from chatplay.auth.access_tokens import AccessTokens
 from chatplay.errors import BadInput, Conflict, NotFound
+from db.paces import Pace, Paces
 from db.schema import access_tokens
 from tests.sign_in_rig import Rig
 
@@ -65,6 +67,20 @@ def test_expired_token_opens_nothing_and_one_without_expiry_goes_on(rig, tokens,
     rig.clock.turn(days=31)
     assert tokens.find_person(short.secret) is None
     assert tokens.find_person(lasting.secret) is not None
+
+
+def test_who_asks_is_looked_up_and_counted_in_one_statement(engine, tokens, ana):
+    paces, asked = Paces(Pace(60, 1), Pace(60, 2), "10.0.0.1"), []
+    made = create(tokens, ana)
+    tokens.find_person(made.secret)  # notes that it was used, once a minute
+    event.listen(engine, "before_cursor_execute", lambda *_: asked.append(True))
+    first, second, nobody, more = (tokens.admit(secret, paces) for secret in (made.secret, made.secret, "", ""))
+    assert len(asked) == 4
+    assert (first[0][0].username, first[1]) == ("ana", 0)
+    assert second[0] is not None  # who it is, and that it came too early
+    assert 0 < second[1] <= 60
+    assert nobody[0] is more[0] is None
+    assert more[1] > 0  # the address is counted whoever asks
 
 
 def test_revoked_token_opens_nothing(tokens, ana):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from chatplay.chats import service
 from chatplay.errors import BadInput, Conflict, NotFound, StoreError
 from chatplay.params import Params
 from db import turns
-from tests.db.chat_rig import rig
+from tests.db.chat_rig import STOP, Gate, rig
 
 
 @pytest.fixture
@@ -257,3 +258,21 @@ def test_empty_chat_begun_in_another_tab_takes_no_copy(house, monkeypatch):
     messages = house.view(begun[0].user_message.session_id).messages
     assert [message.content for message in messages] == ["elsewhere", "Hello there"]
     assert house.chats.continue_in_new(user_id=house.user_id, role="analyst", chat_id=chat_id).message_count == 2
+
+
+def test_turn_begins_in_two_statements(house):
+    chat_id, asked = house.ask("one").user_message.session_id, []
+    gate = Gate()
+    house.provider.script = [gate, STOP]
+    here = threading.get_ident()
+
+    def note(*_args):
+        if threading.get_ident() == here:  # hub and event log have threads of their own
+            asked.append(True)
+
+    event.listen(house.store.engine, "before_cursor_execute", note)
+    turn = house.send("two", chat_id=chat_id)
+    event.remove(house.store.engine, "before_cursor_execute", note)
+    gate.open()
+    house.finish(turn)
+    assert len(asked) == 2
