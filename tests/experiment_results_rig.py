@@ -21,15 +21,17 @@ def right_at_first(arm: int, case: int, repeat: int) -> str | None:
 
 
 def finish(
-    services, user_id, answer: Answer = right_at_first, *, axes="0, 1", cases=6, repeats=2, rules=True
+    services, user_id, answer: Answer = right_at_first, *, axes="0, 1", others=None, cases=6, repeats=2, rules=True
 ) -> Experiment:
-    """An experiment of `user_id` that has run: `axes` are the temperatures, each an arm."""
+    """An experiment of `user_id` that has run: `axes` are the temperatures, each an arm with each value of `others`,
+    parameter to values.
+    """
     service = services.experiments
     version = service.save_prompt(user_id=user_id, name="Words", prompt="Say {{word}}")
     plan = Plan(
         prompts=(version,),
         models=(MODEL,),
-        axes=(AxisText("temperature", axes),),
+        axes=(AxisText("temperature", axes), *(AxisText(name, values) for name, values in (others or {}).items())),
         repeats=repeats,
         rules=(Contains("{{expected}}"),) if rules else (),
     )

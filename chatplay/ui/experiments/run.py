@@ -16,6 +16,7 @@ from chatplay.ui import state
 from chatplay.ui.experiments import extend as experiments_extend
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words
+from chatplay.ui.experiments.results import ahead as results_ahead
 from chatplay.ui.experiments.state import act
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.tables import table_height
@@ -34,6 +35,7 @@ def draw(experiment: Experiment, token: str | None) -> None:
         st.fragment(_draw_live, run_every=_TICK_SEC if moves else None)(experiment, token, moves)
     if experiment.is_mine:
         experiments_extend.draw_asked(experiment)
+    results_ahead.begin(experiment, token)
 
 
 def _moves(progress: Progress) -> bool:

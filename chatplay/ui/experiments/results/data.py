@@ -5,9 +5,10 @@ Kept in this process for all who may read the experiment: asking whether they ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
@@ -44,7 +45,7 @@ class Board:
     """
 
     experiment: Experiment
-    token: str | None
+    whose: Mapping[str, Any]  # see `about`
     progress: Progress
     results: Results
     key: tuple[str, ...]
@@ -126,18 +127,18 @@ class Board:
 
         votes = get_runtime().experiments.list_votes
         return self.keep(
-            f"votes {judge}", lambda: rank_votes(votes(**self._about, judge=judge), arms=len(self.results.arms))
+            f"votes {judge}", lambda: rank_votes(votes(**self.whose, judge=judge), arms=len(self.results.arms))
         )
 
     def judges(self) -> list[Judge]:
-        return get_runtime().experiments.list_judges(**self._about)
+        return get_runtime().experiments.list_judges(**self.whose)
 
     def agreement(self, judge: int) -> JudgeAgreement:
         """Of a judge with the scores by hand."""
         from chatplay.experiments.stats import compare_judge
 
         def compute() -> JudgeAgreement:
-            columns = get_runtime().experiments.get_judge_columns(**self._about, judge=judge)
+            columns = get_runtime().experiments.get_judge_columns(**self.whose, judge=judge)
             return compare_judge(judge=columns.judge, hand=columns.hand, case=columns.case)
 
         return self.keep(f"judge {judge}", compute)
@@ -147,7 +148,7 @@ class Board:
         from chatplay.experiments.stats import check_swaps
 
         swaps = get_runtime().experiments.list_swaps
-        return self.keep(f"swaps {judge}", lambda: check_swaps(swaps(**self._about, judge=judge)))
+        return self.keep(f"swaps {judge}", lambda: check_swaps(swaps(**self.whose, judge=judge)))
 
     def keep(self, name: str, compute: Callable[[], T]) -> T:
         found: T = _kept((*self.key, name), compute)
@@ -159,9 +160,22 @@ class Board:
         """
         _drawn((*self.key, name, str(st.context.theme.type)), draw)  # a chart's ink goes by the theme
 
-    @property
-    def _about(self) -> dict[str, Any]:
-        return about(self.experiment, self.token)
+    def work_out(self) -> None:
+        """All figures that stand on the tab before anything is chosen there."""
+        if not len(self.results.table):
+            return
+        self.summaries()
+        if len(self.labels) > 1:
+            self.comparisons(0)
+        for metric in self.metrics[:1]:
+            if self.axes:
+                self.variance(metric)
+            for axis in self.axes:
+                self.level_means(axis, metric)
+            for rows, columns in pairwise(self.axes[:2]):
+                self.heat_cells(rows, columns, metric)
+        self.frontier()
+        self.ranking(None)
 
 
 def about(experiment: Experiment, token: str | None) -> dict[str, Any]:
@@ -169,13 +183,21 @@ def about(experiment: Experiment, token: str | None) -> dict[str, Any]:
     return {"user_id": state.person().id, "experiment_id": experiment.id, "token": token}
 
 
-def load(experiment: Experiment, token: str | None, scored_by: str) -> Board:
-    """Raises NotFound when it may not be read any longer."""
-    service, whose = get_runtime().experiments, about(experiment, token)
+def scores_of(experiment: Experiment, judges: Sequence[Judge]) -> dict[str, str]:
+    """Whose scores there may be to look at, with the name of each; the first is looked at unless one is chosen."""
+    rules = {"rules": "Rules"} if experiment.plan.rules else {}
+    singles = [one for one in judges if not one.plan.pairs]
+    by_judge = {f"judge:{one.number}": f"Judge {one.number}, {one.plan.model.name}" for one in singles}
+    return rules | {"hand": "By hand"} | by_judge
+
+
+def load(experiment: Experiment, whose: Mapping[str, Any], scored_by: str) -> Board:
+    """Of what `about` gives. Raises NotFound when it may not be read any longer."""
+    service = get_runtime().experiments
     standing = service.get_standing(**whose)  # before the rows: what ends meanwhile is read again next time
     key = (str(experiment.id), standing.marks, str(len(experiment.arms)), str(experiment.cases), scored_by)
     results: Results = _kept_results(key, lambda: service.get_results(**whose, scored_by=scored_by))
-    return Board(experiment, token, standing.progress, results, key)
+    return Board(experiment, whose, standing.progress, results, key)
 
 
 @st.cache_resource(max_entries=200, ttl=_KEEP, show_spinner=False)
@@ -188,6 +210,6 @@ def _drawn(key: tuple[str, ...], _draw: Callable[[], None]) -> None:
     _draw()
 
 
-@st.cache_resource(max_entries=8, ttl=_KEEP, show_spinner="Reading the trials")  # 100,000 trials are 9 MB
+@st.cache_resource(max_entries=8, ttl=_KEEP, show_spinner=False)  # 100,000 trials are 9 MB
 def _kept_results(key: tuple[str, ...], _compute: Callable[[], Results]) -> Any:
     return _compute()

@@ -41,9 +41,11 @@ def _tick(experiment: Experiment, token: str | None) -> float | None:
 def _draw_live(experiment: Experiment, token: str | None) -> None:
     gate.recheck()
     try:
-        judges = get_runtime().experiments.list_judges(**figures.about(experiment, token))
+        whose = figures.about(experiment, token)
+        judges = get_runtime().experiments.list_judges(**whose)
         scored_by, place = _choose_scores(experiment, judges)
-        board = figures.load(experiment, token, scored_by)
+        with st.spinner("Reading the trials"):
+            board = figures.load(experiment, whose, scored_by)
         if board.progress.state != experiment.state:
             st.rerun()
         _draw_progress(board.progress)
@@ -71,11 +73,7 @@ def _draw_cards(board: Board, baseline: int, metric: Metric, judges: list[Judge]
 
 def _choose_scores(experiment: Experiment, judges: list[Judge]) -> tuple[str, st.delta_generator.DeltaGenerator]:
     """Whose scores, and the place beside that choice."""
-    options = {"rules": "Rules"} if experiment.plan.rules else {}
-    options["hand"] = "By hand"
-    options |= {
-        f"judge:{one.number}": f"Judge {one.number}, {one.plan.model.name}" for one in judges if not one.plan.pairs
-    }
+    options = figures.scores_of(experiment, judges)
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="experiments_view")
     with row:
         chosen = st.selectbox(

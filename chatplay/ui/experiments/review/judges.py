@@ -39,7 +39,8 @@ def draw(experiment: Experiment) -> None:
 def _draw_judges(experiment: Experiment, moves: bool) -> None:
     gate.recheck()
     try:
-        board = figures.load(experiment, None, "hand")
+        with st.spinner("Reading the trials"):
+            board = figures.load(experiment, figures.about(experiment, None), "hand")
         judges = board.judges()
         if moves and not board.progress.judgements_left:
             st.rerun()
