@@ -23,6 +23,7 @@ from chatplay import runtime
 from chatplay.api.app import api_routes
 from chatplay.api.auth_routes import auth_mount
 from chatplay.api.closing import act_first_when_asked_to_end
+from chatplay.api.compression import remember_more
 from chatplay.api.middleware import HiddenPaths, OwnPagesOnly, SecurityHeaders, policy_for
 from chatplay.api.page import page_routes
 from chatplay.api.prometheus import CountRequests, MetricsDoor, RequestCounts
@@ -74,6 +75,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Start the services before the first request, stop them after the last."""
     hang_up_ends_like_terminate()
     send_at_once()
+    remember_more()
     goodbye = contextlib.ExitStack()
     await to_thread.run_sync(_start, goodbye)
     hearing = asyncio.create_task(act_first_when_asked_to_end(_end_answers))

@@ -75,6 +75,18 @@ def test_sockets_that_streamlit_bound_send_at_once():
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
+@pytest.mark.parametrize("path", ["/_stcore/stream", "/ws/chat/{chat}/"])
+def test_what_was_sent_20_kb_ago_is_still_known_to_compression(app, path):
+    headers = {"Cookie": f"{SESSION_COOKIE}={app.cookie}", "Origin": app.url}
+    made = httpx2.post(f"{app.url}/v1/chat/sessions", json={"model_name": "echo"}, headers=headers)
+    url = app.url.replace("http", "ws", 1) + path.format(chat=made.json()["id"])
+    with connect(url, additional_headers={"Cookie": headers["Cookie"]}, origin=app.url, open_timeout=10) as connection:
+        answered = connection.response.headers["Sec-WebSocket-Extensions"]
+    assert answered.startswith("permessage-deflate")
+    assert "server_max_window_bits" not in answered  # else it looks back less than the 32 KB there can be
+    assert "server_no_context_takeover" not in answered
+
+
 @pytest.mark.parametrize(
     "origin", ["http://127.0.0.1", "http://127.0.0.1:{port}.evil.example", "null", "https://evil.example"]
 )
