@@ -56,7 +56,6 @@ def use(
     known = counter.known(model)
     base = count_thread(thread, params=params, model=model, counter=counter, whole=policy == "hold_back")
     typed = counter.count([draft] if draft else [], model)
-    system = counter.count([params.system_prompt] if _has_system(params, model) else [], model)
     reserved = params.max_tokens or 0
     return ContextUse(
         used_tokens=base.tokens + typed.tokens,
@@ -67,7 +66,7 @@ def use(
         error_share=known.calibration.error_share if known.calibration.is_known else None,
         error_answers=known.calibration.answers,
         system_prompt=params.system_prompt,
-        system_tokens=system.tokens,
+        system_tokens=_size(_system_prompt(params, model), model, counter),
         weights=known.weights,
         policy=policy,
     )
@@ -88,10 +87,10 @@ def count_thread(
     server may be asked, in the background.
     """
     rest: list[str] = []
-    for entry in reversed(thread):
+    for place, entry in reversed(list(enumerate(thread))):
         metrics = _metrics(entry)
         if entry.status == "complete" and metrics is not None and _is_believable(metrics, model):
-            return _after(metrics, rest, params, model, counter, whole)
+            return _after(metrics, thread[: place + 1], rest, params, model, counter, whole)
         if entry.content:
             rest.append(entry.content)
     messages = _messages(thread, params, model) if thread else ()
@@ -101,8 +100,8 @@ def count_thread(
         counted = counter.find_server_count(model, last.id, messages)
     if counted is not None:
         return Count(counted, "server", estimated=False)
-    system = [params.system_prompt] if _has_system(params, model) else []
-    return counter.count([*system, *rest], model)
+    system = _system_prompt(params, model)
+    return counter.count([*([system] if system else []), *rest], model)
 
 
 def _is_believable(metrics: AnswerMetrics, model: ModelInfo | None) -> bool:
@@ -115,25 +114,28 @@ def _is_believable(metrics: AnswerMetrics, model: ModelInfo | None) -> bool:
 
 def _after(
     metrics: AnswerMetrics,
+    covered: Thread,
     rest: list[str],
     params: Params,
     model: ModelInfo | None,
     counter: TokenCounter,
     whole: bool,
 ) -> Count:
-    """The usage of an answer and what came after it."""
+    """The usage of an answer, which covers the thread up to it, and what came after it."""
     tokens = (metrics.prompt_tokens or 0) + (metrics.completion_tokens or 0)
+    before, now = _system_prompt(metrics.params or Params(), model), _system_prompt(params, model)
+    if now != before:
+        # Never less than the thread: the estimate of a long prompt that is gone may be too high.
+        least = min(counter.count([entry.content for entry in covered if entry.content], model).tokens, tokens)
+        tokens = max(tokens - _size(before, model, counter), least) + _size(now, model, counter)
     if whole:
         tokens += metrics.omitted_tokens or 0
     more = counter.count(rest, model)
-    before = metrics.params.system_prompt if metrics.params else ""
-    changed = 0
-    if _has_system(params, model) and params.system_prompt != before:
-        old = counter.count([before] if before.strip() else [], model).tokens
-        changed = counter.count([params.system_prompt] if params.system_prompt.strip() else [], model).tokens - old
-    estimated = bool(metrics.tokens_estimated or rest or changed or (whole and metrics.omitted_tokens))
-    method = more.method if estimated else "reported"
-    return Count(max(tokens + more.tokens + changed, 0), method, estimated)
+    is_other = model is not None and (metrics.provider, metrics.model) != (model.upstream, model.name)
+    estimated = bool(
+        metrics.tokens_estimated or rest or now != before or is_other or (whole and metrics.omitted_tokens)
+    )
+    return Count(tokens + more.tokens, more.method if estimated else "reported", estimated)
 
 
 def _without_oldest(
@@ -141,7 +143,8 @@ def _without_oldest(
 ) -> Plan:
     weights = counter.known(model).weights
     sizes = [estimate_message(entry.content, weights) if entry.content else 0 for entry in thread]
-    scale = used.tokens / max(sum(sizes), 1)  # the estimate of parts, made to agree with the count of the whole
+    said = used.tokens - _size(_system_prompt(params, model), model, counter)
+    scale = max(said, 0) / max(sum(sizes), 1)  # the estimate of parts, made to agree with the count of the whole
     omitted, saved = 0, 0.0
     for start, end in _turns(thread):
         if saved >= over or end == len(thread):
@@ -165,8 +168,14 @@ def _messages(thread: Thread, params: Params, model: ModelInfo | None) -> tuple[
     return prompt_messages(thread, params, system=model is None or model.supports_system_prompt)
 
 
-def _has_system(params: Params, model: ModelInfo | None) -> bool:
-    return bool(params.system_prompt.strip()) and (model is None or model.supports_system_prompt)
+def _system_prompt(params: Params, model: ModelInfo | None) -> str:
+    """As it is sent; empty when none is."""
+    is_sent = params.system_prompt.strip() and (model is None or model.supports_system_prompt)
+    return params.system_prompt if is_sent else ""
+
+
+def _size(text: str, model: ModelInfo | None, counter: TokenCounter) -> int:
+    return counter.count([text] if text else [], model).tokens
 
 
 def _metrics(entry: MessageRow | MessageRecord | SaidRow) -> AnswerMetrics | None:
