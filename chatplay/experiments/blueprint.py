@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -15,15 +16,15 @@ from chatplay.experiments.records import load_arms, load_plan
 from chatplay.experiments.values import Arm, JudgePlan, ModelRef, Plan
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.params import Params
-from chatplay.prices import cost_usd
+from chatplay.prices import Price, cost_usd
 from chatplay.providers.base import Message, Usage
 from chatplay.store import Connection
-from chatplay.tokens.ranks import estimate_tokens
+from chatplay.tokens.estimate import estimate_message
 from db import experiments, reviews
 from db.trial_claims import WaitingTrial
 
 _ESTIMATE_SPARE = 1.25  # a cap on cost reserves this much more than the estimate of a prompt
-_ANSWER_TOKENS = 4_096  # reserved for an answer without max tokens
+_ANSWER_TOKENS = 4_096  # reserved for an answer without max tokens, of a model whose window is not known
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,21 @@ class Blueprint:
 
 @dataclass(frozen=True)
 class Question:
-    """One call as it is to be made."""
+    """One call as it is to be made, at the price in force; None: not known."""
 
     model: ModelInfo
     messages: tuple[Message, ...]
     params: Params
+    price: Price | None = None
 
     @property
-    def most_cost_usd(self) -> float | None:
-        """What it can cost at most; None without a price."""
-        prompt = sum(estimate_tokens(message.content) for message in self.messages) * _ESTIMATE_SPARE
+    def reserve_usd(self) -> float | None:
+        """What is held back of a cap on cost for it: its prompt, estimated with something to spare, and as long an
+        answer as it may be. None without a price.
+        """
+        prompt = sum(estimate_message(message.content) for message in self.messages) * _ESTIMATE_SPARE
         answer = self.params.max_tokens or self.model.context_tokens or _ANSWER_TOKENS
-        return cost_usd(Usage(int(prompt) + 16, answer), self.model.price)
+        return cost_usd(Usage(math.ceil(prompt), answer), self.price)
 
 
 def load_blueprint(conn: Connection, experiment_id: UUID) -> Blueprint | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from chatplay.experiments.values import ModelRef
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection, Store
 from chatplay.tokens.counting import TokenCounter
+from chatplay.usage.price_table import at_price_in_force
 from db import experiments as db
 from db.experiments import ExperimentRow
 
@@ -29,12 +31,21 @@ class Desk:
     counter: TokenCounter
     limits: Limits
 
-    def find_model(self, model: ModelRef, role: str) -> ModelInfo | None:
-        """A model the role may use; None when it is gone or not open to it."""
+    def find_model(self, conn: Connection, model: ModelRef, role: str) -> ModelInfo | None:
+        """A model the role may use, at the price in force now; None when it is gone or not open to it."""
         try:
-            return self.catalog.get(model.name, role=role, upstream=model.upstream)
+            info = self.catalog.get(model.name, role=role, upstream=model.upstream)
         except (NotFound, BadInput):
             return None
+        return at_price_in_force(conn, info)
+
+    def find_models(self, conn: Connection, models: Iterable[ModelRef], role: str) -> dict[ModelRef, ModelInfo | None]:
+        return {model: self.find_model(conn, model, role) for model in models}
+
+    def find_prices(self, conn: Connection, models: Iterable[ModelRef]) -> dict[ModelRef, ModelInfo | None]:
+        """Whoever may use them: what is there, at the price in force now."""
+        known = {model: self.catalog.find_info(model.name, upstream=model.upstream) for model in models}
+        return {model: info and at_price_in_force(conn, info) for model, info in known.items()}
 
 
 def own(conn: Connection, user_id: int, experiment_id: UUID, *, for_update: bool = False) -> ExperimentRow:

@@ -217,7 +217,7 @@ class Drafts:
             table = join_cases(_cases(conn, row), cases, started=row.state != "draft")
             known = records.load_arms(conn, row)
             have = {Place(*place) for place in trials.list_places(conn, experiment_id=row.id)}
-        models = self.models_of(plan, role)
+            models = self._desk.find_models(conn, plan.models, role)
         problems = list_problems(plan, columns=table.columns, cases=len(table), models=models)
         try:
             arms = lay_out_arms(plan)
@@ -238,10 +238,6 @@ class Drafts:
             forecast=looked_ahead,
             problems=tuple(problems),
         )
-
-    def models_of(self, plan: Plan, role: str) -> dict[ModelRef, ModelInfo | None]:
-        """What the catalog knows of the plan's models."""
-        return {model: self._desk.find_model(model, role) for model in plan.models}
 
     def _forecast(
         self,

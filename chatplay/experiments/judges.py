@@ -132,12 +132,12 @@ class Judges(Runs):
 
         Raises BadInput for an empty rubric or unknown model, Conflict when there is nothing to judge yet.
         """
-        info = self._desk.find_model(plan.model, role)
-        if info is None:
-            raise BadInput("This model is not there, or not open to you.", param="model", cure="Choose another.")
-        parameters.validate(plan.params, overrides=info.ranges)
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
+            info = self._desk.find_model(conn, plan.model, role)
+            if info is None:
+                raise BadInput("This model is not there, or not open to you.", param="model", cure="Choose another.")
+            parameters.validate(plan.params, overrides=info.ranges)
             _check_rubric(plan, row, arms=len(records.load_arms(conn, row)), priced=info.price is not None)
             subjects = reviews.list_subjects(conn, experiment_id=row.id)
             number = reviews.insert_judge(conn, experiment_id=row.id, user_id=user_id, plan=judge_to_json(plan))

@@ -64,8 +64,10 @@ class Picking:
             self._choose(ticket, gate, question)
 
     def _choose(self, ticket: Ticket, gate: Gate, question: Question) -> None:
-        reserved = question.most_cost_usd if gate.max_cost_usd is not None else None
-        if gate.max_cost_usd is not None and reserved is not None:
+        reserved = None
+        if gate.max_cost_usd is not None:
+            if (reserved := question.reserve_usd) is None:
+                return self._unpriced(ticket, gate, question)
             held = gate.reserved_usd + self._reserved.get(gate.id, 0.0)
             if gate.cost_usd + held + reserved > gate.max_cost_usd:
                 return self._over_cost(ticket, gate, held)
@@ -81,6 +83,14 @@ class Picking:
             self.no_place.append(ticket)
             return
         self._pause(gate, f"The cap of ${gate.max_cost_usd:g} leaves no room for another call.")
+        self.unwanted.append(ticket)
+
+    def _unpriced(self, ticket: Ticket, gate: Gate, question: Question) -> None:
+        because = (
+            f"The price of `{question.model.name}` is not known, so the cap on cost can't hold. "
+            "Take off the cap, or let an administrator enter the price; then resume."
+        )
+        self._pause(gate, because)
         self.unwanted.append(ticket)
 
     def _is_capped(self, gate: Gate) -> bool:

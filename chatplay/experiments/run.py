@@ -165,8 +165,7 @@ class Runner:
         try:
             question = question_of(ticket.blueprint, ticket.trial, catalog=self._catalog, answers=texts)
             check_open_to(role, question.model)
-            terms.price(user_id=ticket.blueprint.user_id, model=question.model)
-            return question
+            return replace(question, price=terms.price(user_id=ticket.blueprint.user_id, model=question.model))
         except KeyError:  # the judged answer is gone: run again, or deleted
             trial_claims.drop(conn, trial_id=ticket.trial.id)
         except ChatplayError as error:  # the model is gone or closed, a budget is used up; nobody can run this now

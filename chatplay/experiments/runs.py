@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from chatplay.errors import BadInput, Conflict
@@ -21,7 +21,6 @@ from db.experiments import ExperimentRow
 from db.trials import NewTrial
 
 WINDOW_SEC = 30.0  # the pace of these last seconds tells the time left
-_Models = dict[ModelRef, ModelInfo | None]
 
 
 class Runs(Drafts):
@@ -39,7 +38,7 @@ class Runs(Drafts):
                 raise Conflict("This experiment has started already.", cure="Reload the page to see how far it is.")
             check_revision(row, revision)
             plan = records.load_plan(conn, row)
-            self._lay_out(conn, row, plan, None, self.models_of(plan, role))
+            self._lay_out(conn, row, plan, None, role)
         return self.get(user_id=user_id, experiment_id=experiment_id)
 
     def extend(
@@ -63,15 +62,13 @@ class Runs(Drafts):
                 raise Conflict("This experiment has not started yet.", cure="Change its plan instead.")
             check_revision(row, revision, cure="See how it stands now, then extend it again.")
             revived = trials.revive_cancelled(conn, experiment_id=row.id)
-            return revived + self._lay_out(conn, row, plan, cases, self.models_of(plan, role))
+            return revived + self._lay_out(conn, row, plan, cases, role)
 
-    def _lay_out(
-        self, conn: Connection, row: ExperimentRow, plan: Plan, more: CaseTable | None, models: _Models
-    ) -> int:
+    def _lay_out(self, conn: Connection, row: ExperimentRow, plan: Plan, more: CaseTable | None, role: str) -> int:
         stored = CaseTable(
             tuple(row.case_columns), tuple(tuple(cells) for _, cells in db.list_cases(conn, experiment_id=row.id))
         )
-        table = join_cases(stored, more, started=True)
+        table, models = join_cases(stored, more, started=True), self._desk.find_models(conn, plan.models, role)
         for problem in list_problems(plan, columns=table.columns, cases=len(table), models=models):
             raise BadInput(problem.message, param=problem.field, cure=problem.cure)
         known = records.load_arms(conn, row)
@@ -132,11 +129,13 @@ class Runs(Drafts):
             self._desk.calls.stop_unchecked(generation_id)
 
     def set_caps(self, *, user_id: int, experiment_id: UUID, plan: Plan) -> None:
-        """Takes over `plan.caps` and `plan.pace`, also while it runs. Raises BadInput for impossible ones."""
+        """Takes over `plan.caps` and `plan.pace`, also while it runs. Raises BadInput for impossible ones, as is a cap
+        on cost where a price is not known.
+        """
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
             stored = records.load_plan(conn, row)
-            _check_limits(plan)
+            _check_limits(plan, self._desk.find_prices(conn, stored.models))
             merged = plan_to_json(stored) | {name: plan_to_json(plan)[name] for name in ("caps", "pace")}
             db.update_experiment(conn, experiment_id=row.id, plan=merged, **_limits(plan))
 
@@ -200,9 +199,9 @@ def _limits(plan: Plan) -> dict[str, object]:
     }
 
 
-def _check_limits(plan: Plan) -> None:
+def _check_limits(plan: Plan, models: Mapping[ModelRef, ModelInfo | None]) -> None:
     wrong = ("max_calls", "max_cost_usd", "calls_at_once", "calls_per_minute", "max_attempts")
-    for problem in list_problems(plan, columns=(), cases=1, models={}):
+    for problem in list_problems(plan, columns=(), cases=1, models=models):
         if problem.field in wrong:
             raise BadInput(problem.message, param=problem.field, cure=problem.cure)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from math import isfinite
 
 from chatplay.errors import BadInput, Conflict, NotFound
+from chatplay.models.catalog import ModelInfo
 from chatplay.prices import Price
 from chatplay.store import Connection, Store
 from chatplay.usage.values import PriceEntry
@@ -68,6 +70,12 @@ class PriceTable:
 def find_price(conn: Connection, *, upstream: str, model: str, at: datetime | None = None) -> Price | None:
     """The dated price in force at that time (None: now), if there is one."""
     return dated_price(prices.find_rates(conn, upstream=upstream, model=model, at=at))
+
+
+def at_price_in_force(conn: Connection, model: ModelInfo) -> ModelInfo:
+    """The model at the price its calls are charged with now: the dated one, else the configured."""
+    dated = find_price(conn, upstream=model.upstream, model=model.name)
+    return replace(model, price=dated) if dated else model
 
 
 def get_terms(conn: Connection, *, upstream: str, model: str) -> tuple[Price | None, bool]:

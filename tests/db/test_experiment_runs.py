@@ -10,8 +10,10 @@ import pytest
 from chatplay.errors import BadInput, Conflict, NotFound, PlanChanged, RateLimited
 from chatplay.experiments.values import Caps, CaseTable, Pace
 from chatplay.experiments.worker import sweep
+from chatplay.models.view import described
 from chatplay.prices import Price
 from chatplay.usage.budgets import Budgets
+from chatplay.usage.price_table import PriceTable
 from db import trial_claims
 from tests.db.chat_rig import eventually
 from tests.db.experiment_rig import house as make_house
@@ -147,6 +149,53 @@ def test_budget_that_is_used_up_pauses_with_its_reason(database_url):
 def test_cap_on_cost_without_a_price_is_refused(house):
     with pytest.raises(BadInput, match="price"):
         house.start(caps=Caps(max_cost_usd=1.0))
+
+
+def set_price(house, price, model="tiny"):
+    PriceTable(store=house.process.store).set_price(upstream="scripted", model=model, price=price, set_by="the test")
+
+
+def test_price_that_an_administrator_entered_lets_a_cap_on_cost_hold(house):
+    set_price(house, Price(1_000.0, 1_000.0))  # 15 tokens: $0.015
+    experiment_id = house.start(cases=20, caps=Caps(max_cost_usd=1.0))
+    house.work()
+    house.finish(experiment_id, "paused")
+    eventually(lambda: house.progress(experiment_id).running == 0)
+    found = house.progress(experiment_id)
+    assert 0 < found.cost_usd <= 1.0
+    assert "$1" in found.paused_because
+
+
+def test_dated_price_goes_before_the_configured_one_in_a_cap_on_cost(database_url):
+    with make_house(database_url, price=Price(0.0, 0.0)) as house:
+        set_price(house, Price(1_000.0, 1_000.0), model="")
+        experiment_id = house.start(cases=20, caps=Caps(max_cost_usd=1.0))
+        house.work()
+        house.finish(experiment_id, "paused")
+        eventually(lambda: house.progress(experiment_id).running == 0)
+        assert 0 < house.progress(experiment_id).cost_usd <= 1.0
+
+
+def test_cap_on_cost_is_refused_to_a_run_whose_price_is_not_known(house):
+    experiment_id = house.start()
+    plan = house.call("get", experiment_id).plan
+    with pytest.raises(BadInput, match="price of `tiny`"):
+        house.call("set_caps", experiment_id, plan=replace(plan, caps=Caps(max_cost_usd=1.0)))
+    set_price(house, Price(1.0, 1.0))
+    house.call("set_caps", experiment_id, plan=replace(plan, caps=Caps(max_cost_usd=1.0)))
+    assert house.call("get", experiment_id).plan.caps.max_cost_usd == 1.0
+
+
+def test_run_whose_price_was_taken_away_pauses_at_its_cap_on_cost(database_url):
+    with make_house(database_url, price=Price(1.0, 1.0)) as house:
+        experiment_id = house.start(caps=Caps(max_cost_usd=1.0))
+        catalog = house.process.catalog
+        unpriced = tuple(replace(upstream, price=None) for upstream in catalog.upstreams)
+        catalog._view = described(replace(catalog._view, upstreams=unpriced))
+        house.work()
+        house.finish(experiment_id, "paused")
+        assert house.answerer.requests == []
+        assert "price of `tiny` is not known" in house.progress(experiment_id).paused_because
 
 
 def test_extension_runs_only_what_is_missing(house):

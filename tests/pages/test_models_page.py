@@ -9,6 +9,7 @@ import pytest
 from chatplay.errors import ProviderSilent, StoreUnavailable
 from chatplay.generation.values import AnswerMetrics
 from chatplay.models.health import Breaker, CheckResult, Health, explain
+from chatplay.prices import Price
 from chatplay.providers.registry import ModelSettings
 from chatplay.ui.chat import transcript
 from chatplay.ui.chat.model_banner import why_not
@@ -42,6 +43,16 @@ def test_card_of_a_well_server_shows_engine_models_context_and_latency(services,
 
 
 PARTS = ("Healthy", "vLLM", "qwen", "4,096 tokens")
+
+
+def test_card_shows_the_price_that_calls_are_charged_now(services, ada):
+    serve(services, server(price=Price(1.0, 2.0)))
+    services.catalog.set_health({"lab": well(services, "qwen", "llama")})
+    assert "$1.00 in, $2.00 out per million tokens" in said(opened("models"))
+    services.prices.set_price(upstream="lab", model="qwen", price=Price(3.0, 4.0), set_by="ada")
+    shown = said(opened("models"))
+    assert "$3.00 in, $4.00 out per million tokens" in shown
+    assert "$1.00 in, $2.00 out per million tokens" in shown
 
 
 def test_uptime_and_sparkline_come_from_the_stored_checks(services, ada):

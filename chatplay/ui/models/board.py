@@ -11,14 +11,16 @@ import streamlit as st
 from chatplay.auth import gate
 from chatplay.auth.person import Person
 from chatplay.errors import ChatplayError, StoreError
-from chatplay.models.catalog import CatalogStatus, UpstreamStatus
+from chatplay.models.catalog import CatalogStatus, ModelInfo, UpstreamStatus
 from chatplay.models.upstreams import UpstreamService
+from chatplay.prices import Price
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
 from chatplay.ui import state
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.models import card as models_card
 from chatplay.ui.people import viewer_zone
+from chatplay.usage.price_table import PriceTable
 from db.health import Day
 
 REFRESH_SEC = 5.0
@@ -59,6 +61,7 @@ def draw() -> None:
     if status.why != "running":
         draw_nothing_runs(status)
     if status.why != "database unreachable":
+        status = replace(status, upstreams=_at_prices_in_force(runtime.prices, status))
         _draw_cards(status, _days(runtime.upstreams, status.polled_at), person)
 
 
@@ -160,6 +163,32 @@ def _days(service: UpstreamService, polled_at: datetime | None) -> Mapping[str, 
 @st.cache_data(max_entries=4, ttl=60, show_spinner=False)
 def _days_after(_service: UpstreamService, polled_at: datetime) -> dict[str, Day]:
     return _read_days(_service)
+
+
+def _at_prices_in_force(prices: PriceTable, status: CatalogStatus) -> tuple[UpstreamStatus, ...]:
+    """With what calls are charged now, where administrators have set it; as configured while nobody can say."""
+    try:
+        dated = _read_prices(prices) if status.polled_at is None else _prices_after(prices, status.polled_at)
+    except StoreError:
+        return status.upstreams
+    if not dated:
+        return status.upstreams
+    return tuple(replace(one, models=tuple(_priced(model, dated) for model in one.models)) for one in status.upstreams)
+
+
+def _priced(model: ModelInfo, dated: Mapping[tuple[str, str], Price]) -> ModelInfo:
+    price = dated.get((model.upstream, model.name)) or dated.get((model.upstream, ""))
+    return replace(model, price=price) if price else model
+
+
+@st.cache_data(max_entries=4, ttl=60, show_spinner=False)
+def _prices_after(_prices: PriceTable, polled_at: datetime) -> dict[tuple[str, str], Price]:
+    return _read_prices(_prices)
+
+
+def _read_prices(prices: PriceTable) -> dict[tuple[str, str], Price]:
+    """In force, by upstream and model; model "" is all others of the upstream."""
+    return {(entry.upstream, entry.model): entry.price for entry in prices.list_prices() if entry.in_force}
 
 
 def _read_days(service: UpstreamService) -> dict[str, Day]:
