@@ -97,9 +97,19 @@ class Runner:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def wake_all(self) -> None:
-        """A place became free: any lane may have it."""
+        """A call ended: its place here and at its upstream is for any lane."""
         for lane in self._lanes.values():
             lane.wake.set()
+
+    def give_back(self, places: int) -> None:
+        """Places that were taken and not used: a lane that found none may have them.
+
+        One that pauses is left alone: two crowded lanes would keep each other from it, always at the database.
+        """
+        self.free += places
+        for lane in self._lanes.values():
+            if places and not lane.pauses:
+                lane.wake.set()
 
     async def _see_through(self, blueprint: Blueprint, trial: WaitingTrial) -> None:
         loop = asyncio.get_running_loop()
@@ -236,6 +246,7 @@ class _Lane:
         self._runner = runner
         self._queue: deque[Ticket] = deque()
         self.wake = asyncio.Event()
+        self.pauses = False
         self._task = asyncio.get_running_loop().create_task(self._pump())
 
     def take(self, ticket: Ticket) -> None:
@@ -255,16 +266,21 @@ class _Lane:
             if room:
                 batch = [self._queue.popleft() for _ in range(room)]
                 self._runner.free -= room
-                crowded = await self._open(batch)
-                if crowded:  # others hold the places: a call of ours that ends wakes us earlier
-                    await self._wait(_LOOK_AGAIN_SEC)
+                if await self._open(batch):
+                    await self._pause()
 
-    async def _wait(self, most_sec: float | None = None) -> None:
+    async def _wait(self) -> None:
         self.wake.clear()
-        if most_sec is None and self._queue and self._runner.free:
-            return
+        if not (self._queue and self._runner.free):
+            await self.wake.wait()
+
+    async def _pause(self) -> None:
+        """Others hold the places of the upstream: a call of ours that ends wakes us earlier."""
+        self.wake.clear()
+        self.pauses = True
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self.wake.wait(), most_sec)
+            await asyncio.wait_for(self.wake.wait(), _LOOK_AGAIN_SEC)
+        self.pauses = False
 
     async def _open(self, batch: list[Ticket]) -> bool:
         """Opens what it can and runs it. True when tickets found no place."""
@@ -280,10 +296,10 @@ class _Lane:
                 return any([await self._open([ticket]) for ticket in batch])
             _log.exception("lane %s", self._upstream)
             opened = Opened(unwanted=batch)
-        runner.free += len(batch) - len(opened.jobs)
         for ticket in opened.unwanted:
             settle(ticket, None)
         self._queue.extendleft(reversed(opened.no_place))
+        runner.give_back(len(batch) - len(opened.jobs))
         for _, job in opened.jobs:
             runner.begin(job)
         return bool(opened.no_place)
