@@ -99,23 +99,24 @@ def reset_cell(conn: Connection, *, experiment_id: UUID, arm: int, case_no: int)
 # ---- over, cancelled ---------------------------------------------------------------------------
 
 
+_FINISH = """
+UPDATE experiments SET ended_at = clock_timestamp(), updated_at = clock_timestamp(), reserved_usd = 0, state = CASE
+  WHEN EXISTS (SELECT FROM experiment_trials WHERE experiment_id = :id AND state = 'cancelled' AND judge IS NULL)
+  THEN 'cancelled' ELSE 'done' END
+WHERE id = :id AND NOT EXISTS (
+  SELECT FROM experiment_trials WHERE experiment_id = :id AND state IN ('waiting', 'running'))
+"""
+
+
 def finish_if_over(conn: Connection, *, experiment_id: UUID) -> bool:
-    """Marks a running experiment done when nothing waits or runs."""
+    """Ends a running experiment when nothing waits or runs: done, or cancelled where trials of it are."""
     # Locked first: the second statement then sees the trials that an extension has just added.
     state = conn.execute(
         text("SELECT state FROM experiments WHERE id = :id FOR NO KEY UPDATE"), {"id": experiment_id}
     ).scalar_one_or_none()
     if state != "running":
         return False
-    done = conn.execute(
-        text(
-            "UPDATE experiments SET state = 'done', ended_at = clock_timestamp(), updated_at = clock_timestamp(), "
-            "reserved_usd = 0 WHERE id = :id AND NOT EXISTS (SELECT FROM experiment_trials "
-            "WHERE experiment_id = :id AND state IN ('waiting', 'running'))"
-        ),
-        {"id": experiment_id},
-    )
-    return done.rowcount > 0
+    return conn.execute(text(_FINISH), {"id": experiment_id}).rowcount > 0
 
 
 def list_running_experiments(conn: Connection) -> list[UUID]:

@@ -128,9 +128,11 @@ class Judges(Runs):
     # ---- judges --------------------------------------------------------------------------------
 
     def run_judge(self, *, user_id: int, role: str, experiment_id: UUID, plan: JudgePlan) -> int:
-        """Sets a judge to work on all ended trials; returns its number. Its calls run like trials, under the same caps.
+        """Sets a judge to work on all ended trials; returns its number. Its calls run like trials, under the same caps:
+        those of a paused experiment once it is resumed. What was cancelled of an experiment stays so.
 
-        Raises BadInput for an empty rubric or unknown model, Conflict when there is nothing to judge yet.
+        Raises BadInput for an empty rubric or unknown model, Conflict when there is nothing to judge yet or a
+        cancellation is under way.
         """
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
@@ -145,8 +147,7 @@ class Judges(Runs):
             if not work:
                 raise Conflict("There is nothing to judge yet.", cure="Wait for the first answers.")
             trials.insert_trials(conn, experiment_id=row.id, rows=work)
-            if row.state in ("done", "running"):  # a paused experiment judges when it goes on
-                self._set_running(conn, row, records.load_plan(conn, row))
+            self._run_what_waits(conn, row)
         return number
 
     def list_judges(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> list[Judge]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from chatplay.experiments import records
 from chatplay.experiments.desk import own, readable
 from chatplay.experiments.runs import WINDOW_SEC, Runs, progress_of
 from chatplay.experiments.values import ArmFigures, ErrorGroup, Standing
@@ -41,10 +40,13 @@ class Overview(Runs):
         return Standing(progress_of(row, counts), f"{done} {failed} {last_at}, {by_people}")
 
     def rerun_failed(self, *, user_id: int, experiment_id: UUID) -> int:
-        """Runs all failed trials again. Returns how many. Raises NotFound."""
+        """Runs all failed trials again, of a paused experiment once it is resumed. Returns how many.
+
+        Raises Conflict while a cancellation is under way.
+        """
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
             count = trial_overview.reset_failed(conn, experiment_id=row.id)
             if count:
-                self._set_running(conn, row, records.load_plan(conn, row))
+                self._run_what_waits(conn, row)
             return count

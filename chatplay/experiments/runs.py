@@ -95,6 +95,17 @@ class Runs(Drafts):
         jobs.defer_lots(conn, lots=jobs.list_idle_lots(conn, experiment_id=row.id))
         trials.finish_if_over(conn, experiment_id=row.id)
 
+    def _run_what_waits(self, conn: Connection, row: ExperimentRow) -> None:
+        """Takes up an experiment that was over, too; what waits in a paused one runs once it is resumed.
+
+        Raises Conflict while calls of a cancelled one are still being stopped: one that fails would be tried again.
+        """
+        if row.state == "paused":
+            return
+        if row.state == "cancelled" and trials.list_running_calls(conn, experiment_id=row.id):
+            raise Conflict("Calls of this experiment are still being stopped.", cure="Try again in a moment.")
+        self._set_running(conn, row, records.load_plan(conn, row))
+
     def pause(self, *, user_id: int, experiment_id: UUID) -> None:
         """Begins no more calls; those that run end and count."""
         with self._desk.store.transaction() as conn:
@@ -140,9 +151,11 @@ class Runs(Drafts):
             db.update_experiment(conn, experiment_id=row.id, plan=merged, **_limits(plan))
 
     def rerun_cell(self, *, user_id: int, experiment_id: UUID, arm: int, case: int) -> int:
-        """Runs all repeats of one cell again; the new answers take the place of the old. Returns how many.
+        """Runs all repeats of one cell again, of a paused experiment once it is resumed; the new answers take the place
+        of the old. Returns how many.
 
-        Raises Conflict while one of them waits or runs, NotFound for a cell without trials.
+        Raises Conflict while one of them waits or runs or a cancellation is under way, NotFound for a cell without
+        trials.
         """
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
@@ -152,7 +165,7 @@ class Runs(Drafts):
                 raise Conflict("This cell is still running.", cure="Wait for its end, then run it again.")
             if not count:
                 raise no_such("cell")
-            self._set_running(conn, row, records.load_plan(conn, row))
+            self._run_what_waits(conn, row)
             return count
 
     def get_progress(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> Progress:

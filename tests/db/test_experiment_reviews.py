@@ -1,13 +1,14 @@
 """What people and judge models say of trials, and who may see an experiment at all."""
 
 import json
+import threading
 
 import pytest
 
 from chatplay.errors import BadInput, Conflict, NotFound
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.values import JudgePlan
-from tests.db.chat_rig import add_person
+from tests.db.chat_rig import add_person, eventually
 from tests.db.experiment_rig import MODEL
 from tests.db.experiment_rig import house as make_house
 from tests.db.processes import query
@@ -126,6 +127,34 @@ def test_judge_before_the_first_answer_is_refused(house):
     experiment_id = house.start()
     with pytest.raises(Conflict, match="nothing to judge"):
         house.call("run_judge", experiment_id, role="analyst", plan=JudgePlan(MODEL, "Good?"))
+
+
+def test_judge_of_a_cancelled_experiment_runs_none_of_its_cancelled_trials(house):
+    house.answerer.hold = threading.Event()
+    experiment_id = house.start(cases=10)
+    house.work()
+    eventually(lambda: house.progress(experiment_id).running == 4)
+    house.call("pause", experiment_id)
+    house.answerer.hold.set()
+    eventually(lambda: house.progress(experiment_id).done == 4)
+    house.call("cancel", experiment_id)
+    house.answerer.answer = says('{"score": 0.5}')
+    house.call("run_judge", experiment_id, role="analyst", plan=JudgePlan(MODEL, "Good?"))
+    house.finish(experiment_id, "cancelled")
+    found = house.progress(experiment_id)
+    assert (found.judgements_done, found.judgements_left, found.cancelled) == (4, 0, 36)
+    assert len(house.answerer.requests) == 8
+
+
+def test_judge_of_a_paused_experiment_waits_until_it_is_resumed(house):
+    experiment_id = house.run(axes="0", cases=2, repeats=1)
+    house.answerer.answer = says('{"score": 0.5}')
+    query(house.url, "UPDATE experiments SET state = 'paused' RETURNING id")
+    house.call("run_judge", experiment_id, role="analyst", plan=JudgePlan(MODEL, "Good?"))
+    assert (house.progress(experiment_id).state, house.progress(experiment_id).judgements_left) == ("paused", 2)
+    house.call("resume", experiment_id)
+    house.finish(experiment_id)
+    assert house.progress(experiment_id).judgements_done == 2
 
 
 def test_votes_go_round_the_cases_and_count_down(house):

@@ -276,6 +276,45 @@ def test_cell_that_is_run_again_takes_the_place_of_the_old(house):
     assert house.progress(experiment_id).done == 12
 
 
+AGAIN = [("rerun_failed", {}), ("rerun_cell", {"arm": 0, "case": 0})]
+
+
+@pytest.mark.parametrize(("method", "place"), AGAIN)
+def test_paused_experiment_stays_paused_when_trials_are_to_run_again(house, method, place):
+    experiment_id = house.start()
+    query(house.url, "UPDATE experiment_trials SET state = 'failed' WHERE arm = 0 AND case_no = 0 RETURNING id")
+    house.call("pause", experiment_id)
+    assert house.call(method, experiment_id, **place) == 2
+    assert (house.progress(experiment_id).state, house.progress(experiment_id).waiting) == ("paused", 12)
+    house.call("resume", experiment_id)
+    house.work()
+    house.finish(experiment_id)
+    assert house.progress(experiment_id).done == 12
+
+
+@pytest.mark.parametrize(("method", "place"), AGAIN)
+def test_cancelled_experiment_runs_again_what_is_asked_for_and_stays_cancelled(house, method, place):
+    experiment_id = house.start()
+    query(house.url, "UPDATE experiment_trials SET state = 'failed' WHERE arm = 0 AND case_no = 0 RETURNING id")
+    house.call("cancel", experiment_id)
+    assert house.call(method, experiment_id, **place) == 2
+    house.work()
+    house.finish(experiment_id, "cancelled")
+    assert (house.progress(experiment_id).done, house.progress(experiment_id).cancelled) == (2, 10)
+
+
+@pytest.mark.parametrize(("method", "place"), AGAIN)
+def test_nothing_runs_again_while_calls_of_a_cancelled_experiment_are_still_being_stopped(house, method, place):
+    experiment_id = house.start()
+    query(house.url, "UPDATE experiment_trials SET state = 'failed' WHERE arm = 0 AND case_no = 0 RETURNING id")
+    running = "UPDATE experiment_trials SET state = 'running', generation_id = gen_random_uuid() WHERE arm = 1"
+    query(house.url, f"{running} RETURNING id")
+    house.call("cancel", experiment_id)
+    with pytest.raises(Conflict, match="still being stopped"):
+        house.call(method, experiment_id, **place)
+    assert house.progress(experiment_id).failed == 2
+
+
 def test_started_experiment_can_not_be_planned_anew(house):
     experiment_id = house.start()
     with pytest.raises(Conflict):

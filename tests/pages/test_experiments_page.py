@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from chatplay.experiments.values import Caps, Plan
 from tests.pages.plan_form import field, fill, stored
-from tests.pages.screen import button, figures, opened, press, said
+from tests.pages.screen import button, figures, notices, opened, press, said
 
 # ---- the list ----------------------------------------------------------------------------------
 
@@ -83,6 +83,16 @@ def test_failures_are_grouped_by_reason_and_run_again(services, ada, running):
     assert figures(app)["Failed"] == "18"
     app = press(app, "Run 18 failed trials again")
     assert figures(app)["Failed"] == "0"
+
+
+def test_failed_trials_of_a_paused_experiment_are_said_to_run_once_it_is_resumed(services, ada, running):
+    services.experiments.pause(user_id=ada.id, experiment_id=running.id)
+    with services.store.transaction() as conn:
+        conn.execute(text("UPDATE experiment_trials SET state = 'failed' WHERE case_no < 2"))
+    app = press(opened("experiments", experiment=running.id, tab="run"), "Run 18 failed trials again")
+    assert "runs once it is resumed" in notices(app)
+    assert stored(services, ada, running).state == "paused"
+    assert "runs once it is resumed" not in notices(press(app, "Resume"))
 
 
 def test_extension_tells_how_many_trials_are_new_and_runs_only_those(services, ada, running):

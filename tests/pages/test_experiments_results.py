@@ -3,11 +3,12 @@
 from html import unescape
 
 import pytest
+from sqlalchemy import text
 
 from chatplay.experiments.values import JudgePlan
 from tests.db.chat_rig import add_person
 from tests.experiment_results_rig import MODEL, finish
-from tests.pages.screen import labels, opened, press, ran, said
+from tests.pages.screen import labels, notices, opened, press, ran, said
 
 
 @pytest.fixture
@@ -183,9 +184,23 @@ def test_hostile_answers_stay_text(services, ada):
 
 def test_a_cell_run_again_waits(services, ada):
     app = opened("experiments", experiment=finish(services, ada.id).id, tab="cases", case=1, arm=1)
-    text = said(press(app, "Run this cell again"))
-    assert "Waiting" in text
-    assert "Running" in text  # the experiment
+    app = press(app, "Run this cell again")
+    assert "Waiting" in said(app)
+    assert "Running" in said(app)  # the experiment
+    assert notices(app) == ""
+
+
+def pause(services, experiment):
+    with services.store.transaction() as conn:
+        conn.execute(text("UPDATE experiments SET state = 'paused' WHERE id = :id"), {"id": experiment.id})
+
+
+def test_a_cell_of_a_paused_experiment_is_said_to_run_again_once_it_is_resumed(services, ada):
+    experiment = finish(services, ada.id)
+    pause(services, experiment)
+    app = press(opened("experiments", experiment=experiment.id, tab="cases", case=1, arm=1), "Run this cell again")
+    assert "runs once it is resumed" in notices(app)
+    assert "Waiting" in said(app)
 
 
 def test_an_address_outside_the_table_shows_the_table(services, ada):
@@ -261,6 +276,16 @@ def test_a_judge_is_set_to_work(services, ada):
     assert judge.total == 24
     assert "{{expected}}" in judge.plan.rubric
     assert "0 of 24" in said(app)
+
+
+def test_a_judge_of_a_paused_experiment_is_said_to_begin_once_it_is_resumed(services, ada):
+    experiment = finish(services, ada.id)
+    pause(services, experiment)
+    app = opened("experiments", experiment=experiment.id, tab="review")
+    app.button_group(key="experiments_review_mode").set_value("Judges")
+    app = press(ran(app), "Judge 24 answers")
+    assert "runs once it is resumed" in notices(app)
+    assert "0 of 24 calls, paused" in [one.proto.text for one in app.get("progress")]
 
 
 def test_a_rubric_with_an_unknown_column_is_refused_in_words(services, ada):

@@ -175,6 +175,16 @@ def _do(verb: str, experiment: Experiment) -> None:
     st.rerun()
 
 
+def _rerun_failed(experiment: Experiment) -> None:
+    act(_run_failed_again, experiment)
+    st.rerun()
+
+
+def _run_failed_again(experiment: Experiment) -> None:
+    get_runtime().experiments.rerun_failed(user_id=state.person().id, experiment_id=experiment.id)
+    experiments_state.tell_if_paused(experiment)
+
+
 def _go(experiment: Experiment, tab: str) -> None:
     experiments_state.go(experiment.id, tab)
     st.rerun()
@@ -196,8 +206,8 @@ def _draw_errors(experiment: Experiment, progress: Progress, errors: list[ErrorG
             f"Run {words.many(progress.failed, 'failed trial')} again",
             key=state.experiments_key("rerun_failed"),
             icon=":material/replay:",
-            on_click=_do,
-            args=("rerun_failed", experiment),
+            on_click=_rerun_failed,
+            args=(experiment,),
         )
 
 

@@ -15,6 +15,7 @@ import streamlit as st
 from chatplay.auth import gate
 from chatplay.errors import ChatplayError
 from chatplay.experiments.values import Experiment
+from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.state import Notice
 
@@ -79,6 +80,14 @@ def act(do: Callable[..., object], *args: Any) -> None:
         do(*args)
     except ChatplayError as error:
         page.notice = Notice.of(error)
+
+
+def tell_if_paused(experiment: Experiment) -> None:
+    """Within `act`, after more calls were asked for: those of a paused experiment wait."""
+    progress = get_runtime().experiments.get_progress(user_id=state.person().id, experiment_id=experiment.id)
+    if progress.state == "paused":
+        text = "This experiment is paused: what you asked for runs once it is resumed."
+        state.experiments().notice = Notice(text, cure="The Run tab resumes it.", kind="info")
 
 
 def tabs_of(experiment: Experiment) -> dict[str, str]:

@@ -150,6 +150,7 @@ def _rerun(experiment: Experiment, cell: Cell) -> None:
     get_runtime().experiments.rerun_cell(
         user_id=state.person().id, experiment_id=experiment.id, arm=cell.arm.number, case=cell.case.number
     )
+    experiments_state.tell_if_paused(experiment)
 
 
 # ---- what differs ------------------------------------------------------------------------------

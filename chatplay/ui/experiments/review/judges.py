@@ -135,6 +135,7 @@ def _run(experiment: Experiment) -> None:
     )
     person = state.person()
     get_runtime().experiments.run_judge(user_id=person.id, role=person.role, experiment_id=experiment.id, plan=plan)
+    experiments_state.tell_if_paused(experiment)
 
 
 def _key(name: str) -> str:
