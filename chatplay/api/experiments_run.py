@@ -69,8 +69,8 @@ async def cancel_experiment(experiment_id: UUID, caller: Chatter, rt: Rt, thread
 async def extend_experiment(
     experiment_id: UUID, body: Extension, caller: Chatter, rt: Rt, threads: Threads
 ) -> Extended:
-    """More repeats, models, values or cases: what is missing then runs, and what was cancelled. Sent again with the
-    `revision` it was first sent with, it is refused (409) instead of adding its cases twice.
+    """More repeats, models, values or cases: what is missing then runs, and what was cancelled; one that is paused goes
+    on. Sent again with the `revision` it was first sent with, it is refused (409) instead of adding its cases twice.
     """
     return await threads.run(_extend, rt, caller, experiment_id, body)
 

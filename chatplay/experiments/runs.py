@@ -52,7 +52,8 @@ class Runs(Drafts):
         revision: int | None = None,
     ) -> int:
         """More repeats, arms or cases (`cases`: new rows, added to those there); runs only what is missing, and takes
-        over the plan's caps, pace and rules. Cancelled trials wait again. Returns the number of new trials.
+        over the plan's caps, pace and rules. Cancelled trials wait again, and a paused experiment goes on. Returns
+        the number of new trials.
 
         Raises BadInput; Conflict for a draft; PlanChanged when it is not at `revision` any more.
         """

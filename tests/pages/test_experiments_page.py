@@ -166,6 +166,14 @@ def test_cancelled_experiment_is_extended_by_what_was_cancelled(services, ada, r
     assert stored(services, ada, running).state == "running"
 
 
+def test_extension_of_a_paused_experiment_says_that_it_goes_on(services, ada, running):
+    services.experiments.pause(user_id=ada.id, experiment_id=running.id)
+    app = fill(press(opened("experiments", experiment=running.id), "Extend"), Repeats=4)
+    assert "The experiment goes on: 27 waiting trials will run, too." in said(app)
+    press(app, "Run 9 new trials")
+    assert stored(services, ada, running).state == "running"
+
+
 def test_results_of_a_draft_say_how_to_get_them(services, ada, draft):
     assert "Start the experiment on the Plan tab" in said(opened("experiments", experiment=draft.id, tab="results"))
 

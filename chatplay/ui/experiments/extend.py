@@ -11,7 +11,7 @@ from chatplay.auth import gate
 from chatplay.errors import BadInput, ChatplayError
 from chatplay.experiments import cases as reader
 from chatplay.experiments.plan import lay_out_arms
-from chatplay.experiments.values import CaseTable, Experiment, Plan, Preview
+from chatplay.experiments.values import CaseTable, Experiment, Plan, Preview, Progress
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.experiments import words
@@ -177,7 +177,8 @@ def _draw_outcome(experiment: Experiment, draft: Draft, preview: Preview, *, is_
         draft.error = ""
     for problem in preview.problems[:10]:
         draw_error(f"{problem.message} {problem.cure}".strip())
-    cancelled = _count_cancelled(experiment)
+    progress = _progress(experiment)
+    cancelled = progress.cancelled
     to_run = preview.new_trials + cancelled
     can_run = is_readable and not preview.problems and bool(preview.arms)
     if can_run and not to_run:
@@ -185,6 +186,8 @@ def _draw_outcome(experiment: Experiment, draft: Draft, preview: Preview, *, is_
     elif can_run:
         if cancelled:
             st.caption(f"{words.many(cancelled, 'cancelled trial')} will run, too.")
+        if progress.state == "paused" and progress.waiting:
+            st.caption(f"The experiment goes on: {words.many(progress.waiting, 'waiting trial')} will run, too.")
         st.html(words.facts_html(plan_outlook.forecast_facts(preview)))
     st.button(
         f"Run {words.many(to_run, 'new trial' if not cancelled else 'trial')}" if to_run else "Run",
@@ -196,8 +199,8 @@ def _draw_outcome(experiment: Experiment, draft: Draft, preview: Preview, *, is_
     )
 
 
-def _count_cancelled(experiment: Experiment) -> int:
-    return get_runtime().experiments.get_progress(user_id=state.person().id, experiment_id=experiment.id).cancelled
+def _progress(experiment: Experiment) -> Progress:
+    return get_runtime().experiments.get_progress(user_id=state.person().id, experiment_id=experiment.id)
 
 
 def _extend(experiment: Experiment, draft: Draft, shown: int) -> None:
@@ -217,7 +220,7 @@ def _run_more(experiment: Experiment, draft: Draft, shown: int) -> None:
     preview, more, error = _take_over(experiment, draft)
     if error or preview.problems:
         return
-    if (to_run := preview.new_trials + _count_cancelled(experiment)) != shown:
+    if (to_run := preview.new_trials + _progress(experiment).cancelled) != shown:
         draft.error = f"{words.other_number(to_run, shown)} Press the button again to run them."
         return
     person = state.person()
