@@ -134,16 +134,9 @@ def begin_turn(rt: Runtime, caller: Caller, chat_id: UUID, body: GenerateIn, key
             return rt.chats.edit(**common, message_id=body.message_id, text=body.content)
         if body.content is not None:
             return rt.chats.send(**common, text=body.content)
+        return rt.chats.regenerate(**common, message_id=body.message_id)
     except BadInput as error:
         raise as_content(error) from None
-    return rt.chats.regenerate(**common, message_id=body.message_id or _last_prompt(rt, caller, chat_id))
-
-
-def _last_prompt(rt: Runtime, caller: Caller, chat_id: UUID) -> int:
-    messages = rt.chat_log.open_thread(user_id=caller.user_id, chat_id=chat_id, limit=1).messages
-    if not messages or messages[-1].role == "assistant":
-        raise BadInput("There is no message to answer.", param="content", cure="Send a prompt as `content`.")
-    return messages[-1].id
 
 
 def answer_ref(turn: Turn) -> AnswerRef:

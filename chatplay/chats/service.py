@@ -253,13 +253,13 @@ class ChatService:
         user_id: int,
         role: str,
         chat_id: UUID,
-        message_id: int,
+        message_id: int | None,
         params: Settings,
         request_key: UUID,
         source: str = "chat",
     ) -> Turn:
         """Asks again for an answer; the earlier one stays as a variant. Also how a failed answer is retried, and a
-        prompt answered that has no answer yet (`message_id` is then the prompt's).
+        prompt answered that has no answer yet (`message_id` is then the prompt's; None for the one that stands last).
         """
         return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, None, message_id, source))
 

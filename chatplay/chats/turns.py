@@ -19,7 +19,7 @@ from chatplay.chats.values import (
     title_from,
 )
 from chatplay.chats.window import plan
-from chatplay.errors import Conflict, GenerationRunning
+from chatplay.errors import BadInput, ChatplayError, Conflict, GenerationRunning
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import Job
 from chatplay.models.catalog import ModelCatalog
@@ -39,7 +39,7 @@ _WHOLE = 12  # among so many there is an answer whose usage tells the tokens of 
 class Prompt:
     """What a person asks for. Without `at_message`: a new prompt at the end. With `text` and the id of a
     prompt: another wording of it. Without `text` and with the id of an answer: that answer again; with the id of
-    a prompt: an answer to it.
+    a prompt: an answer to it. With neither: an answer to the prompt that stands last.
     """
 
     user_id: int
@@ -83,9 +83,10 @@ class Turns:
     def begin(self, prompt: Prompt) -> Turn:
         """Commits the turn, then starts its generation. The same `request_key` again gives the same turn.
 
-        Raises BadInput for a text or setting that can't be used, ContextFull for a prompt that does not fit the
-        window, BudgetSpent, NotFound for what is not the person's own, GenerationRunning while an answer is coming in
-        this chat, ProviderUnreachable while the model's server is left alone after failures.
+        Raises BadInput for a text or setting that can't be used, or where no prompt waits for an answer, ContextFull
+        for a prompt that does not fit the window, BudgetSpent, NotFound for what is not the person's own,
+        GenerationRunning while an answer is coming in this chat, ProviderUnreachable while the model's server is left
+        alone after failures.
         """
         if prompt.text is not None:
             check_text(prompt.text, max_chars=self._max_prompt_chars)
@@ -107,6 +108,8 @@ class Turns:
             return _Begun(_same_turn(conn, prompt.chat_id, ground.same_id))
         if ground.is_coming:
             return None
+        if not ground.has_place:
+            raise _nothing_there(prompt)
         call, price = self._call(conn, ground, prompt)
         job = self._calls.job(call, price)  # whatever can fail does so before there is something to run
         opened = turns.open_turn(
@@ -160,7 +163,7 @@ class Turns:
 
 
 def _ground(conn: Connection, prompt: Prompt) -> Ground:
-    """What the turn stands on. Raises NotFound for what is not the person's own."""
+    """What the turn stands on. Raises NotFound for a chat that is not the person's own."""
     ground = turns.find_ground(
         conn,
         user_id=prompt.user_id,
@@ -172,9 +175,13 @@ def _ground(conn: Connection, prompt: Prompt) -> Ground:
     )
     if ground is None:
         raise not_found()
-    if ground.same_id is None and not ground.has_place:
-        raise not_found("message")
     return ground
+
+
+def _nothing_there(prompt: Prompt) -> ChatplayError:
+    if prompt.at_message is not None:
+        return not_found("message")
+    return BadInput("There is no message to answer.", param="text", cure="Send a prompt.")
 
 
 def _turn(ground: Ground, prompt: Prompt, generation_id: UUID, opened: Opened) -> Turn:

@@ -132,21 +132,23 @@ def test_usage_log_has_the_source(house):
 # ---- once and only once ----
 
 
-def test_same_key_gives_the_same_answer_and_asks_the_model_once(house):
+@pytest.mark.parametrize("asked", [{"content": "Once"}, {}], ids=["a prompt", "the message that stands last"])
+def test_same_key_gives_the_same_answer_and_asks_the_model_once(house, asked):
     session_id, same = house.ana.new_session("mock-model"), key()
     before = len(house.upstream.chats)
     with house.ana.client() as client:
-        first, second = (generate(client, session_id, content="Once", headers=same).json() for _ in range(2))
+        first, second = (generate(client, session_id, **asked, headers=same).json() for _ in range(2))
     assert (first["id"], first["content"]) == (second["id"], second["content"])
     assert len(house.upstream.chats) == before + 1
 
 
-def test_ten_requests_at_once_with_one_key_are_one_turn(house):
+@pytest.mark.parametrize("asked", [{"content": "Once"}, {}], ids=["a prompt", "the message that stands last"])
+def test_ten_requests_at_once_with_one_key_are_one_turn(house, asked):
     session_id, same = house.ana.new_session("mock-model"), key()
     before = len(house.upstream.chats)
     with house.ana.client() as client, ThreadPoolExecutor(10) as pool:
-        asked = [pool.submit(generate, client, session_id, content="Once", headers=same) for _ in range(10)]
-        found = {(one.result().status_code, one.result().json()["id"]) for one in asked}
+        sent = [pool.submit(generate, client, session_id, **asked, headers=same) for _ in range(10)]
+        found = {(one.result().status_code, one.result().json()["id"]) for one in sent}
     assert (len(found), len(house.upstream.chats)) == (1, before + 1)
 
 
@@ -157,13 +159,14 @@ def test_key_of_somebody_else_is_another_key(house):
             assert generate(client, guest.new_session(), content="Hi", headers=same).status_code == 200
 
 
-def test_second_prompt_waits_for_the_first_answer(house):
+@pytest.mark.parametrize("asked", [{"content": "And?"}, {}], ids=["a prompt", "the message that stands last"])
+def test_second_prompt_waits_for_the_first_answer(house, asked):
     gate = Gate(threading.Event())
     house.upstream.default = held(gate)
     session_id = house.ana.new_session("mock-model")
     started = house.ana.ask(session_id, wait=False)
     with house.ana.client() as client:
-        refused = generate(client, session_id, content="And?")
+        refused = generate(client, session_id, **asked)
     gate.event.set()
     assert (refused.status_code, refused.json()["error"]["type"]) == (409, "generation_running")
     until(lambda: ended(house, started["generation_id"]))
