@@ -24,15 +24,17 @@ class Member:
 
     def __init__(self, cursor: int) -> None:
         self.cursor = cursor
-        self._answers: asyncio.Queue[AnswerRef] = asyncio.Queue()
+        self._answers: asyncio.Queue[tuple[AnswerRef, int | None]] = asyncio.Queue()
 
-    def offer(self, answer: AnswerRef) -> None:
-        """Passes on an answer that is new to it."""
-        if answer.message_id is not None and answer.message_id > self.cursor:
-            self.cursor = answer.message_id
-            self._answers.put_nowait(answer)
+    def offer(self, answer: AnswerRef, frame: int | None = None) -> None:
+        """Passes on an answer that is new to it, or that its own `frame` (by number) asked for, new or not."""
+        message_id = answer.message_id or 0
+        if message_id > self.cursor or frame is not None:
+            self.cursor = max(self.cursor, message_id)
+            self._answers.put_nowait((answer, frame))
 
-    async def next_answer(self) -> AnswerRef:
+    async def next_answer(self) -> tuple[AnswerRef, int | None]:
+        """An answer, and the frame that asked for it; None for what was asked for elsewhere."""
         return await self._answers.get()
 
 

@@ -109,6 +109,8 @@ class _Conversation:
         self._seat = seat
         self._params: dict[str, Any] = {}
         self._coming: UUID | None = None  # the generation that is being sent
+        self._frames = 0  # that have come
+        self._ended: dict[UUID, int] = {}  # generations sent to their end, and how many frames had come by then
         self._sending = asyncio.Lock()
 
     async def run(self, rooms: Rooms, last: LastAnswer) -> None:
@@ -142,6 +144,7 @@ class _Conversation:
     async def _receive(self) -> Frame | None:
         """The next frame; None after one that could not be used, which was said."""
         message = await self._socket.receive()
+        self._frames += 1
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1000))
         text = message.get("text")
@@ -186,7 +189,7 @@ class _Conversation:
         body = GenerateIn(content=frame.content, message_id=frame.message_id, params=params)
         turn = await self._services.run(self._begin, body, frame.idempotency_key)
         self._params = params
-        member.offer(answer_ref(turn))
+        member.offer(answer_ref(turn), self._frames)
 
     def _begin(self, body: GenerateIn, idempotency_key: str | None) -> Turn:
         """Looks who asks and begins the turn, on one thread."""
@@ -222,7 +225,10 @@ class _Conversation:
         if resumed is not None:
             await self._pass_on(resumed, after_seq or None)
         while True:
-            await self._pass_on(await member.next_answer(), None)
+            answer, frame = await member.next_answer()
+            # A prompt that was sent before is answered again, unless that was done while it was looked up.
+            if frame is None or self._ended.get(answer.generation_id, 0) < frame:
+                await self._pass_on(answer, None)
 
     async def _pass_on(self, answer: AnswerRef, after_seq: int | None) -> None:
         source = await find_source(self._services, self._rt, self._caller, answer.generation_id)
@@ -231,6 +237,7 @@ class _Conversation:
         events = events_of(answer, updates, after_seq=after_seq, request_id=self._request_id)
         try:
             await self._send_all(events)
+            self._ended[answer.generation_id] = self._frames
         finally:
             self._coming = None
 

@@ -23,7 +23,7 @@ from chatplay.runtime import Runtime, build
 from chatplay.settings import Settings
 from db import accounts
 from tests.api.openai_rig import Port
-from tests.upstream import Upstream
+from tests.upstream import DONE, Body, Gate, Head, Script, Upstream, delta, event, steps
 
 PLANTED_KEY = "sk-planted-0a1b2c3d4e5f6071"
 PLENTY = {"api_requests_per_minute": 1_000_000, "api_address_requests_per_minute": 1_000_000}
@@ -210,6 +210,11 @@ def until(condition: Callable[[], object], timeout_sec: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.01)
+
+
+def held(gate: Gate) -> Script:
+    """An answer that waits in its middle until the test lets it go on."""
+    return steps(Head(), Body(event(delta("Hello"))), gate, Body(event(delta(finish="stop"))), Body(DONE))
 
 
 def key() -> dict[str, str]:

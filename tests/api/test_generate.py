@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from db.schema import usage
-from tests.api.house import key, sse_events, until
-from tests.upstream import DONE, SCRIPTS, Body, Gate, Head, answer, delta, event, words
+from tests.api.house import held, key, sse_events, until
+from tests.upstream import SCRIPTS, Gate, answer, words
 
 
 @pytest.fixture
@@ -298,11 +298,6 @@ def test_answer_of_somebody_else_does_not_exist(house, verb):
 
 def without_id(refused):
     return {name: value for name, value in refused.json()["error"].items() if name != "request_id"}
-
-
-def held(gate):
-    """An answer that waits in its middle until the test lets it go on."""
-    return lambda _request: (Head(), Body(event(delta("Hello"))), gate, Body(event(delta(finish="stop"))), Body(DONE))
 
 
 def ended(house, generation_id):

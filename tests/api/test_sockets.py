@@ -9,10 +9,12 @@ from uuid import uuid4
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from chatplay.api import sockets
+from chatplay.api.generations import begin_turn
 from chatplay.auth.tokens import SESSION_COOKIE
 from db.schema import usage
-from tests.api.house import frames, until
-from tests.upstream import DONE, SCRIPTS, Body, Gate, Head, delta, event, words
+from tests.api.house import frames, held, until
+from tests.upstream import SCRIPTS, Gate, words
 
 
 @pytest.fixture
@@ -121,6 +123,61 @@ def test_client_whose_socket_fails_gets_the_same_message_once_over_rest(house):
         found = client.post(path, json={"content": "Hi"}, headers={"Idempotency-Key": key}).json()
     assert (found["id"], len(found["content"].split())) == (start["id"], 30)
     assert len(house.upstream.chats) == before + 1
+
+
+def test_key_sent_again_over_another_socket_gets_the_same_events_after_their_end(house):
+    house.upstream.default = words(30, delay_sec=0.01)
+    session_id, key = house.ana.new_session("mock-model"), uuid4().hex
+    before = len(house.upstream.chats)
+    with house.ana.socket(session_id) as socket:
+        send(socket, content="Hi", idempotency_key=key)
+        start, *_, end = frames(socket)
+    with house.ana.socket(session_id) as socket:
+        send(socket, content="Hi", idempotency_key=key)
+        again = frames(socket)
+        assert_next_is_new(socket, start)
+    assert (again[0], again[-1], text_of(again)) == (start, end, end["full_content"])
+    assert len(house.upstream.chats) == before + 2
+
+
+def test_key_sent_again_over_another_socket_gets_each_event_once_while_they_come(house):
+    gate = Gate(threading.Event())
+    house.upstream.default = held(gate)
+    session_id, key = house.ana.new_session("mock-model"), uuid4().hex
+    with house.ana.socket(session_id) as socket:
+        send(socket, content="Hi", idempotency_key=key)
+        start = frames(socket, upto="delta")[0]
+    with house.ana.socket(session_id) as socket:
+        send(socket, content="Hi", idempotency_key=key)
+        begun = frames(socket, upto="delta")
+        gate.event.set()
+        found = begun + frames(socket)
+        assert_next_is_new(socket, start)
+    assert (found[0], [one["seq"] for one in found]) == (start, [0, 1, 2])
+
+
+def test_key_sent_again_over_the_same_socket_gets_the_same_events(house):
+    with house.ana.socket(house.ana.new_session()) as socket:
+        first, again = (send(socket, content="Hi", idempotency_key="one") or frames(socket) for _ in range(2))
+        assert_next_is_new(socket, first[0])
+    assert (first[0], first[-1], text_of(first)) == (again[0], again[-1], text_of(again))
+
+
+def test_answer_that_ends_while_its_key_is_looked_up_is_sent_once(house, monkeypatch):
+    looked_up, gate = threading.Event(), Gate(threading.Event())
+    monkeypatch.setattr(sockets, "begin_turn", lambda *args: looked_up.wait(20) and begin_turn(*args))
+    house.upstream.default = held(gate)
+    session_id = house.ana.new_session("mock-model")
+    body, headers = {"content": "Hi", "wait": False}, {"Idempotency-Key": "two"}
+    with house.ana.client() as client:
+        client.post(f"/v1/chat/sessions/{session_id}/generate", json=body, headers=headers).raise_for_status()
+    with house.ana.socket(session_id) as socket:
+        send(socket, content="Hi", idempotency_key="two")
+        start = frames(socket, upto="delta")[0]
+        gate.event.set()
+        frames(socket)
+        looked_up.set()
+        assert_next_is_new(socket, start)
 
 
 def test_sockets_cut_at_random_places_resume_to_the_same_text(house):
@@ -238,8 +295,7 @@ def test_random_frames_never_break_the_server(house):
 
 def test_prompt_while_an_answer_is_coming_is_refused_and_the_answer_goes_on(house):
     gate = Gate(threading.Event())
-    ending = (Body(event(delta(finish="stop"))), Body(DONE))
-    house.upstream.default = lambda _request: (Head(), Body(event(delta("Hello"))), gate, *ending)
+    house.upstream.default = held(gate)
     with house.ana.socket(house.ana.new_session("mock-model")) as socket:
         send(socket, content="Hi")
         frames(socket, upto="delta")
@@ -261,3 +317,11 @@ def test_closed_sockets_leave_nothing_behind(house):
 
 def text_of(found):
     return "".join(one.get("content_chunk", "") for one in found)
+
+
+def assert_next_is_new(socket, start):
+    """Nothing more of the answer that began with `start` comes before that of another prompt."""
+    send(socket, content="Next")
+    following = frames(socket)
+    assert following[0]["type"] == "message_start"
+    assert start["id"] not in {one["id"] for one in following}
