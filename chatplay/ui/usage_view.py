@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from chatplay import params as parameters
 from chatplay.errors import BadInput
-from chatplay.usage.values import ModelKey, ParamFilter, UsageFilter
+from chatplay.usage.values import YEARS, ModelKey, ParamFilter, UsageFilter
 
 PRESETS: Mapping[str, timedelta] = {
     "1h": timedelta(hours=1),
@@ -149,9 +149,10 @@ def _one(query: Mapping[str, Sequence[str]], name: str, default: str = "") -> st
 
 def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    return day if day.year in YEARS else None
 
 
 def _model(text: str) -> ModelKey | None:

@@ -41,6 +41,7 @@ __all__ = [
     "CELL_METRICS",
     "METRICS",
     "TARGETS",
+    "YEARS",
     "Axis",
     "Bin",
     "Binned",
@@ -78,6 +79,7 @@ __all__ = [
     "WeekHour",
 ]
 
+YEARS = range(2000, 2100)  # in which ranges may begin and end: no reckoning leaves the calendar, and no call is missed
 ExportFormat = Literal["csv", "parquet"]
 BudgetScope = Literal["person", "organisation"]
 

@@ -72,6 +72,24 @@ def test_parquet_is_whole(house):
     assert pq.read_table(io.BytesIO(answer.content)).num_rows == len(rows(house.ana))
 
 
+@pytest.mark.parametrize("path", ["/v1/usage/calls", "/admin/usage"])
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ({"start": "9995-01-01T00:00:00Z", "end": "9996-01-01T00:00:00Z"}, "end"),
+        ({"start": "0001-01-01T00:00:00+14:00"}, "start"),
+        ({"end": "0001-01-01T00:00:00"}, "end"),
+        ({"end": "9999-12-31T23:59:59-14:00"}, "end"),
+        ({"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"}, "start"),
+        ({"start": "2015-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"}, "start"),
+    ],
+)
+def test_range_that_cannot_be_asked_for_is_refused(house, path, query, param):
+    with house.ada.client() as client:
+        answer = client.get(path, params=query)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
 @pytest.mark.parametrize("filter", ["", "guess", "bnVsbA==", "e30=", "é"])
 def test_filter_that_is_none_is_refused(house, filter):
     with house.ana.client() as client:

@@ -59,6 +59,8 @@ def test_preset_range_ends_now():
         {"range": ["no such"]},
         {"from": ["2026-13-01"], "to": ["x"]},
         {"from": ["2026-11-03"], "to": ["2026-11-01"]},
+        {"from": ["0001-01-01"], "to": ["2026-11-01"]},
+        {"from": ["2026-11-01"], "to": ["9999-12-31"]},
         {"model": ["no-slash", "/", "a/"], "status": ["streaming"], "experiment": ["x"], "param": ["x", "top_p:a"]},
     ],
 )
