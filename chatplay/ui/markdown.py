@@ -282,22 +282,27 @@ def _decided_length(line: str) -> int:
     at, code = 0, _CodeSpans(line)
     while found := _SPECIAL.search(line, at):
         at = found.start()
-        open_code = line[at] == "`" and _backticks(line, at, code)[0].startswith("\\")
-        open_link = line[at] in "![" and _may_become_link(line, at)
-        if (open_code or open_link) and len(line) - at < _PATIENCE_CHARS:
+        if len(line) - at < _PATIENCE_CHARS and _is_half(line, at, code):
             return at
         at += _next_piece(line, at, code)[1]
     trail = _TRAIL.search(line)
     return trail.start() if trail else len(line)
 
 
+# Only the last parenthesis in the target may be open, as in a link: were each free to be, every one would double
+# the ways to read the rest.
 _HALF_LINK = re.compile(
-    r"!?\[(?:[^\[\]\\`\n]|\\.|`[^`\n]*`)*(?:`[^`\n]*)?(?:\](?:\([^()\n]*(?:\([^()\n]*\)?[^()\n]*)*)?)?\Z"
+    r"""!?\[(?:[^\[\]\\`\n]|\\.|`[^`\n]*`)*(?:`[^`\n]*)?
+        (?:\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*(?:\([^()\n]*)?)?)?\Z""",
+    re.VERBOSE,
 )
 
 
-def _may_become_link(line: str, at: int) -> bool:
-    return line.startswith(("[", "!["), at) and _HALF_LINK.match(line, at) is not None
+def _is_half(line: str, at: int, code: _CodeSpans) -> bool:
+    """Whether a code span or a link begins at `at` whose end is still to come."""
+    if line[at] == "`":
+        return _backticks(line, at, code)[0].startswith("\\")
+    return _HALF_LINK.match(line, at) is not None
 
 
 # ---- a person's own words ----------------------------------------------------------------------

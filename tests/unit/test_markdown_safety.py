@@ -181,10 +181,17 @@ def test_awkward_half_megabyte_takes_linear_work(text):
     assert len(safe_markdown(text)) >= len(text)
 
 
+@pytest.mark.parametrize("text", ["[x](" + "(aaaaaa" * 30 + ")) more", "![x](" + "(" * 250 + " more"])
+def test_awkward_parentheses_take_linear_work_while_they_come(text):
+    assert stable_part(text) == text
+
+
 @pytest.mark.parametrize(
     ("text", "stable"),
     [
         ("See [the do", "See "),
+        ("See [x](http://e.te/a_(b", "See "),
+        ("See [x](http://e.te/a_(b)c_(d) (tit", "See "),
         ("See ![x](http://e.te", "See "),
         ("Use `x", "Use "),
         ("Done. [a](https://e.test) and", "Done. [a](https://e.test) and"),
