@@ -14,7 +14,7 @@ _MIN_CHARS, _MORE_CHARS = 150, 40  # pieces grow with their number: few elements
 _CALM_CHARS_PER_SEC, _MIN_SEC, _MAX_SEC = 20_000, 1 / 15, 0.5
 
 # Code and tables cost the browser much each time they are drawn: they share a piece with nothing.
-_COSTLY = re.compile(r"^[\s>]*(?:```|~~~|\|)", re.MULTILINE)
+_COSTLY = re.compile(r"^[ \t>]*(?:```|~~~|\|)", re.MULTILINE)
 # The first characters of a line that may still become a list item, rule, heading, quote, table or fence.
 _UNDECIDED = re.compile(r"[\s>*+\-=#~`|_:\d.)]*\Z|[\s>]*(?:[*+\-=#~`|_]|\d)")
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -21,8 +22,10 @@ from markdown_it.token import Token
 # without a colour is a bare <span>: it parts the characters and shows, and copies, just them.
 _PARTED = ":color[%s]"
 
+# Code in the text of a link is read as `_Line` reads it, by single backticks: a bracket that a search passed over as
+# code is then never looked at again.
 _LINK = re.compile(
-    r"""!?\[(?P<text>(?:[^\[\]\\`\n]|\\.|`[^`\n]+`)*)\]
+    r"""!?\[(?P<text>(?:[^\[\]\\`\n]|\\.|(?<!`)`[^`\n]+`(?!`))*)\]
         \(\s*<?(?P<url>(?:https?://|mailto:)(?:[^\s()<>\\`\[\]"]|\([^\s()<>\\`\[\]"]*\))+)>?
         (?:\s+(?:"[^"\n]*"|'[^'\n]*'|\([^()\n]*\)))?\s*\)""",
     re.VERBOSE | re.IGNORECASE,
@@ -33,7 +36,7 @@ _ENTITY_COLON = re.compile(r"&(?:#0*58|#[xX]0*3[aA]|colon);")
 _ARROW = re.compile(r"(?<![^\s*_~(\[])(?:<->|->|<-|--|>=|<=|~=)(?![^\s*_~)\]])")
 _TASK = re.compile(r"[\s>]*(?:[-*+]|\d{1,9}[.)])\s+(?=(\[[ xX]\])\s)")
 _RULE = re.compile(r"[\s>|:*_=-]*\Z")
-_DELIMITER_ROW = re.compile(r"[\s>]*(?=[^-]*-)(?=-*[\s|:])[\s|:-]+\Z")
+_DELIMITER_ROW = re.compile(r"[\s>]*+(?=[^-]*-)(?:(?<=\s)|(?=-*[\s|:]))[\s|:-]+\Z")
 _SPECIAL = re.compile(r"[`\\!\[\]<>~:&${}]|-(?=[->])|(?<![^\W_])(?:https?://|www\.)", re.IGNORECASE)
 _FENCE_LINE = re.compile(r"(?P<head>.*?(?:`{3,}|~{3,}))(?P<info>.*)\Z")
 _LANGUAGE = re.compile(r"[A-Za-z0-9_+#.][A-Za-z0-9_+#.-]{0,40}\Z")
@@ -125,64 +128,70 @@ def _cells(line: str) -> list[str]:
 
 def _rewrite(line: str) -> Iterator[str]:
     """`line` in pieces: harmless runs, let-through code, links and addresses, and escaped characters."""
-    at, code = 0, _CodeSpans(line)
+    at, known = 0, _Line(line)
     task = _TASK.match(line)
     if task:
         at = task.end(1)
         yield line[:at]
     while found := _SPECIAL.search(line, at):
         yield line[at : found.start()]
-        piece, length = _next_piece(line, found.start(), code)
+        piece, length = _next_piece(known, found.start())
         yield piece
         at = found.start() + length
     yield line[at:]
 
 
-class _CodeSpans:
-    """Finds the run of backticks that closes a code span; each run is looked at once, so the work stays linear."""
+class _Line:
+    """A line, and what is asked of all of it at one place after the other: found once, so the work stays linear."""
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, text: str) -> None:
+        self.text = text
         self._starts: dict[int, list[int]] = {}
-        for found in re.finditer("`+", line):
+        for found in re.finditer("`+", text):
             self._starts.setdefault(len(found[0]), []).append(found.start())
         for starts in self._starts.values():
             starts.reverse()
 
-    def find_end(self, after: int, length: int) -> int | None:
-        """Where the first run of just `length` backticks from `after` on ends."""
+    @cached_property
+    def first_letter(self) -> int:
+        """Where the first letter stands; behind the line when it has none."""
+        return next((at for at, char in enumerate(self.text) if char.isalpha()), len(self.text))
+
+    def find_code_end(self, after: int, length: int) -> int | None:
+        """Where the first run of just `length` backticks from `after` on ends. Asked from left to right."""
         starts = self._starts.get(length, [])
         while starts and starts[-1] < after:
             starts.pop()
         return starts[-1] + length if starts else None
 
 
-def _next_piece(line: str, at: int, code: _CodeSpans) -> tuple[str, int]:
+def _next_piece(line: _Line, at: int) -> tuple[str, int]:
     """What to write for the text at `at`, and how many characters of the text that covers."""
-    char = line[at]
+    text, char = line.text, line.text[at]
     if char == "`":
-        return _backticks(line, at, code)
+        return _backticks(line, at)
     if char == "\\":
-        return _backslash(line, at)
+        return _backslash(text, at)
     if char in "![":
-        return _bracket(line, at)
+        return _bracket(text, at)
     if char in "<>-~":
         return _arrow_or_angle(line, at)
     if char == ":":
-        return _colon(line, at)
+        return _colon(text, at)
     if char == "&":
-        found = _ENTITY_COLON.match(line, at)
+        found = _ENTITY_COLON.match(text, at)
         return (_PARTED % ":", len(found[0])) if found else ("&", 1)
     if char in "]${}":
         return "\\" + char, 1
-    found = _BARE_URL.match(line, at)
+    found = _BARE_URL.match(text, at)
     return (_address(found[0]), len(found[0])) if found else (char, 1)
 
 
-def _backticks(line: str, at: int, code: _CodeSpans) -> tuple[str, int]:
-    run = re.compile("`+").match(line, at)
+def _backticks(line: _Line, at: int) -> tuple[str, int]:
+    run = re.compile("`+").match(line.text, at)
     length = len(run[0]) if run else 1
-    end = code.find_end(at + length, length)
-    return ("\\`" * length, length) if end is None else (line[at:end], end - at)
+    end = line.find_code_end(at + length, length)
+    return ("\\`" * length, length) if end is None else (line.text[at:end], end - at)
 
 
 def _backslash(line: str, at: int) -> tuple[str, int]:
@@ -217,14 +226,15 @@ def _address(url: str) -> str:
     return f"[{shown}]({_target(url)})" if "$" in url and url[:4].lower() == "http" else shown
 
 
-def _arrow_or_angle(line: str, at: int) -> tuple[str, int]:
-    arrow = _ARROW.match(line, at)
+def _arrow_or_angle(line: _Line, at: int) -> tuple[str, int]:
+    text, char = line.text, line.text[at]
+    arrow = _ARROW.match(text, at)
     # Only containers come before the first letter, and in them `>` is a block quote.
-    if arrow and (line[at] != ">" or any(char.isalpha() for char in line[:at])):
+    if arrow and (char != ">" or line.first_letter < at):
         return _part(arrow[0]), len(arrow[0])
-    if line[at] != "<":
-        return line[at], 1
-    found = _AUTOLINK.match(line, at)
+    if char != "<":
+        return char, 1
+    found = _AUTOLINK.match(text, at)
     return (found[0], len(found[0])) if found else ("\\<", 1)
 
 
@@ -244,8 +254,8 @@ def _part(symbol: str) -> str:
 # ---- while the text is still coming ------------------------------------------------------------
 
 _PATIENCE_CHARS = 300
-_LINE_START = re.compile(r"[\s>]*(?:[*+\-=#~`_:]*|\d{1,9}[.)]?)\s*\Z")
-_TRAIL = re.compile(r"[!\\<>:=~&\-*_]+\Z|&\w{0,8}\Z|&#\w{0,6}\Z")
+_LINE_START = re.compile(r"[\s>]*+(?:[*+\-=#~`_:]*|\d{1,9}[.)]?)\s*\Z")
+_TRAIL = re.compile(r"(?<![!\\<>:=~&\-*_])[!\\<>:=~&\-*_]+\Z|&\w{0,8}\Z|&#\w{0,6}\Z")
 _HEAD_ROW = re.compile(r"[\s>]*\|")
 
 
@@ -279,12 +289,12 @@ def _head_start(text: str, start: int) -> int:
 
 
 def _decided_length(line: str) -> int:
-    at, code = 0, _CodeSpans(line)
+    at, known = 0, _Line(line)
     while found := _SPECIAL.search(line, at):
         at = found.start()
-        if len(line) - at < _PATIENCE_CHARS and _is_half(line, at, code):
+        if len(line) - at < _PATIENCE_CHARS and _is_half(known, at):
             return at
-        at += _next_piece(line, at, code)[1]
+        at += _next_piece(known, at)[1]
     trail = _TRAIL.search(line)
     return trail.start() if trail else len(line)
 
@@ -298,11 +308,11 @@ _HALF_LINK = re.compile(
 )
 
 
-def _is_half(line: str, at: int, code: _CodeSpans) -> bool:
+def _is_half(line: _Line, at: int) -> bool:
     """Whether a code span or a link begins at `at` whose end is still to come."""
-    if line[at] == "`":
-        return _backticks(line, at, code)[0].startswith("\\")
-    return _HALF_LINK.match(line, at) is not None
+    if line.text[at] == "`":
+        return _backticks(line, at)[0].startswith("\\")
+    return _HALF_LINK.match(line.text, at) is not None
 
 
 # ---- a person's own words ----------------------------------------------------------------------

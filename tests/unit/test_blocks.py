@@ -97,6 +97,12 @@ def test_long_live_part_is_drawn_less_often():
     assert 0.2 < cutter.pause_sec <= 0.5
 
 
+def test_empty_lines_without_end_take_linear_work():
+    cutter = BlockCutter()
+    assert len(cutter.feed("word" + "\n" * 500_000 + "The next")) == 500_004
+    assert cutter.live == "The next"
+
+
 def test_code_is_a_piece_of_its_own_however_short():
     text = "Before it.\n\n```\nx\n```\nAfter it, more words come.\n"
     assert pieces_of(text, 1) == ["Before it.\n\n", "```\nx\n```\n", "After it, more words come.\n"]

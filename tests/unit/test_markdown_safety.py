@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from chatplay.ui import markdown
 from chatplay.ui.markdown import plain_markdown, safe_markdown, stable_part
 
 # A stricter reader than the browser's: HTML and references on, as an attacker would wish.
@@ -176,7 +177,18 @@ def test_link_title_is_dropped_and_its_address_stays():
     assert safe_markdown('[a](https://e.test/x "hover me")') == "[a](https://e.test/x)"
 
 
-@pytest.mark.parametrize("text", ["[" * 200_000, "`" * 200_001 + " `a` ", "![a](http://x " * 20_000, ":a" * 200_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        "`" * 200_001 + " `a` ",
+        "![a](http://x " * 20_000,
+        ":a" * 200_000,
+        "[\\``" * 150_000,
+        " " * 500_000 + "x-",
+        "1 " + ">= " * 200_000 + "[",
+    ],
+)
 def test_awkward_half_megabyte_takes_linear_work(text):
     assert len(safe_markdown(text)) >= len(text)
 
@@ -184,6 +196,12 @@ def test_awkward_half_megabyte_takes_linear_work(text):
 @pytest.mark.parametrize("text", ["[x](" + "(aaaaaa" * 30 + ")) more", "![x](" + "(" * 250 + " more"])
 def test_awkward_parentheses_take_linear_work_while_they_come(text):
     assert stable_part(text) == text
+
+
+@pytest.mark.parametrize("text", ["a\n" + " " * 500_000 + "x", "*" * 500_000 + "x"])
+def test_last_line_takes_linear_work_however_long_it_is_waited_for(text, monkeypatch):
+    monkeypatch.setattr(markdown, "_PATIENCE_CHARS", len(text))
+    assert len(stable_part(text)) == len(text)
 
 
 @pytest.mark.parametrize(
