@@ -6,6 +6,7 @@ Changing one runs nothing: the values travel with the next message, so a running
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -27,12 +28,15 @@ def fill(chat: ChatRecord, ranges: Ranges) -> None:
     if page.params_of == mark and state.param_key(SPECS[0].name) in st.session_state:
         return
     page.params_of = mark
-    remembered = parameters.clamp(chat.params, overrides=ranges)
-    for spec in SPECS:
-        value = getattr(remembered, spec.name)
-        if value is None and spec.unset_label is None:
-            value = spec.default
-        state.set_widget_value(state.param_key(spec.name), list(value) if spec.kind == "list" else value)
+    for name, value in shown(chat.params, ranges).items():
+        state.set_widget_value(state.param_key(name), value)
+
+
+def shown(stored: Params, ranges: Ranges) -> dict[str, Any]:
+    """`stored` as the widgets take it, by name: in range, and with a value where they have no word for none."""
+    needed = [spec for spec in SPECS if spec.unset_label is None and getattr(stored, spec.name) is None]
+    filled = replace(stored, **{spec.name: spec.default for spec in needed})
+    return parameters.to_json(parameters.clamp(filled, overrides=ranges))
 
 
 def is_of(chat: ChatRecord) -> bool:

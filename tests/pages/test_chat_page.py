@@ -1,12 +1,13 @@
 """What the chat page shows in each of its states, on real services with the Demo model."""
 
 import threading
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from chatplay.errors import ProviderUnreachable, StoreUnavailable
-from chatplay.params import Params
+from chatplay.params import Params, Range
 from chatplay.providers.demo import DemoProvider
 from tests.pages.screen import html, opened, press, ran, said
 
@@ -107,6 +108,17 @@ def test_advanced_settings_of_one_chat_do_not_follow_into_an_older_one(services,
     app.query_params["chat"] = str(old.chat.id)
     app = advanced(ran(app), is_open=True)
     assert (field(app, "Top-p").value, field(app, "Seed").value) == (1.0, 1)
+
+
+def test_setting_left_to_the_server_is_shown_within_the_range_of_the_model(services, ada):
+    demo = next(one for one in services.catalog.upstreams if one.name == "demo")
+    services.catalog.set_upstreams([replace(demo, ranges={"max_tokens": Range(1024, 8192)})])
+    me = {"user_id": ada.id, "role": "administrator"}
+    chat_id = services.chats.new_chat(**me).chat.id
+    services.chats.send(**me, chat_id=chat_id, text="Hello", params={"max_tokens": None}, request_key=uuid4())
+    settled(services, ada.id, chat_id)
+    assert field(opened("chat", chat=chat_id), "Max tokens").value == 1024
+    assert field(opened("chat"), "Max tokens").value == 1024
 
 
 @pytest.mark.parametrize("text", ["x" * 200_001, "a\0b"])

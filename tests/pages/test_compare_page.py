@@ -1,12 +1,14 @@
 """What the compare page shows in each of its states, on real services with the Demo model."""
 
 import threading
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from chatplay.errors import StoreUnavailable
 from chatplay.fingerprint import fingerprint_of
+from chatplay.params import Range
 from chatplay.providers import demo
 from chatplay.providers.demo import DemoProvider
 from chatplay.ui.compare import figures
@@ -134,6 +136,14 @@ def test_setting_is_stored_when_it_is_changed_and_another_tab_sees_it(services, 
     ran(one)
     assert desk.get().panes[0].params.temperature == 0.5
     assert next(item for item in ran(other).slider if item.label == "Temperature").value == 0.5
+
+
+def test_setting_left_to_the_server_is_shown_within_the_range_of_the_model(services, desk):
+    demo = next(one for one in services.catalog.upstreams if one.name == "demo")
+    services.catalog.set_upstreams([replace(demo, ranges={"max_tokens": Range(1024, 8192)})])
+    desk.set(0, max_tokens=None)
+    app = with_settings(opened("compare", comparison=desk.who["comparison_id"]), desk)
+    assert next(one for one in app.slider if one.label == "Max tokens").value == 1024
 
 
 def test_panes_are_added_up_to_six(services, desk):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from chatplay import params as parameters
 from chatplay.compare.values import MAX_PANES, MIN_PANES, ComparisonView, Pane, PaneAnswer, differing, ended
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.models.catalog import ModelInfo
@@ -98,13 +97,9 @@ def _draw_head(view: ComparisonView, pane: Pane, models: tuple[ModelInfo, ...]) 
 
 def _draw_settings(pane: Pane, view: ComparisonView, info: ModelInfo | None) -> None:
     ranges = info.ranges if info else {}
-    params = parameters.clamp(pane.params, overrides=ranges)
+    values = params_panel.shown(pane.params, ranges)
     for spec in SPECS:
-        stored = getattr(params, spec.name)
-        if stored is None and spec.unset_label is None:
-            stored = spec.default
-        key = state.compare_key("param", pane.id, spec.name)
-        state.synced(key, list(stored) if isinstance(stored, tuple) else stored)
+        key = state.synced(state.compare_key("param", pane.id, spec.name), values[spec.name])
         refused = spec.name == "system_prompt" and info is not None and not info.supports_system_prompt
         params_panel.draw(
             spec,
