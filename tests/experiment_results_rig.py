@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from uuid import uuid4
 
 from sqlalchemy import text
 
-from chatplay.experiments.scoring import Contains
+from chatplay.experiments.scoring import Answer as ScoredAnswer
+from chatplay.experiments.scoring import Contains, Scored, score_answer
 from chatplay.experiments.values import AxisText, CaseTable, Experiment, ModelRef, Plan
 
 MODEL = ModelRef("demo-small", "demo")
+RULE = Contains("{{expected}}")
 Answer = Callable[[int, int, int], "str | None"]  # of arm, case and repeat; None: the trial fails
 
 
@@ -21,10 +24,19 @@ def right_at_first(arm: int, case: int, repeat: int) -> str | None:
 
 
 def finish(
-    services, user_id, answer: Answer = right_at_first, *, axes="0, 1", others=None, cases=6, repeats=2, rules=True
+    services,
+    user_id,
+    answer: Answer = right_at_first,
+    *,
+    axes="0, 1",
+    others=None,
+    cases=6,
+    repeats=2,
+    rules=True,
+    blank=(),
 ) -> Experiment:
     """An experiment of `user_id` that has run: `axes` are the temperatures, each an arm with each value of `others`,
-    parameter to values.
+    parameter to values. The cases of `blank` expect nothing, so the rule has no word on their answers.
     """
     service = services.experiments
     version = service.save_prompt(user_id=user_id, name="Words", prompt="Say {{word}}")
@@ -33,15 +45,16 @@ def finish(
         models=(MODEL,),
         axes=(AxisText("temperature", axes), *(AxisText(name, values) for name, values in (others or {}).items())),
         repeats=repeats,
-        rules=(Contains("{{expected}}"),) if rules else (),
+        rules=(RULE,) if rules else (),
     )
-    rows = tuple((f"word {number}", f"w{number}") for number in range(cases))
+    expected = ["" if number in blank else f"w{number}" for number in range(cases)]
+    rows = tuple((f"word {number}", text) for number, text in enumerate(expected))
     draft = service.create(user_id=user_id, name="Words", plan=plan, cases=CaseTable(("word", "expected"), rows))
     service.start(user_id=user_id, role="analyst", experiment_id=draft.id)
     with services.store.transaction() as conn:
         query = text("SELECT id, arm, case_no, repeat FROM experiment_trials WHERE experiment_id = :id")
         for row in conn.execute(query, {"id": draft.id}).all():
-            _end(conn, user_id, row, answer(*row[1:]), scored=rules)
+            _end(conn, user_id, row, answer(*row[1:]), expected=expected[row.case_no] if rules else None)
         conn.execute(text("UPDATE experiments SET state = 'done', ended_at = now() WHERE id = :id"), {"id": draft.id})
         conn.execute(text("DELETE FROM procrastinate_jobs"))
     return service.get(user_id=user_id, experiment_id=draft.id)
@@ -62,29 +75,33 @@ UPDATE experiment_trials SET state = :state, attempt = 1, generation_id = :call,
 """
 
 
-def _end(conn, user_id, row, answer: str | None, *, scored: bool) -> None:
+def _end(conn, user_id, row, answer: str | None, *, expected: str | None) -> None:
+    """`expected` None: no rule scores."""
     trial_id, arm, case, repeat = row
-    call, is_right = uuid4(), answer is not None and f"w{case}" in answer
+    call = uuid4()
     metrics = json.dumps({"provider": "demo", "model": "demo-small", "ttft_ms": 100.0})
     values = {"call": call, "user": user_id, "text": answer or "", "metrics": metrics}
     for statement in (_GENERATION, _ANSWER, _USAGE):
         conn.execute(text(statement), values)
-    rule = {"score": float(is_right), "passed": is_right, "reason": "" if is_right else "It holds another word."}
-    has_score = scored and answer is not None
+    scored = None if answer is None or expected is None else _score(answer, expected)
     conn.execute(
         text(_TRIAL),
         {
             "id": trial_id,
             "call": call,
             "state": "failed" if answer is None else "done",
-            "score": float(is_right) if has_score else None,
-            "passed": is_right if has_score else None,
-            "rules": json.dumps([rule]) if has_score else None,
+            "score": scored and scored.score,
+            "passed": scored and scored.passed,
+            "rules": scored and json.dumps([asdict(scored)]),
             **_figures(None if answer is None else 100.0 + 50 * arm + repeat + case),
             "hash": None if answer is None else hash(answer) >> 1,
             "error": "The server did not answer." if answer is None else None,
         },
     )
+
+
+def _score(answer: str, expected: str) -> Scored:
+    return score_answer(RULE, ScoredAnswer(answer), columns={"expected": expected})
 
 
 def _figures(ttft_ms: float | None) -> dict[str, float | None]:

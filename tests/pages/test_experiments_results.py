@@ -167,7 +167,12 @@ def test_a_cell_shows_every_repeat_with_the_reasons_of_rules(services, ada):
     assert "No idea 0." in text
     assert "No idea 1." in text
     assert "2 different answers" in text
-    assert "It holds another word." in text
+    assert "“w0” is not in the answer." in text
+
+
+def test_a_cell_whose_rule_gave_no_verdict_says_why(services, ada):
+    app = opened("experiments", experiment=finish(services, ada.id, blank=(0,)).id, tab="cases", case=1, arm=1)
+    assert "n/a. This case has nothing in the column expected." in said(app)
 
 
 def test_the_difference_of_two_repeats_is_marked(services, ada):

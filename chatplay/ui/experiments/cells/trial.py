@@ -82,8 +82,9 @@ def _scores(experiment: Experiment, trial: Trial) -> Iterator[str]:
     if trial.score is not None:
         yield f"Score by rules **{trial.score:.2f}**"
     for rule, scored in zip(experiment.plan.rules, trial.rule_scores, strict=False):
+        score = fmt.UNKNOWN if scored.score is None else f"{scored.score:.2f}"
         why = f" {scored.reason}" if scored.reason else ""
-        yield _marked(scored.passed, f"{describe_rule(rule)}: {scored.score:.2f}.{why}")
+        yield _marked(scored.passed, f"{describe_rule(rule)}: {score}.{why}")
     for hand in trial.hand_scores:
         yield _marked(None, f"By hand {hand.score:.2f}{f': {hand.note}' if hand.note else ''}")
     for one in trial.judgements:
