@@ -180,6 +180,10 @@ Where it can't be told yet: with $v$ the variance of the mean difference at whic
 experiments at the level Holm left for it, and $\sigma^2$ the variance between repeats of both arms, it takes
 $\sigma^2/(C v - b)$ repeats of each case ($b$: what of the variance belongs to the cases; Snijders & Bosker 2012, 11.3)
 or $C\,e^2/v$ cases.
+
+Where all cases differ by the same amount, only their number tells: chance alone would turn all signs alike with
+$p = 2^{1-C}$ (Fisher 1935, The Design of Experiments, 21), so with $m$ arms still open after Holm it takes
+$1 + \log_2(m/0.05)$ cases. With fewer there is no interval, for one of no width would promise too much.
 """
 
 _COMPARE = """
@@ -219,6 +223,10 @@ comparisons = pd.DataFrame(rows, columns=NAMES)
 comparisons["p_holm"] = np.nan
 for metric, group in comparisons.dropna(subset=["p"]).groupby("metric"):
     comparisons.loc[group.index, "p_holm"] = multipletests(group["p"], method="holm")[1]
+is_open = comparisons["p_holm"] >= 0.05
+open_arms = is_open.groupby(comparisons["metric"]).transform("sum")
+is_alike = is_open & (comparisons["error"] == 0) & (comparisons["difference"] != 0)
+comparisons.loc[is_alike, ["low", "high"]] = np.nan
 
 
 def about(number):
@@ -232,6 +240,8 @@ def more(row):
     \"\"\"How many more repeats, and how many more cases, would settle an open comparison; NaN: none, or too many.\"\"\"
     if np.isnan(row["p"]) or row["difference"] == 0 or row["p_holm"] < 0.05:
         return np.nan, np.nan
+    if is_alike[row.name]:
+        return np.nan, np.ceil(1 + np.log2(open_arms[row.name] / 0.05)) - row["cases"]
     factor = max(row["p_holm"] / row["p"] if 0 < row["p"] < 1 else 1.0, 1.0)
     critical = stats.t.ppf(1 - 0.025 / factor, row["cases"] - 1) + stats.norm.ppf(0.8)
     wanted, spread = (row["difference"] / critical) ** 2, row["error"] ** 2 * row["cases"]

@@ -33,6 +33,7 @@ class Answerer:
         self.requests: list[Request] = []
         self.failures: list[ProviderError] = []  # raised by the next calls, one each
         self.answer = lambda request: f"{last_user_text(request)} at {request.params.temperature:g}"
+        self.usage = lambda request: Usage(10, 5)
         self.hold: threading.Event | None = None  # calls wait until it is set
         self.running = 0
         self.most_running = 0
@@ -50,7 +51,7 @@ class Answerer:
                 await asyncio.sleep(0.005)
             await asyncio.sleep(0.002)
             yield Chunk(self.answer(request))
-            yield Chunk(end=End(finish_reason="stop", usage=Usage(10, 5), sent={"model": request.model}))
+            yield Chunk(end=End(finish_reason="stop", usage=self.usage(request), sent={"model": request.model}))
         finally:
             self.running -= 1
 

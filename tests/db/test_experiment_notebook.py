@@ -27,6 +27,7 @@ from chatplay.experiments.stats import (
 from chatplay.experiments.stats.values import METRICS
 from chatplay.experiments.values import AxisText, JudgePlan
 from chatplay.prices import Price
+from chatplay.providers.base import Usage
 from tests.db.experiment_rig import MODEL
 from tests.db.experiment_rig import house as make_house
 
@@ -75,6 +76,18 @@ def run(house):
     house.finish(draft.id)
     house.answerer.answer = lambda request: json.dumps({"winner": draw.choice("AB")})
     house.call("run_judge", draft.id, role="analyst", plan=JudgePlan(MODEL, "Better?", pairs=True))
+    house.finish(draft.id)
+    return draft.id
+
+
+def run_uneven(house):
+    """Answers of one arm are longer than those of another by the same amount in every case."""
+    draft = house.draft(cases=4, repeats=1)
+    axes = (AxisText("temperature", "0, 0.5"), AxisText("max_tokens", "256, 512"))
+    house.call("save_plan", draft.id, plan=replace(draft.plan, axes=axes))
+    house.answerer.usage = lambda request: Usage(10, request.params.max_tokens)
+    house.call("start", draft.id, role="analyst")
+    house.work()
     house.finish(draft.id)
     return draft.id
 
@@ -194,3 +207,13 @@ def test_notebook_computes_every_figure_of_the_app(house, tmp_path):
     check_judges(found, columns, house.call("list_swaps", experiment_id, judge=2))
     by_judge = executed(packed, tmp_path / "judge", scored_by="judge_1")
     check_arms(by_judge, house.call("get_results", experiment_id, scored_by="judge:1"))
+
+
+@pytest.mark.timeout(300)
+def test_notebook_agrees_where_the_data_tell_little(house, tmp_path):
+    experiment_id = run_uneven(house)
+    found = executed(house.call("export_notebook", experiment_id), tmp_path / "rules")
+    results = house.call("get_results", experiment_id)
+    tokens = compare_with_baseline(results.table, baseline=0, metrics=("completion_tokens",))
+    assert [one.verdict.more_cases for one in tokens] == [3, None, 3]
+    check_comparisons(found, results)

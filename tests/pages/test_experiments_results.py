@@ -52,6 +52,13 @@ def test_arms_that_answer_alike_are_not_told_apart(services, ada):
     assert table_with(app, "In words")["In words"][0].startswith("can't tell")
 
 
+def test_cases_that_all_differ_by_the_same_amount_ask_for_cases_and_have_no_interval(services, ada):
+    experiment = finish(services, ada.id, cases=3, rules=False)  # each arm takes 50 ms longer than the one before it
+    app = with_numbers(opened("experiments", experiment=experiment.id, tab="results"), experiment, "baseline")
+    assert table_with(app, "In words")["In words"][0].startswith("can't tell yet, about 3 more cases would (")
+    assert "No interval: all 3 cases differ by the same amount" in said(app)
+
+
 def test_another_baseline_turns_the_difference_round(services, ada):
     experiment = finish(services, ada.id, cases=12)
     app = opened("experiments", experiment=experiment.id, tab="results")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from chatplay.experiments.stats import compare_with_baseline
+from chatplay.experiments.stats.values import Comparison
 from chatplay.experiments.stats.verdicts import Evidence, judge, plan_cases, plan_repeats
 from tests.unit.experiments_rig import full_table, noisy
 
@@ -87,6 +88,53 @@ def test_tiny_difference_asks_for_nothing() -> None:
     found = judge(evidence(difference=0.0001, p_value=0.99, p_adjusted=0.99))
     assert (found.more_repeats, found.more_cases, found.word) == (None, None, "unclear")
     assert "too small" in found.text
+
+
+def tokens_against_baseline(values: np.ndarray) -> tuple[Comparison, ...]:
+    return compare_with_baseline(full_table(completion_tokens=values), baseline=0, metrics=("completion_tokens",))
+
+
+def alike(arms: int, cases: int, repeats: int = 1) -> np.ndarray:
+    """Values that are 256 above the baseline's in every case."""
+    values = np.full((arms, cases, repeats), 512.0)
+    values[0] = 256.0
+    return values
+
+
+@pytest.mark.parametrize(
+    ("arms", "cases", "repeats"), [(2, 3, 3), (2, 3, 1), (2, 5, 3), (3, 6, 2), (4, 4, 1), (10, 3, 1)]
+)
+def test_equal_differences_ask_for_as_many_cases_as_will_decide(arms: int, cases: int, repeats: int) -> None:
+    verdict = tokens_against_baseline(alike(arms, cases, repeats))[0].verdict
+    assert verdict.more_repeats is None
+    assert verdict.text.endswith("(more repeats would not: every case differs by the same amount)")
+    enough = cases + verdict.more_cases
+    words = [tokens_against_baseline(alike(arms, some, repeats))[-1].verdict.word for some in (enough - 1, enough)]
+    assert words == ["unclear", "higher"]
+
+
+def test_equal_differences_count_the_arms_that_holm_leaves_open() -> None:
+    rng = np.random.default_rng(3)
+    values = alike(4, 20)
+    values[2] += rng.normal(size=(20, 1))  # decided at once
+    values[3] = values[0] + 100 * rng.normal(size=(20, 1))  # stays open
+    found = tokens_against_baseline(values[:, :4])
+    assert [one.verdict.word for one in found] == ["unclear", "higher", "unclear"]
+    assert found[0].verdict.more_cases == 3
+    assert [tokens_against_baseline(values[:, :some])[0].verdict.word for some in (6, 7)] == ["unclear", "higher"]
+
+
+def test_equal_differences_have_an_interval_once_they_tell() -> None:
+    few, enough = (tokens_against_baseline(alike(2, cases))[0] for cases in (5, 6))
+    assert (few.difference.value, few.difference.low, few.difference.high) == (256, None, None)
+    assert few.caveats[-1].startswith("No interval: all 5 cases differ by the same amount")
+    assert (enough.difference.low, enough.difference.high) == (256, 256)
+
+
+def test_no_difference_in_any_case_asks_for_nothing() -> None:
+    (found,) = tokens_against_baseline(np.full((2, 4, 1), 256.0))
+    assert (found.verdict.more_repeats, found.verdict.more_cases) == (None, None)
+    assert (found.difference.low, found.difference.high) == (0, 0)
 
 
 @settings(max_examples=25, deadline=None)

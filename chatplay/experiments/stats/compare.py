@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from chatplay.experiments.stats.cells import Cells, gather
 from chatplay.experiments.stats.intervals import Differences, adjust_holm, bound_differences
 from chatplay.experiments.stats.table import FloatArray, TrialTable
 from chatplay.experiments.stats.values import METRICS, Comparison, Metric
-from chatplay.experiments.stats.verdicts import ALPHA, Evidence, judge
+from chatplay.experiments.stats.verdicts import ALPHA, Evidence, judge, least_alike_cases
 from chatplay.experiments.stats.words import estimate, known, say_few_cases
 
 
@@ -29,10 +31,20 @@ def _compare(cells: Cells, metric: Metric, baseline: int) -> list[Comparison]:
     repeats = _paired_repeats(cells, others, baseline)
     found = bound_differences(differences, repeats=repeats, binary=cells.binary, bounded=cells.bounded)
     adjusted = adjust_holm(found.p_value)
+    shown = _hide_alike(found, adjusted)
     return [
-        _comparison(cells, metric, baseline, arm, row, differences[row], found, adjusted)
+        _comparison(cells, metric, baseline, arm, row, differences[row], shown, adjusted)
         for row, arm in enumerate(others)
     ]
+
+
+def _hide_alike(found: Differences, adjusted: FloatArray) -> Differences:
+    """Without the interval of no width of cases that all differ by the same amount, as long as they may do so by
+    chance.
+    """
+    hidden = (found.error == 0) & (found.bounds.mean != 0) & (adjusted >= ALPHA)
+    low, high = (np.where(hidden, np.nan, end) for end in (found.bounds.low, found.bounds.high))
+    return replace(found, bounds=replace(found.bounds, low=low, high=high))
 
 
 def _paired_repeats(cells: Cells, others: list[int], baseline: int) -> FloatArray:
@@ -55,7 +67,7 @@ def _comparison(
     paired = ~np.isnan(difference)
     trials = int(cells.count[[arm, baseline]][:, paired].sum())
     cases = int(paired.sum())
-    p_value, p_adjusted = known(found.p_value[row]), known(adjusted[row])
+    evidence = _evidence(cells, metric, arm, baseline, row, found, adjusted)
     return Comparison(
         metric=metric,
         arm=arm,
@@ -64,10 +76,15 @@ def _comparison(
             found.bounds, row, trials=trials, unknown=int(cells.unknown[arm] + cells.unknown[baseline])
         ),
         baseline_mean=float(cells.mean[baseline][paired].mean()) if cases else None,
-        p_value=p_value,
-        p_adjusted=p_adjusted,
-        verdict=judge(_evidence(cells, metric, arm, baseline, row, found, p_value, p_adjusted)),
-        caveats=(*say_few_cases(cases), *_say_left_out(cells, arm, baseline, cases), *_say_holm(p_value, p_adjusted)),
+        p_value=evidence.p_value,
+        p_adjusted=evidence.p_adjusted,
+        verdict=judge(evidence),
+        caveats=(
+            *say_few_cases(cases),
+            *_say_left_out(cells, arm, baseline, cases),
+            *_say_holm(evidence.p_value, evidence.p_adjusted),
+            *_say_alike(evidence),
+        ),
     )
 
 
@@ -78,8 +95,7 @@ def _evidence(
     baseline: int,
     row: int,
     found: Differences,
-    p_value: float | None,
-    p_adjusted: float | None,
+    adjusted: FloatArray,
 ) -> Evidence:
     chance = cells.chance_variance
     return Evidence(
@@ -87,10 +103,11 @@ def _evidence(
         cases=int(found.bounds.cases[row]),
         difference=known(found.bounds.mean[row]),
         error=known(found.error[row]),
-        p_value=p_value,
-        p_adjusted=p_adjusted,
+        p_value=known(found.p_value[row]),
+        p_adjusted=known(adjusted[row]),
         chance_variance=known(chance[arm] + chance[baseline]),
         repeats=known(_paired_repeats(cells, [arm], baseline)[0]),
+        open_arms=int((adjusted >= ALPHA).sum()),
     )
 
 
@@ -105,3 +122,13 @@ def _say_holm(p_value: float | None, p_adjusted: float | None) -> tuple[str, ...
     if p_value is None or p_adjusted is None or not p_value < ALPHA <= p_adjusted:
         return ()
     return ("Alone this would pass for a difference; among so many arms one like it comes up by chance too often.",)
+
+
+def _say_alike(evidence: Evidence) -> tuple[str, ...]:
+    if not evidence.is_alike or evidence.p_adjusted is None or evidence.p_adjusted < ALPHA:
+        return ()
+    least = least_alike_cases(evidence.open_arms)
+    return (
+        f"No interval: all {evidence.cases} cases differ by the same amount, which may be chance with fewer than "
+        f"{least}.",
+    )

@@ -119,7 +119,8 @@ class Verdict:
 class Comparison:
     """An arm against the baseline, on the cases that both know.
 
-    `difference` is arm minus baseline in the metric's unit, its interval for this comparison alone;
+    `difference` is arm minus baseline in the metric's unit, its interval for this comparison alone (none where all
+    cases differ by the same amount and are too few to tell that from chance);
     `baseline_mean` is the baseline's mean over those same cases. `p_value` is two-sided, `p_adjusted` the
     same after Holm over all arms of this metric; the verdict follows `p_adjusted`.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from scipy.special import ndtri, stdtrit
@@ -22,6 +23,7 @@ class Evidence:
     """One comparison: `error` is the standard error of `difference` over `cases` cases of `repeats` repeats.
 
     `chance_variance` is the sum of both arms' variances between repeats of a case; None without repeats.
+    `open_arms` are the comparisons of the metric that stay open after Holm's adjustment, this one among them.
     """
 
     metric: Metric
@@ -32,6 +34,12 @@ class Evidence:
     p_adjusted: float | None
     chance_variance: float | None
     repeats: float | None
+    open_arms: int = 1
+
+    @property
+    def is_alike(self) -> bool:
+        """All cases differ by the same amount, and not by nothing."""
+        return self.error == 0 and bool(self.difference)
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -61,12 +69,18 @@ def _open(evidence: Evidence) -> Verdict:
         return Verdict("unclear", f"can't tell yet, about {count(repeats, 'more repeat')} would", repeats)
     if cases is None:
         return Verdict("unclear", "can't tell: if there is a difference, it is too small for a test of this size")
-    text = f"can't tell yet, about {count(cases, 'more case')} would"
-    if evidence.chance_variance is None:
-        text += " (with one repeat it cannot be said whether repeats would)"
-    elif not _repeats_help(evidence):
-        text += " (more repeats would not: the difference varies from case to case)"
+    text = f"can't tell yet, about {count(cases, 'more case')} would{_say_of_repeats(evidence)}"
     return Verdict("unclear", text, None, cases)
+
+
+def _say_of_repeats(evidence: Evidence) -> str:
+    if evidence.is_alike:
+        return " (more repeats would not: every case differs by the same amount)"
+    if evidence.chance_variance is None:
+        return " (with one repeat it cannot be said whether repeats would)"
+    if not _repeats_help(evidence):
+        return " (more repeats would not: the difference varies from case to case)"
+    return ""
 
 
 def plan_repeats(evidence: Evidence) -> int | None:
@@ -74,10 +88,11 @@ def plan_repeats(evidence: Evidence) -> int | None:
 
     The variance of a mean difference is (between + chance / repeats) / cases; only its second part shrinks with
     repeats (Snijders & Bosker 2012, Multilevel Analysis, 11.3). None when the first alone is too large, when
-    repeats would have to be more than 50, or when there is one repeat and the parts are not known.
+    repeats would have to be more than 50, when there is one repeat and the parts are not known, or when all cases
+    differ by the same amount: p then follows from their number alone.
     """
     wanted = _wanted_variance(evidence)
-    if wanted is None or evidence.chance_variance is None or evidence.repeats is None:
+    if evidence.is_alike or wanted is None or evidence.chance_variance is None or evidence.repeats is None:
         return None
     room = wanted * evidence.cases - _between(evidence)
     if room <= 0:
@@ -87,7 +102,12 @@ def plan_repeats(evidence: Evidence) -> int | None:
 
 
 def plan_cases(evidence: Evidence) -> int | None:
-    """More cases, with as many repeats as now, to the same end; None above 1,000 or 20 times as many as now."""
+    """More cases, with as many repeats as now, to the same end; None above 1,000 or 20 times as many as now.
+
+    Where all cases differ by the same amount: up to `least_alike_cases`.
+    """
+    if evidence.is_alike:
+        return least_alike_cases(evidence.open_arms) - evidence.cases
     wanted = _wanted_variance(evidence)
     if wanted is None or evidence.error is None:
         return None
@@ -95,6 +115,16 @@ def plan_cases(evidence: Evidence) -> int | None:
     if total > max(_MOST_CASES, _MOST_TIMES_CASES * evidence.cases):
         return None
     return round_about(max(total - evidence.cases, 1))
+
+
+def least_alike_cases(open_arms: int) -> int:
+    """How many cases tell a difference that is the same in all of them from chance.
+
+    If chance gave the signs, all C of them would be alike with p = 2^(1 - C) (the test by turning signs of Fisher
+    1935, The Design of Experiments, 21). Holm holds the first of m open arms to alpha / m, so 2^(1 - C) < alpha / m,
+    which is C > 1 + log2(m / alpha): 6 cases for one arm, 7 for three.
+    """
+    return math.ceil(1 + math.log2(open_arms / ALPHA))
 
 
 def _between(evidence: Evidence) -> float:
