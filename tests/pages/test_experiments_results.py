@@ -59,6 +59,25 @@ def test_cases_that_all_differ_by_the_same_amount_ask_for_cases_and_have_no_inte
     assert "No interval: all 3 cases differ by the same amount" in said(app)
 
 
+def first_arm_scores_and_second_fails(arm, case, repeat):
+    """The first arm is right in two of five cases, the second fails altogether, the third is always right."""
+    is_right = arm == 2 or case < 2
+    return None if arm == 1 else f"It is w{case}." if is_right else "No idea."
+
+
+def test_mean_of_the_baseline_is_its_own_when_the_first_arm_beside_it_failed(services, ada):
+    experiment = finish(services, ada.id, first_arm_scores_and_second_fails, axes="0, 0.5, 1", cases=5)
+    app = opened("experiments", experiment=experiment.id, tab="results")
+    assert "Score minus temperature 0 (0.40)." in said(app)
+
+
+def test_arm_without_any_value_has_nothing_to_compare(services, ada):
+    experiment = finish(services, ada.id, first_arm_scores_and_second_fails, axes="0, 0.5, 1", cases=5)
+    app = with_numbers(opened("experiments", experiment=experiment.id, tab="results"), experiment, "baseline")
+    words = next(one.value for one in app.dataframe if list(one.value.columns[:2]) == ["Arm", "Score"])
+    assert list(words["Score"]) == ["nothing to compare", "can't tell yet"]
+
+
 def test_another_baseline_turns_the_difference_round(services, ada):
     experiment = finish(services, ada.id, cases=12)
     app = opened("experiments", experiment=experiment.id, tab="results")

@@ -33,6 +33,7 @@ from chatplay.ui.markdown import plain_markdown
 if TYPE_CHECKING:
     from chatplay.experiments.stats.values import Comparison, Frontier, FrontierArm, Metric
 
+_OPEN_WORDS = {"unclear": "can't tell yet", "unknown": "nothing to compare"}
 _MOST_NAMED = len(style.PALETTE)  # more dots than these could not be told apart by colour
 
 
@@ -69,7 +70,7 @@ def draw_baseline(board: Board, baseline: int, metric: Metric) -> None:
         if not compared:
             draw_empty(NO_SCORE)
             return
-        name, mean = board.labels[baseline], next((one.baseline_mean for one in compared), None)
+        name, mean = board.labels[baseline], board.summaries()[baseline].estimate(metric).value
         st.caption(f"{words.TITLES[metric]} minus {plain_markdown(name)} ({words.number(metric, mean)}).")
         board.draw_kept(f"chart baseline {baseline} {metric}", lambda: _draw_differences(board, compared, metric))
         draw_caveats(board, words.caveats((board.labels[one.arm], one.caveats) for one in compared))
@@ -129,7 +130,7 @@ def _verdict_rows(board: Board, everything: Sequence[Comparison]) -> list[dict[s
     by_arm: dict[int, dict[str, Cell]] = {}
     for one in everything:
         row = by_arm.setdefault(one.arm, {"Arm": board.labels[one.arm]})
-        row[words.TITLES[one.metric]] = one.verdict.word if words.is_settled(one) else "can't tell yet"
+        row[words.TITLES[one.metric]] = _OPEN_WORDS.get(one.verdict.word, one.verdict.word)
     return list(by_arm.values())
 
 
