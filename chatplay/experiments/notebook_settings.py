@@ -108,9 +108,10 @@ def pooled(metric, members):
     valued = [arm for arm in members if (count[arm] > 0).any()]
     if not valued:
         return 0, np.nan, np.nan, np.nan
-    known = count[members].sum(axis=0)
-    used = known > 0
-    return int(known.sum()), *interval(metric, mean[valued].mean(axis=0), known.sum() / used.sum())
+    values = mean[valued].mean(axis=0)
+    used = ~np.isnan(values)
+    known = count[valued][:, used].sum()
+    return int(known), *interval(metric, values, known / used.sum() if used.any() else np.nan)
 
 
 def members_of(wanted):

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
+from chatplay.errors import ModelUnknown
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.stats import (
     check_swaps,
@@ -27,7 +28,7 @@ from chatplay.experiments.stats import (
 from chatplay.experiments.stats.values import METRICS
 from chatplay.experiments.values import AxisText, JudgePlan
 from chatplay.prices import Price
-from chatplay.providers.base import Usage
+from chatplay.providers.base import Usage, last_user_text
 from tests.db.experiment_rig import MODEL
 from tests.db.experiment_rig import house as make_house
 
@@ -81,10 +82,18 @@ def run(house):
 
 
 def run_uneven(house):
-    """Answers of one arm are longer than those of another by the same amount in every case."""
+    """Answers are longer than the baseline's by the same amount in every case, and one arm fails in one of them."""
+
+    def answer(request):
+        arm = (request.params.temperature, request.params.max_tokens)
+        if arm == (0.5, 512) and last_user_text(request) == "Say w3":
+            raise ModelUnknown("No such model.", provider="scripted", model="tiny")
+        return "a"
+
     draft = house.draft(cases=4, repeats=1)
     axes = (AxisText("temperature", "0, 0.5"), AxisText("max_tokens", "256, 512"))
     house.call("save_plan", draft.id, plan=replace(draft.plan, axes=axes))
+    house.answerer.answer = answer
     house.answerer.usage = lambda request: Usage(10, request.params.max_tokens)
     house.call("start", draft.id, role="analyst")
     house.work()
@@ -110,6 +119,11 @@ def executed(packed, folder, scored_by="rules"):
 def agree(row, estimate, names=("mean", "low", "high"), tolerance=1e-6):
     for name, known in zip(names, (estimate.value, estimate.low, estimate.high), strict=True):
         same(row[name], known, tolerance)
+
+
+def agree_with_trials(row, estimate):
+    agree(row, estimate)
+    same(row["trials"], estimate.trials)
 
 
 def same(value, known, tolerance=1e-6):
@@ -155,14 +169,15 @@ def check_settings(found, results):
             row = variance.loc[(metric, known.name or known.source.replace("_", " "))]
             for name in ("share", "low", "high"):
                 same(row[name], getattr(known, name))
-    effects, heat = found["effects"].set_index(["metric", "setting", "value"]), found["heat"]
+    effects = found["effects"].set_index(["metric", "setting", "value"])
+    heat = found["heat"].set_index(["metric", "row", "column"])
     rows, columns = results.axes
-    for axis in results.axes:
-        for known in list_level_means(results.table, axis=axis, metric="duration_ms"):
-            agree(effects.loc[("duration_ms", axis.name, axis.levels[known.level])], known.estimate)
-    places = heat[heat["metric"] == "score"].set_index(["row", "column"])
-    for known in list_heat_cells(results.table, rows=rows, columns=columns, metric="score"):
-        agree(places.loc[(rows.levels[known.row], columns.levels[known.column])], known.estimate)
+    for metric in METRICS:
+        for axis in results.axes:
+            for known in list_level_means(results.table, axis=axis, metric=metric):
+                agree_with_trials(effects.loc[(metric, axis.name, axis.levels[known.level])], known.estimate)
+        for known in list_heat_cells(results.table, rows=rows, columns=columns, metric=metric):
+            agree_with_trials(heat.loc[(metric, rows.levels[known.row], columns.levels[known.column])], known.estimate)
 
 
 def check_frontier(found, results):
@@ -215,5 +230,6 @@ def test_notebook_agrees_where_the_data_tell_little(house, tmp_path):
     found = executed(house.call("export_notebook", experiment_id), tmp_path / "rules")
     results = house.call("get_results", experiment_id)
     tokens = compare_with_baseline(results.table, baseline=0, metrics=("completion_tokens",))
-    assert [one.verdict.more_cases for one in tokens] == [3, None, 3]
+    assert [one.verdict.more_cases for one in tokens] == [3, None, 4]
     check_comparisons(found, results)
+    check_settings(found, results)

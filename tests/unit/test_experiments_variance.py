@@ -94,6 +94,29 @@ def test_level_means_are_over_the_arms_of_the_level() -> None:
     assert [(mean.level, mean.estimate.value, mean.estimate.trials) for mean in found] == [(0, 0.5, 12), (1, 2.5, 12)]
 
 
+def test_trials_that_no_mean_counts_are_not_counted_either() -> None:
+    values = np.ones((4, 4, 1))
+    values[1, 1:] = math.nan
+    values[3] = math.nan
+    table = full_table(passed=values)
+    means = list_level_means(table, axis=HEAT, metric="passed")
+    assert [(one.estimate.cases, one.estimate.trials) for one in means] == [(1, 2), (4, 4)]
+    lone = Axis("lone", ("x",), (0, 0, 0, 0))
+    cells = list_heat_cells(table, rows=HEAT, columns=lone, metric="passed")
+    assert [one.estimate.trials for one in cells] == [2, 4]
+
+
+def test_interval_of_a_level_rests_on_the_trials_of_its_mean_alone() -> None:
+    values = np.tile([1.0, 1, 0, 0], (4, 12, 1))
+    values[1, ::2, 2] = 1.0
+    values[1, 10:] = math.nan
+    whole, holed = (
+        list_level_means(full_table(passed=some), axis=HEAT, metric="passed")[0].estimate
+        for some in (values[:, :10], values)
+    )
+    assert (holed.low, holed.high) == (whole.low, whole.high)
+
+
 def test_heat_cells_leave_out_pairs_without_an_arm() -> None:
     left = Axis("a", ("x", "y"), (0, 1, 1))
     down = Axis("b", ("x", "y"), (0, 0, 1))

@@ -36,9 +36,11 @@ def list_heat_cells(table: TrialTable, *, rows: Axis, columns: Axis, metric: Met
 
 
 def _pool(cells: Cells, groups: list[IntArray]) -> list[Estimate]:
-    """The estimate of each group of arms. A case counts for a group when all arms of it with values have one there."""
+    """The estimate of each group of arms. A case counts for a group, with its trials, when all arms of the group with
+    values have one there.
+    """
     mean = np.stack([_group_mean(cells, arms) for arms in groups])
-    counted = np.stack([cells.count[arms].sum(axis=0) for arms in groups])
+    counted = np.where(np.isnan(mean), 0, np.stack([cells.count[arms].sum(axis=0) for arms in groups]))
     pooled = Cells(mean, counted, np.zeros_like(mean), cells.unknown, cells.binary, cells.bounded)
     bounds = bound_means(pooled)
     return [
