@@ -31,6 +31,7 @@ class TrialEnd:
     cost_usd: float | None = None
     duration_ms: float | None = None
     answer_hash: int | None = None
+    finish_reason: str | None = None
     error: str | None = None
 
 

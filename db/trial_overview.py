@@ -20,6 +20,7 @@ class ArmRow:
     trials: int
     done: int
     failed: int
+    cut_off: int
     score: float | None
     passed: float | None
     ttft_ms: float | None
@@ -31,6 +32,7 @@ class ArmRow:
 
 _ARMS = """
 SELECT arm, count(*), count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'failed'),
+       count(*) FILTER (WHERE state = 'done' AND finish_reason = 'length'),
        avg(score) FILTER (WHERE state = 'done'),
        avg(CASE WHEN passed THEN 1.0::float8 WHEN NOT passed THEN 0.0 END) FILTER (WHERE state = 'done'),
        avg(ttft_ms) FILTER (WHERE state = 'done'), avg(tokens_per_second) FILTER (WHERE state = 'done'),

@@ -258,22 +258,25 @@ class ExportRow:
     completion_tokens: int | None
     cost_usd: float | None
     duration_ms: float | None
+    finish_reason: str | None
     error: str | None
     started_at: datetime | None
     ended_at: datetime | None
     content: str | None
     hand_score: float | None
+    hand_notes: str | None
     judge_scores: Mapping[str, float] | None
     cells: Sequence[str]
 
 
-_OWN = ", ".join(f"t.{field.name}" for field in fields(ExportRow)[:-4])
+_OWN = ", ".join(f"t.{field.name}" for field in fields(ExportRow)[:-5])
 _EXPORT = f"""
-SELECT {_OWN}, a.content, h.score, j.scores, c.cells
+SELECT {_OWN}, a.content, h.score, h.notes, j.scores, c.cells
 FROM experiment_trials t
 JOIN experiment_cases c ON c.experiment_id = t.experiment_id AND c.number = t.case_no
 LEFT JOIN answers a ON a.generation_id = t.generation_id AND t.state = 'done'
-LEFT JOIN LATERAL (SELECT avg(s.score) AS score FROM experiment_hand_scores s
+LEFT JOIN LATERAL (SELECT avg(s.score) AS score, string_agg(nullif(s.note, ''), E'\\n' ORDER BY s.created_at) AS notes
+  FROM experiment_hand_scores s
   WHERE s.trial_id = t.id AND s.generation_id = t.generation_id) h ON true
 LEFT JOIN LATERAL (SELECT jsonb_object_agg(x.judge, x.score) AS scores FROM experiment_trials x
   WHERE x.subject_id = t.id AND x.judge IS NOT NULL AND x.against_id IS NULL AND x.score IS NOT NULL) j ON true

@@ -69,9 +69,10 @@ def next_places(conn: Connection, *, experiment_id: UUID) -> tuple[int, int]:
 
 
 def revive_cancelled(conn: Connection, *, experiment_id: UUID) -> int:
-    """Lets cancelled trials wait again. Returns how many."""
+    """Lets cancelled trials wait again, as if they had never run. Returns how many."""
     here = (trials.c.experiment_id == experiment_id) & (trials.c.state == "cancelled")
-    return conn.execute(update(trials).where(here).values(state="waiting", ended_at=None)).rowcount
+    anew = {"state": "waiting", "attempt": 0, "generation_id": None, "started_at": None, "ended_at": None}
+    return conn.execute(update(trials).where(here).values(**anew)).rowcount
 
 
 def reset_cell(conn: Connection, *, experiment_id: UUID, arm: int, case_no: int) -> int | None:

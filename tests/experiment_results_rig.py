@@ -100,6 +100,21 @@ def _end(conn, user_id, row, answer: str | None, *, expected: str | None) -> Non
     )
 
 
+def cut_off(services, experiment: Experiment, *, arm: int) -> None:
+    """All answers of an arm were as long as they might be."""
+    about = {"id": experiment.id, "arm": arm}
+    with services.store.transaction() as conn:
+        conn.execute(text(_CUT_OFF), about)
+        conn.execute(text(_CUT_OFF_ANSWERS), about)
+
+
+_CUT_OFF = "UPDATE experiment_trials SET finish_reason = 'length' WHERE experiment_id = :id AND arm = :arm"
+_CUT_OFF_ANSWERS = """
+UPDATE answers SET metrics_json = metrics_json || '{"finish_reason": "length"}' WHERE generation_id IN
+  (SELECT generation_id FROM experiment_trials WHERE experiment_id = :id AND arm = :arm)
+"""
+
+
 def _score(answer: str, expected: str) -> Scored:
     return score_answer(RULE, ScoredAnswer(answer), columns={"expected": expected})
 

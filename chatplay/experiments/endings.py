@@ -139,6 +139,7 @@ def _with_figures(
         cost_usd=metrics.cost_usd,
         duration_ms=metrics.duration_ms,
         answer_hash=hash_of(text),
+        finish_reason=metrics.finish_reason,
     )
 
 

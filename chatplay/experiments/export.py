@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from chatplay import params as parameters
+from chatplay.experiments.blocks import seed_for
 from chatplay.experiments.scoring import describe_rule
 from chatplay.experiments.values import Arm, ExportFormat, Plan
 from chatplay.sheets import safe_cell
@@ -77,8 +78,15 @@ def _setting_columns(layout: Layout) -> list[Column]:
     ]
     kinds: dict[str, Kind] = {"float": "float", "int": "int", "list": "text", "text": "text"}
     for spec in parameters.SPECS:
-        found.append(Column(spec.name, kinds[spec.kind], _setting(arms, spec.name)))
+        value = _seed(layout) if spec.name == "seed" else _setting(arms, spec.name)
+        found.append(Column(spec.name, kinds[spec.kind], value))
     return found
+
+
+def _seed(layout: Layout) -> Callable[[ExportRow], Any]:
+    """The one that was sent: with varied seeds each trial has its own."""
+    plan, arms = layout.plan, layout.arms
+    return lambda row: seed_for(plan.seed_policy, arms[row.arm].params.seed, plan.seed, row.case_no, row.repeat)
 
 
 def _setting(arms: Sequence[Arm], name: str) -> Callable[[ExportRow], Any]:
@@ -102,6 +110,7 @@ def _score_columns(layout: Layout) -> list[Column]:
     for place, rule in enumerate(layout.plan.rules):
         found.append(Column(f"rule {place + 1}: {describe_rule(rule)}", "float", _rule_score(place)))
     found.append(Column("hand_score", "float", lambda row: row.hand_score))
+    found.append(Column("hand_notes", "text", lambda row: row.hand_notes))
     found += [Column(f"judge_{number}_score", "float", _judge_score(str(number))) for number in layout.judges]
     return found
 
@@ -126,6 +135,7 @@ def _figure_columns() -> list[Column]:
         Column("prompt_tokens", "int", lambda row: row.prompt_tokens),
         Column("completion_tokens", "int", lambda row: row.completion_tokens),
         Column("cost_usd", "float", lambda row: row.cost_usd),
+        Column("finish_reason", "text", lambda row: row.finish_reason),
         Column("error", "text", lambda row: row.error),
         Column("started_at", "time", lambda row: row.started_at),
         Column("ended_at", "time", lambda row: row.ended_at),

@@ -14,6 +14,7 @@ from chatplay.store import Connection
 from db import trial_claims
 from db.trial_claims import Gate, Lane, WaitingTrial
 
+_RAISE_IT = "Raise it with Change limits, then resume."
 _BURST = timedelta(seconds=1)  # how much of a rate may be taken at once after a silence
 
 
@@ -82,7 +83,7 @@ class Picking:
         if held > 1e-9:  # calls that run may turn out cheaper than what is held back for them
             self.no_place.append(ticket)
             return
-        self._pause(gate, f"The cap of ${gate.max_cost_usd:g} leaves no room for another call.")
+        self._pause(gate, f"The cap of ${gate.max_cost_usd:g} leaves no room for another call. {_RAISE_IT}")
         self.unwanted.append(ticket)
 
     def _unpriced(self, ticket: Ticket, gate: Gate, question: Question) -> None:
@@ -96,7 +97,7 @@ class Picking:
     def _is_capped(self, gate: Gate) -> bool:
         if gate.max_calls is None or gate.calls + self._calls.get(gate.id, 0) < gate.max_calls:
             return False
-        self._pause(gate, f"The cap of {gate.max_calls:,} calls is reached.")
+        self._pause(gate, f"The cap of {gate.max_calls:,} calls is reached. {_RAISE_IT}")
         return True
 
     def _pause(self, gate: Gate, because: str) -> None:

@@ -41,6 +41,11 @@ def tokens(value: int | None, *, estimated: bool | None = False) -> str:
     return UNKNOWN if value is None else f"{count(value, estimated=estimated)} {'token' if value == 1 else 'tokens'}"
 
 
+def ending(finish_reason: str | None) -> str:
+    """Why an answer ended: `cut off` where there was no more room, else as the server says it; "" when nobody said."""
+    return "cut off" if finish_reason == "length" else finish_reason or ""
+
+
 def rate(part: int | None, whole: int | None) -> str:
     """`2.1 %`; unknown of nothing."""
     return UNKNOWN if part is None or not whole else f"{100 * part / whole:.1f} %"

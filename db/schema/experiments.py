@@ -133,6 +133,7 @@ experiment_trials = Table(
     Column("cost_usd", Double),
     Column("duration_ms", Double),
     Column("answer_hash", BigInteger),
+    Column("finish_reason", Text),
     Column("error", Text),
     CheckConstraint(one_of("state", TRIAL_STATES), name="state"),
     CheckConstraint(one_of("winner", WINNERS), name="winner"),

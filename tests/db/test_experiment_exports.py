@@ -72,6 +72,18 @@ def test_export_comes_in_pieces_and_misses_nothing(house, monkeypatch):
     assert len({(row["arm"], row["case"], row["repeat"]) for row in rows}) == 12
 
 
+def test_export_holds_the_seed_that_was_sent_why_each_answer_ended_and_what_was_noted(house):
+    experiment_id = house.run(seed_policy="varied")
+    trial = house.call("get_cell", experiment_id, arm=1, case=2).trials[0]
+    house.call("add_hand_score", experiment_id, trial_id=trial.id, score=0.5, note="Too short.")
+    rows = [json.loads(line) for line in take(house, experiment_id, "jsonl").decode().splitlines()]
+    sent = {(request.params.seed, request.params.temperature) for request in house.answerer.requests}
+    assert {(row["seed"], row["temperature"]) for row in rows} == sent
+    assert len({row["seed"] for row in rows}) == 6
+    assert {row["finish_reason"] for row in rows} == {"stop"}
+    assert [row["hand_notes"] for row in rows if row["trial"] == trial.id] == ["Too short."]
+
+
 def test_export_of_an_unknown_kind_is_refused_at_once(house):
     experiment_id = house.start()
     with pytest.raises(BadInput, match="csv, jsonl or parquet"):

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from chatplay.experiments.values import JudgePlan
 from tests.db.chat_rig import add_person
-from tests.experiment_results_rig import MODEL, finish
+from tests.experiment_results_rig import MODEL, cut_off, finish
 from tests.pages.screen import labels, notices, opened, press, ran, said
 
 
@@ -90,6 +90,16 @@ def test_failed_trials_are_counted_and_said(services, ada):
     app = opened("experiments", experiment=experiment.id, tab="results")
     assert "2 trials failed" in said(app)
     assert list(table_with(app, "Failed")["Failed"]) == [0, 2]
+
+
+def test_answers_that_were_cut_off_are_said_of_their_arm_and_marked_in_its_cells(services, ada):
+    experiment = finish(services, ada.id)
+    cut_off(services, experiment, arm=1)
+    shown = said(opened("experiments", experiment=experiment.id, tab="results"))
+    assert "temperature 1: 12 of 12 answers cut off" in shown
+    assert "temperature 0: " not in shown
+    cell = opened("experiments", experiment=experiment.id, tab="cases", case=1, arm=2)
+    assert "Cut off" in said(cell)
 
 
 def test_results_of_a_run_under_way_say_how_many_trials_have_ended(services, ada):

@@ -89,13 +89,14 @@ class Standing:
 class ArmFigures:
     """One arm while the experiment runs: counts of its trials, and means of those that are done; None without any.
 
-    `passed` is the share that kept every rule.
+    `passed` is the share that kept every rule. `cut_off`: done trials whose answer was as long as it might be.
     """
 
     arm: int
     trials: int
     done: int
     failed: int
+    cut_off: int
     score: float | None
     passed: float | None
     ttft_ms: float | None

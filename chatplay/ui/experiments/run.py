@@ -72,7 +72,7 @@ def _draw_live(experiment: Experiment, token: str | None, moves: bool) -> None:
 
 
 def _draw_progress(progress: Progress) -> None:
-    ended = progress.done + progress.failed + progress.cancelled
+    ended = progress.done + progress.failed
     st.progress(ended / progress.trials if progress.trials else 0.0, text=_headline(progress, ended))
     if progress.paused_because:
         st.warning(message_markdown(progress.paused_because), icon=":material/pause:")
@@ -83,6 +83,8 @@ def _draw_progress(progress: Progress) -> None:
 
 def _headline(progress: Progress, ended: int) -> str:
     text = f"{ended:,} of {words.many(progress.trials, 'trial')}"
+    if progress.cancelled:
+        text += f", {progress.cancelled:,} cancelled"
     if progress.state != "running":
         return text
     if progress.left_sec is None:
@@ -145,7 +147,7 @@ def _draw_buttons(experiment: Experiment, progress: Progress) -> None:
             _ask("Cancel", "cancel", "close", experiment)
             _ask("Change limits", "limits", "speed", experiment)
         _ask("Extend", "extend", "add", experiment)
-        if progress.state == "done":
+        if progress.state in ("done", "cancelled") and progress.done:
             st.button(
                 "See the results",
                 type="primary",
@@ -243,7 +245,7 @@ def _row(experiment: Experiment, one: ArmFigures) -> dict[str, Any]:
     label = experiment.arms[one.arm].label if one.arm < len(experiment.arms) else f"Arm {one.arm + 1}"
     return {
         "Arm": label,
-        "Done": 100 * one.done / one.trials if one.trials else 0.0,
+        "Done": round(100 * one.done / one.trials) if one.trials else 0,
         "n": f"{one.done:,}",
         "Failed": f"{one.failed:,}",
         "Score": fmt.UNKNOWN if one.score is None else f"{one.score:.2f}",

@@ -16,6 +16,10 @@ from chatplay.ui.experiments.cells import call as cells_call
 from chatplay.ui.experiments.results.data import about
 from chatplay.ui.people import viewer_zone
 
+_ABOUT_DATA = (
+    "Every trial with its settings, case, answer, scores and figures. Arms, cases and repeats count from 0 there, as "
+    "programs do; on these pages from 1."
+)
 _FORMATS: dict[ExportFormat, str] = {"csv": "CSV", "jsonl": "JSONL", "parquet": "Parquet"}
 
 
@@ -35,7 +39,7 @@ def draw(experiment: Experiment, token: str | None) -> None:
 
 
 def _draw_files(experiment: Experiment, token: str | None) -> None:
-    st.subheader("Data", anchor=False, help="Every trial with its settings, case, answer, scores and figures.")
+    st.subheader("Data", anchor=False, help=_ABOUT_DATA)
     service, whose = get_runtime().experiments, about(experiment, token)
     with st.container(horizontal=True, gap="small"):
         for kind, label in _FORMATS.items():  # from a route: a download button would hold 100,000 trials in memory

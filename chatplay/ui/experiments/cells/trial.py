@@ -18,6 +18,7 @@ from chatplay.ui.markdown import message_markdown, plain_markdown, safe_markdown
 
 _ANSWER_PX = 300
 _LONG_CHARS = 600
+_CUT_OFF = "It is as long as Max tokens, or the context window, let it be."
 _STATES: Mapping[TrialState, str] = {
     "waiting": "Waiting",
     "running": "Running",
@@ -64,6 +65,8 @@ def _draw_head(trial: Trial, letter: str | None) -> None:
                 ("Passed", ":material/check:", "green") if trial.passed else ("Did not pass", ":material/close:", "red")
             )
             st.badge(look[0], icon=look[1], color="green" if trial.passed else "red")
+        if trial.metrics is not None and trial.metrics.finish_reason == "length":
+            st.badge("Cut off", color="orange", help=_CUT_OFF)
         if trial.attempt > 1:
             st.badge(f"Attempt {trial.attempt}", color="orange")
 

@@ -44,7 +44,14 @@ def draw_arms(board: Board) -> None:
         if "score" not in board.metrics:
             st.caption(NO_SCORE)
         found = [(board.labels[one.arm], one.caveats) for one in board.summaries() if one.trials]
-        draw_caveats(board, [*words.caveats(found), *_say_unknown(board)])
+        draw_caveats(board, [*words.caveats(found), *_say_unknown(board), *_say_cut_off(board)])
+
+
+def _say_cut_off(board: Board) -> Iterator[str]:
+    """Of these, length and time tell how much room there was."""
+    for one in board.cut_off():
+        answers = experiments_words.many(one.done, "answer")
+        yield f"{board.labels[one.arm]}: {one.cut_off:,} of {answers} cut off, at Max tokens or a full context window."
 
 
 def _say_unknown(board: Board) -> Iterator[str]:

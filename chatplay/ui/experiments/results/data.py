@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from chatplay.experiments.values import Experiment, Judge, Progress, Results
+from chatplay.experiments.values import ArmFigures, Experiment, Judge, Progress, Results
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
 
@@ -76,6 +76,11 @@ class Board:
         from chatplay.experiments.stats import summarise_arms
 
         return self.keep("arms", lambda: summarise_arms(self.results.table))
+
+    def cut_off(self) -> tuple[ArmFigures, ...]:
+        """The arms that have answers as long as they might be."""
+        figures = get_runtime().experiments.list_arm_figures
+        return self.keep("cut off", lambda: tuple(one for one in figures(**self.whose) if one.cut_off))
 
     def comparisons(self, baseline: int) -> tuple[Comparison, ...]:
         """Of all metrics, metric by metric."""
@@ -165,6 +170,7 @@ class Board:
         if not len(self.results.table):
             return
         self.summaries()
+        self.cut_off()
         if len(self.labels) > 1:
             self.comparisons(0)
         for metric in self.metrics[:1]:
