@@ -14,7 +14,7 @@ from chatplay.experiments.blocks import Place, list_missing
 from chatplay.experiments.desk import Desk, own, readable
 from chatplay.experiments.estimate import Work, forecast
 from chatplay.experiments.plan import chosen_of, lay_out_arms, merge_arms, plan_to_json
-from chatplay.experiments.problems import check_finite, list_problems
+from chatplay.experiments.problems import check_finite, list_foreign_columns, list_problems
 from chatplay.experiments.values import (
     Arm,
     CaseTable,
@@ -214,11 +214,13 @@ class Drafts:
         with self._desk.store.reading() as conn:
             row = own(conn, user_id, experiment_id)
             plan = plan or records.load_plan(conn, row)
-            table = join_cases(_cases(conn, row), cases, started=row.state != "draft")
+            stored, started = _cases(conn, row), row.state != "draft"
+            table = join_cases(stored, cases, started=started)
             known = records.load_arms(conn, row)
             have = {Place(*place) for place in trials.list_places(conn, experiment_id=row.id)}
             models = self._desk.find_models(conn, plan.models, role)
-        problems = list_problems(plan, columns=table.columns, cases=len(table), models=models)
+        foreign = list_foreign_columns(stored, cases) if started else []
+        problems = [*foreign, *list_problems(plan, columns=table.columns, cases=len(table), models=models)]
         try:
             arms = lay_out_arms(plan)
         except BadInput:
@@ -271,7 +273,7 @@ class Drafts:
 
 def join_cases(stored: CaseTable, more: CaseTable | None, *, started: bool) -> CaseTable:
     """The cases as they would be: `more` instead of a draft's, or below those of a started experiment, whose columns
-    stay as they are (columns `more` lacks are empty).
+    stay as they are: those `more` lacks are empty, and it is to have no other (`list_foreign_columns`).
     """
     if more is None:
         return stored

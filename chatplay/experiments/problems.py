@@ -10,7 +10,7 @@ from chatplay import templates
 from chatplay.errors import BadInput
 from chatplay.experiments.blocks import MAX_REPEATS, MAX_TRIALS
 from chatplay.experiments.plan import chosen_of, lay_out_arms
-from chatplay.experiments.values import EXPECTED, Arm, ModelRef, Plan, Problem
+from chatplay.experiments.values import EXPECTED, Arm, CaseTable, ModelRef, Plan, Problem
 from chatplay.models.catalog import ModelInfo
 
 _MOST_CAP = 1_000_000_000
@@ -37,6 +37,17 @@ def list_problems(
             )
         )
     return [*found, *_bad_settings(running, models), *_missing_columns(running, columns)]
+
+
+def list_foreign_columns(known: CaseTable, more: CaseTable | None) -> list[Problem]:
+    """Columns of cases to add that a started experiment does not have: they would be lost, and the cases empty."""
+    columns = ", ".join(f"`{name}`" for name in known.columns)
+    cure = f"Rename it; there are {columns}." if columns else "Leave it out; there are none."
+    return [
+        Problem("cases", f"The experiment has no column `{name}`; its columns stay as they are.", cure)
+        for name in (more.columns if more else ())
+        if name not in known.columns
+    ]
 
 
 def check_finite(plan: Plan) -> None:

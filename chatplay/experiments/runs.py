@@ -11,7 +11,7 @@ from chatplay.experiments.blocks import Place, Planned, list_missing, order_tria
 from chatplay.experiments.desk import Desk, check_place, no_such, own, readable
 from chatplay.experiments.drafts import Drafts, check_revision, join_cases
 from chatplay.experiments.plan import chosen_of, lay_out_arms, merge_arms, plan_to_json
-from chatplay.experiments.problems import list_problems
+from chatplay.experiments.problems import list_foreign_columns, list_problems
 from chatplay.experiments.values import Arm, CaseTable, Experiment, ModelRef, Plan, Progress
 from chatplay.models.catalog import ModelInfo
 from chatplay.store import Connection
@@ -70,7 +70,8 @@ class Runs(Drafts):
             tuple(row.case_columns), tuple(tuple(cells) for _, cells in db.list_cases(conn, experiment_id=row.id))
         )
         table, models = join_cases(stored, more, started=True), self._desk.find_models(conn, plan.models, role)
-        for problem in list_problems(plan, columns=table.columns, cases=len(table), models=models):
+        found = list_problems(plan, columns=table.columns, cases=len(table), models=models)
+        for problem in (*list_foreign_columns(stored, more), *found):
             raise BadInput(problem.message, param=problem.field, cure=problem.cure)
         known = records.load_arms(conn, row)
         wanted = chosen_of(plan, lay_out_arms(plan))

@@ -127,6 +127,15 @@ def test_extension_runs_what_is_missing_and_adds_cases_once(house):
     assert (again.status_code, again.json()["error"]["type"]) == (409, "plan_changed")
 
 
+def test_extension_by_a_case_with_an_unknown_column_is_refused_with_those_there_are(house):
+    with house.ana.client() as client:
+        made = create(client).json()
+        act(client, made, "start")
+        refused = act(client, made, "extend", {"cases": [{"wrod": "three"}]})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "cases")
+    assert "there are `word`, `expected`" in refused.json()["error"]["cure"]
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "param"),
     [

@@ -211,6 +211,22 @@ def test_extension_runs_only_what_is_missing(house):
     assert [arm.levels["temperature"] for arm in found.arms] == ["0", "0.5", "1"]
 
 
+def test_extension_by_cases_with_an_unknown_column_is_refused_and_runs_nothing(house):
+    experiment_id = house.start(cases=1)
+    plan, wrong = house.call("get", experiment_id).plan, CaseTable(("wrod",), (("dear",),))
+    with pytest.raises(BadInput, match="no column `wrod`") as refused:
+        house.call("extend", experiment_id, role="analyst", plan=plan, cases=wrong)
+    assert (refused.value.param, refused.value.cure) == ("cases", "Rename it; there are `word`, `expected`.")
+    assert house.progress(experiment_id).trials == 4
+
+
+def test_extension_by_cases_that_lack_a_column_leaves_it_empty(house):
+    experiment_id = house.start(cases=1)
+    plan, more = house.call("get", experiment_id).plan, CaseTable(("word",), (("dear",),))
+    assert house.call("extend", experiment_id, role="analyst", plan=plan, cases=more) == 4
+    assert house.call("get_cases", experiment_id).rows[1] == ("dear", "")
+
+
 def test_rate_limited_trial_is_tried_again_and_both_calls_are_recorded(house):
     house.answerer.failures = [limited()]
     experiment_id = house.run(cases=1, repeats=1)

@@ -162,13 +162,9 @@ def _more_cases(draft: Draft) -> tuple[CaseTable | None, str]:
     if not typed:
         return None, ""
     try:
-        table = reader.read_text(typed)
+        return reader.read_text(typed), ""
     except BadInput as error:
         return None, str(error)
-    unknown = [name for name in table.columns if name not in draft.cases.columns]
-    if unknown:
-        return None, f"The experiment has no column `{unknown[0]}`; its columns stay as they are. Rename it."
-    return table, ""
 
 
 def _draw_outcome(experiment: Experiment, draft: Draft, preview: Preview, *, is_readable: bool) -> None:
