@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from itertools import filterfalse
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -68,6 +69,7 @@ class View:
 
 def read(query: Mapping[str, Sequence[str]]) -> View:
     """The view an address names. What can't be read is left out: an old link shows more, never an error."""
+    query = {name: list(filterfalse(parameters.unsendable_character, values)) for name, values in query.items()}
     view = View(
         span=_one(query, "range", DEFAULT_RANGE),
         first=_day(_one(query, "from")),

@@ -90,7 +90,7 @@ def test_range_that_cannot_be_asked_for_is_refused(house, path, query, param):
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
-@pytest.mark.parametrize("filter", ["", "guess", "bnVsbA==", "e30=", "é"])
+@pytest.mark.parametrize("filter", ["", "guess", "bnVsbA==", "e30=", "é", write_filter(everything(sources=("a\0",)))])
 def test_filter_that_is_none_is_refused(house, filter):
     with house.ana.client() as client:
         answer = client.get("/v1/usage/calls", params={"filter": filter})

@@ -13,7 +13,7 @@ from chatplay.ui.usage_view import PRESETS, STATUSES, View, param_text, parse_pa
 from chatplay.usage.values import ModelKey, ParamFilter
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-words = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=20)
+words = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=20)
 keys = st.builds(ModelKey, words.filter(lambda name: "/" not in name), words)
 numbers = st.integers(-20, 20).map(lambda tenths: tenths / 10)
 params = st.one_of(
@@ -59,6 +59,7 @@ def test_preset_range_ends_now():
         {"range": ["no such"]},
         {"from": ["2026-13-01"], "to": ["x"]},
         {"from": ["2026-11-03"], "to": ["2026-11-01"]},
+        {"model": ["box/a\0"], "source": ["a\0", "\ud800"], "param": ["stop:a\0", "stop:\udfff"]},
         {"from": ["0001-01-01"], "to": ["2026-11-01"]},
         {"from": ["2026-11-01"], "to": ["9999-12-31"]},
         {"model": ["no-slash", "/", "a/"], "status": ["streaming"], "experiment": ["x"], "param": ["x", "top_p:a"]},

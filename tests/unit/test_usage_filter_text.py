@@ -1,5 +1,6 @@
 """A filter survives its address."""
 
+import base64
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -35,8 +36,18 @@ def test_filter_survives_its_address(filter):
     [
         UsageFilter(None, START.replace(tzinfo=None), END),
         UsageFilter(None, START, END, week_hour=WeekHour(0, 0, "Mars/Base")),
+        UsageFilter(None, START, END, sources=("chat", "a\0")),
+        UsageFilter(None, START, END, models=(ModelKey("box", "a\0"),)),
+        UsageFilter(None, START, END, params=(ParamFilter("stop", text="a\0"),)),
+        UsageFilter(None, START, END, params=(ParamFilter("a\0"),)),
     ],
 )
 def test_filter_that_no_query_can_ask_is_refused(filter):
     with pytest.raises(BadInput):
         read_filter(write_filter(filter))
+
+
+def test_filter_with_half_a_character_is_refused():
+    text = b'{"user_id": 7, "start": "2026-11-01T00:00Z", "end": "2026-11-02T00:00Z", "sources": ["\\ud800"]}'
+    with pytest.raises(BadInput):
+        read_filter(base64.urlsafe_b64encode(text).decode())
