@@ -171,8 +171,8 @@ def insert_message(
     return int(conn.execute(query.returning(chat_messages.c.id)).scalar_one())
 
 
-def get_answer(conn: Connection, *, message_id: int) -> tuple[str, str, Mapping[str, Any]]:
-    """Content, status and metrics of one message that is known to exist."""
+def find_answer(conn: Connection, *, message_id: int) -> tuple[str, str, Mapping[str, Any]] | None:
+    """Content, status and metrics of one message, or None."""
     query = select(chat_messages.c.content, chat_messages.c.status, chat_messages.c.metrics_json)
-    row = conn.execute(query.where(chat_messages.c.id == message_id)).one()
-    return row.content, row.status, row.metrics_json
+    row = conn.execute(query.where(chat_messages.c.id == message_id)).one_or_none()
+    return None if row is None else (row.content, row.status, row.metrics_json)

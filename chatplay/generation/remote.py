@@ -164,7 +164,7 @@ def _read(store: Store, generation_id: UUID, after_seq: int) -> tuple[list[Event
     with store.transaction() as conn:
         row = generations.find_generation(conn, generation_id=generation_id)
         if row is None:
-            raise NotFound("This answer is gone: its chat was deleted.", cure="Open another chat.")
+            raise _gone()
         if row.status == "streaming":
             return generations.list_events(conn, generation_id=generation_id, after_seq=after_seq), None
         content, status, metrics = _stored_answer(conn, row)
@@ -175,11 +175,18 @@ def _read(store: Store, generation_id: UUID, after_seq: int) -> tuple[list[Event
 
 def _stored_answer(conn: Connection, row: GenerationRow) -> tuple[str, str, Mapping[str, Any]]:
     if row.message_id is not None:
-        return message_rows.get_answer(conn, message_id=row.message_id)
+        found = message_rows.find_answer(conn, message_id=row.message_id)
+        if found is None:
+            raise _gone()
+        return found
     kept = answers.find_answer(conn, generation_id=row.id)
     if kept is None:
         raise NotFound("This answer has ended and its text is not kept.", cure="Ask again.")
     return kept.content, kept.status, kept.metrics
+
+
+def _gone() -> NotFound:
+    return NotFound("This answer is gone: its chat was deleted.", cure="Open another chat.")
 
 
 def _texts_after(batch: EventBatch, seq: int) -> str:

@@ -55,6 +55,21 @@ def test_answer_that_is_not_kept_is_said_to_be_gone_in_another_process(house):
         read(other.calls, house, generation_id)
 
 
+def test_chat_deleted_while_its_answer_is_read_in_another_process_is_said_to_be_gone(house, monkeypatch):
+    turn, find = house.ask(), generations.find_generation
+
+    def find_and_delete(conn, *, generation_id):
+        row = find(conn, generation_id=generation_id)
+        house.chats.delete(user_id=house.user_id, chat_id=turn.assistant_message.session_id)
+        return row
+
+    with process(house.url) as other:
+        source = other.calls.find_source(user_id=house.user_id, generation_id=turn.generation_id)
+        monkeypatch.setattr(generations, "find_generation", find_and_delete)
+        with pytest.raises(NotFound, match="its chat was deleted"):
+            source.look(0)
+
+
 @pytest.mark.parametrize("after_seq", [0, 1, 2])
 def test_reader_resumes_between_two_deltas_after_the_end_in_another_process(house, after_seq):
     generation_id, _ = start_and_finish(house)
