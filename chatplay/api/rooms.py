@@ -74,7 +74,12 @@ class Rooms:
         try:
             while self._members:
                 self._poked.clear()
-                await self._look_once(runtime)
+                try:
+                    await self._look_once(runtime)
+                except ChatplayError as error:
+                    _log.warning("rooms wait for the database (%s)", error.code)
+                except Exception:  # a look that fails for a reason nobody thought of must not be the last one
+                    _log.exception("new answers in rooms")
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_SEC):
                         await self._poked.wait()
@@ -83,12 +88,7 @@ class Rooms:
 
     async def _look_once(self, runtime: Runtime) -> None:
         after = {chat_id: min(one.cursor for one in members) for chat_id, members in self._members.items()}
-        try:
-            answers = await self._run(runtime.chat_log.list_new_answers, after)
-        except ChatplayError as error:
-            _log.warning("rooms wait for the database (%s)", error.code)
-            return
-        for answer in answers:
+        for answer in await self._run(runtime.chat_log.list_new_answers, after):
             if answer.session_id is not None:
                 for member in self._members.get(answer.session_id, ()):
                     member.offer(answer)
