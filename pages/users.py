@@ -14,6 +14,7 @@ from chatplay.ui import state
 from chatplay.ui.files import draw_csv
 from chatplay.ui.format import exact
 from chatplay.ui.people import plain, viewer_zone
+from chatplay.ui.tables import choose_row
 
 
 def draw() -> None:
@@ -54,16 +55,9 @@ def draw_table(viewer: Person, people: list[Person]) -> Person | None:
             "Organisation": [one.organisation for one in people],
         }
     )
-    event = st.dataframe(
-        rows,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        key="people",
-    )
+    chosen = choose_row(rows, people, key="people", ids=[one.id for one in people])
     draw_csv("people", rows)
-    chosen = event.selection.rows
-    return people[chosen[0]] if chosen and chosen[0] < len(people) else None
+    return chosen
 
 
 def draw_actions(actor: Person, chosen: Person) -> None:

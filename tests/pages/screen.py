@@ -34,6 +34,14 @@ def press(app: AppTest, label: str) -> AppTest:
     return ran(app)
 
 
+def choose(app: AppTest, column: str, row: int) -> AppTest:
+    """The row chosen in the table that has this column; AppTest itself cannot."""
+    table = next(one for one in app.dataframe if column in one.value)
+    key = table.proto.id.split("-", 2)[2]
+    app.session_state[key] = {"selection": {"rows": [row], "columns": [], "cells": []}}
+    return ran(app)
+
+
 def labels(app: AppTest) -> list[str]:
     """Those of the buttons."""
     return [one.label for one in app.button]

@@ -11,7 +11,7 @@ from chatplay.ui import budget_note
 from chatplay.usage import ahead
 from chatplay.usage.ahead import Ahead, Answers
 from tests.db.usage_rig import FAILED, UsageRig
-from tests.pages.screen import charts, figures, opened, ran, said
+from tests.pages.screen import charts, choose, figures, opened, press, ran, said
 
 CHARTS = 8
 
@@ -132,6 +132,17 @@ def test_call_of_somebody_else_does_not_exist(house, ana, ada, sign_in_as):
     assert [toast.value for toast in app.toast] == ["There is no such call, or it is not yours."]
 
 
+def test_call_that_takes_the_place_of_a_chosen_one_is_not_opened(house, ada):
+    slow = house.add(hours_ago(3), user=ada.id, ttft_ms=900.0)
+    house.add(hours_ago(2), user=ada.id, ttft_ms=100.0)
+    house.count()
+    app = choose(opened("metrics"), "TTFT", 1)
+    assert app.query_params["call"] == str(slow)
+    app.query_params.pop("call")
+    next(one for one in app.selectbox if one.label == "Order").set_value("slowest_first_token")
+    assert "call" not in ran(app).query_params
+
+
 def test_unknown_cost_is_unknown_and_not_nothing(house, ada):
     house.add(hours_ago(2), user=ada.id, cost_usd=None)
     house.count()
@@ -170,10 +181,7 @@ def test_budget_is_changed_and_removed_by_its_row(services, house, ana):
     house.add(hours_ago(0.1), user=ana.id, cost_usd=9.0)
     house.count()
     services.budgets.set_budget(scope="person", subject_id=ana.id, monthly_usd=10.0, set_by="ada")
-    app = opened("usage")
-    app.session_state["usage_budgets"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
-    next(one for one in ran(app).button if one.label == "Remove it").click()
-    ran(app)
+    press(choose(opened("usage"), "Budget", 0), "Remove it")
     assert services.budgets.list_budgets() == ()
 
 

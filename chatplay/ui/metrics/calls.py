@@ -13,7 +13,7 @@ from chatplay.errors import BadInput
 from chatplay.ui import format as fmt
 from chatplay.ui import state, usage_tables
 from chatplay.ui.chart_models import model_labels
-from chatplay.ui.tables import table_height
+from chatplay.ui.tables import choose_row, table_height
 from chatplay.usage.ahead import Answers
 from chatplay.usage.service import Usage
 from chatplay.usage.values import CallRow, ModelKey, Order, UsageFilter
@@ -106,18 +106,16 @@ def _draw_rows(rows: Sequence[CallRow], *, tz: ZoneInfo, known: Sequence[ModelKe
         }
     )
     right = {name: st.column_config.TextColumn(alignment="right", width=_WIDTHS.get(name)) for name in _NUMBERS}
-    event = st.dataframe(
+    chosen = choose_row(
         table if shows_people else table.drop(columns="Person"),
-        hide_index=True,
-        key=state.metrics_key(f"calls_{len(state.metrics().after)}"),
-        on_select="rerun",
-        selection_mode="single-row",
+        rows,
+        key=state.metrics_key("calls"),
+        ids=[row.generation_id for row in rows],
         column_config=right,
         height=table_height(len(rows)),
     )
-    chosen = event.selection.rows
-    if chosen and chosen[0] < len(rows):
-        _open(str(rows[chosen[0]].generation_id))
+    if chosen is not None:
+        _open(str(chosen.generation_id))
     else:
         state.metrics().picked.pop("calls", None)
 

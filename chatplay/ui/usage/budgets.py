@@ -14,6 +14,7 @@ from chatplay.runtime import Runtime
 from chatplay.ui import format as fmt
 from chatplay.ui import state
 from chatplay.ui.markdown import message_markdown
+from chatplay.ui.tables import choose_row
 from chatplay.usage.definitions import DEFINITIONS
 from chatplay.usage.values import BudgetScope, BudgetState
 
@@ -34,17 +35,15 @@ def draw(runtime: Runtime, tz: ZoneInfo) -> None:
     if not budgets:
         st.caption("No budget is set: nobody is held back by cost.")
         return
-    event = st.dataframe(
+    chosen = choose_row(
         _table(budgets, tz),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
+        budgets,
         key=state.usage_key("budgets"),
+        ids=[(budget.scope, budget.subject_id) for budget in budgets],
         column_config={"Budget": _RIGHT, "Spent": _RIGHT, "Used": st.column_config.ProgressColumn(format="percent")},
     )
-    chosen = next(iter(event.selection.rows), None)
-    if chosen is not None and chosen < len(budgets):
-        _draw_actions(runtime, budgets[chosen])
+    if chosen is not None:
+        _draw_actions(runtime, chosen)
     else:
         st.caption("Choose a row to change or remove its budget.")
 

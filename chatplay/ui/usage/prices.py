@@ -17,6 +17,7 @@ from chatplay.runtime import Runtime
 from chatplay.ui import format as fmt
 from chatplay.ui import state
 from chatplay.ui.markdown import message_markdown
+from chatplay.ui.tables import choose_row
 from chatplay.usage.values import ModelKey, PriceEntry
 
 _RIGHT = st.column_config.TextColumn(alignment="right")
@@ -41,22 +42,20 @@ def draw(runtime: Runtime, tz: ZoneInfo) -> None:
     if not entries and not configured:
         st.caption("No price is set yet, neither here nor in models.toml.")
         return
-    event = st.dataframe(
+    rows: list[PriceEntry | ModelInfo] = [*entries, *configured]
+    chosen = choose_row(
         _table(entries, configured, tz),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
+        rows,
         key=state.usage_key("prices"),
+        ids=[*(entry.id for entry in entries), *((model.upstream, model.name) for model in configured)],
         column_config=dict.fromkeys(("Input", "Cached input", "Output"), _RIGHT),
     )
-    chosen = next(iter(event.selection.rows), None)
     if chosen is None:
         st.caption("Choose a row to change its price.")
-    elif chosen < len(entries):
-        _draw_actions(runtime, tz, entries[chosen])
-    elif chosen < len(entries) + len(configured):
-        model = configured[chosen - len(entries)]
-        _draw_change(runtime, tz, ModelKey(model.upstream, model.name), model.price)
+    elif isinstance(chosen, PriceEntry):
+        _draw_actions(runtime, tz, chosen)
+    else:
+        _draw_change(runtime, tz, ModelKey(chosen.upstream, chosen.name), chosen.price)
 
 
 def _is_priced(model: ModelInfo, entries: Sequence[PriceEntry]) -> bool:

@@ -19,6 +19,7 @@ from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.cells import view as cells_view
 from chatplay.ui.experiments.cells.view import Spot
 from chatplay.ui.experiments.results.data import about
+from chatplay.ui.tables import rows_key
 
 _PAGE = 25
 _ROW_PX = 35
@@ -96,7 +97,7 @@ def _draw_table(experiment: Experiment, page: CasePage, shown: str) -> None:
     columns = _case_columns(experiment)
     arms = _arm_columns(experiment, columns)
     frame = pd.DataFrame([_row(line, columns, arms, _WRITERS[shown]) for line in page.lines])
-    key = _key(experiment, f"table_{page.offset}_{shown}")
+    key = rows_key(_key(experiment, f"table_{shown}"), [line.case.number for line in page.lines])
     align: Any = "left" if shown == "Answer" else "right"
     st.dataframe(
         frame,

@@ -18,7 +18,7 @@ from chatplay.ui.experiments.plan.draft import Draft
 from chatplay.ui.experiments.plan.fields import draw_error, draw_errors
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.state import Notice
-from chatplay.ui.tables import table_height
+from chatplay.ui.tables import rows_key, table_height
 
 
 def collect(draft: Draft) -> None:
@@ -66,9 +66,8 @@ def arms_frame(arms: tuple[Arm, ...]) -> pd.DataFrame:
 
 
 def _grid_key(draft: Draft) -> str:
-    """Another one for another grid: ticks belong to places in it."""
     arms = draft.preview.arms if draft.preview else ()
-    return draft.key(f"grid_{draft.grid}_{hash(tuple(arm.hash for arm in arms))}")
+    return rows_key(draft.key(f"grid_{draft.grid}"), [arm.hash for arm in arms])
 
 
 def _run_all(draft: Draft) -> None:
