@@ -68,6 +68,16 @@ def shares_of(parts):
     return {name: np.divide(part, total, out=np.full(len(part), np.nan), where=known) for name, part in parts.items()}
 
 
+def hidden_parts(count, used):
+    \"\"\"What these cells cannot tell: settings that never vary alone, what one repeat or one arm leaves mixed.\"\"\"
+    others = {name: [other for other in AXES if other != name] for name in AXES}
+    hidden = {name for name in AXES if span(others[name], used)[1] == span(list(AXES), used)[1]}
+    repeated, varied = (count > 1).any(), len(used) > 1
+    if not (repeated and varied):
+        hidden.add("case by setting")
+    return hidden if repeated or varied else {*hidden, "settings together", "case", "chance"}
+
+
 def share_ends(point, drawn, cases):
     reach = np.sqrt(cases / (cases - 1)) * stats.t.ppf(0.025, cases - 1)
     if min(drawn.min(), point) > 0 and max(drawn.max(), point) < 1:
@@ -88,9 +98,10 @@ for metric in METRICS:
     point = shares_of(components(mean, count, squares, used, np.ones((1, cases)), noise=1))
     drawn = shares_of(components(mean, count, squares, used, samples(1000, cases), noise=2))
     usable = ~np.isnan(np.stack(list(drawn.values()))).any(axis=0)
+    hidden = hidden_parts(count, used)
     for name, share in point.items():
         ends = share_ends(share[0], drawn[name][usable], cases) if usable.any() else (np.nan, np.nan)
-        rows.append([metric, name, share[0], *ends])
+        rows.append([metric, name, *((np.nan,) * 3 if name in hidden else (share[0], *ends))])
 variance = pd.DataFrame(rows, columns=["metric", "source", "share", "low", "high"])
 variance
 """

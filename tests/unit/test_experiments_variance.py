@@ -66,6 +66,22 @@ def test_axis_that_another_one_decides_is_unknown() -> None:
     assert (found["temperature"], found["twin"]) == (None, None)
 
 
+def test_one_arm_of_one_repeat_cannot_tell_the_case_from_chance() -> None:
+    values = noisy(2, arms=4, repeats=1)
+    values[1:] = math.nan
+    table = full_table(duration_ms=values)
+    found = explain_variance(table, axes=(HEAT, TOP), metric="duration_ms", rng=rng())
+    assert {(one.share, one.low, one.high) for one in found.shares} == {(None, None, None)}
+    assert any("cannot be told apart" in said for said in found.caveats)
+
+
+def test_one_arm_with_repeats_tells_the_case_from_chance() -> None:
+    values = noisy(2, arms=4)
+    values[1:] = math.nan
+    found = shares(full_table(duration_ms=values), HEAT, TOP)
+    assert found["case"] > found["chance"] > 0
+
+
 def test_incomplete_cases_and_empty_arms_are_left_out_and_said() -> None:
     values = noisy(2, arms=4)
     values[3] = math.nan
