@@ -59,6 +59,10 @@ def test_most_of_a_key_at_the_end_is_hidden_too():
     assert fed(["Your key: ", KEY[:-1]]) == f"Your key: sk-{MASK}"
 
 
+def test_answer_of_nothing_but_keys_takes_linear_work():
+    assert fed([OTHER * 300_000]) == MASK * 300_000
+
+
 def test_placeholders_and_short_words_are_no_secrets():
     assert secrets_among(["lm-studio", "none", "EMPTY", "sk-no-key-required", None, "", KEY]) == (KEY,)
 
