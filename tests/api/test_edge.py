@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from chatplay import errors
 from chatplay.api.app import build_app
-from chatplay.api.edge import Edge
+from chatplay.api.edge import Edge, too_deep
 from chatplay.api.errors import _STATUS, status_of, status_of_code
 from chatplay.errors import ChatplayError
 from db.paces import Pace
@@ -99,6 +99,10 @@ def test_brackets_in_texts_do_not_nest(house):
     with house.ana.client() as client:
         path = f"/v1/chat/sessions/{house.ana.new_session()}/messages"
         assert client.post(path, json={"content": '{"[' * 1000 + '\\"'}).status_code == 201
+
+
+def test_awkward_megabyte_of_quotes_takes_linear_work():
+    assert not too_deep(b'"' + b'\\"' * 500_000 + b"[" * 65 + b"\n\\")
 
 
 def test_headers_too_large_are_refused(house):

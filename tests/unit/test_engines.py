@@ -75,6 +75,13 @@ def test_ollama_says_it_when_shown_a_model_and_what_runs_in_its_process_list(ser
     assert len(shown) == 3, "a known model is shown again at each check"
 
 
+def test_awkward_half_megabyte_of_parameters_takes_linear_work(server):
+    server.models = [{"id": "odd", "owned_by": "library"}]
+    said = {"model_info": {"llama.context_length": 4096}, "parameters": "\n" * 500_000 + "stop"}
+    server.routes["POST /api/show"] = mock.payload(200, said)
+    assert windows(server) == [("odd", None, 4096, 4096, None)]
+
+
 def test_lm_studio_says_it_in_its_own_list_and_embeddings_are_left_out(server):
     server.models = [{"id": name, "owned_by": "organization_owner"} for name in ("chat", "idle", "vectors")]
     rows = [

@@ -135,7 +135,7 @@ def test_unknown_demo_model_is_refused_by_name():
         run(model="demo-huge")
 
 
-@pytest.mark.parametrize("prompt", ["", "qwertz", "日本", "a" * 5000])
+@pytest.mark.parametrize("prompt", ["", "qwertz", "日本", "a" * 5000, "a" + " \n" * 250_000])
 def test_any_prompt_gets_an_answer(prompt):
     assert text(prompt, seed=1)
 

@@ -42,7 +42,14 @@ def test_endless_line_is_refused(monkeypatch):
         decode(b"data: " + b"x" * 200)
 
 
-def test_endless_event_is_refused(monkeypatch):
+@pytest.mark.parametrize("line", [b"data: xxxxxxxxxx\n", b"data:\n"])
+def test_endless_event_is_refused(monkeypatch, line):
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)
     with pytest.raises(EventTooLong):
-        decode(b"data: xxxxxxxxxx\n" * 20)
+        decode(line * 200)
+
+
+def test_long_line_in_many_pieces_takes_linear_work():
+    decoder = SseDecoder()
+    pieces = [b"data: ", *[b"x" * 50] * 150_000, b"\n\n"]
+    assert [len(data) for piece in pieces for data in decoder.feed(piece)] == [150_000 * 50]
