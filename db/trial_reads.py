@@ -269,7 +269,8 @@ class ExportRow:
     cells: Sequence[str]
 
 
-_OWN = ", ".join(f"t.{field.name}" for field in fields(ExportRow)[:-5])
+_OLDER = "coalesce(t.finish_reason, a.metrics_json ->> 'finish_reason')"  # trials were once without
+_OWN = ", ".join(_OLDER if field.name == "finish_reason" else f"t.{field.name}" for field in fields(ExportRow)[:-5])
 _EXPORT = f"""
 SELECT {_OWN}, a.content, h.score, h.notes, j.scores, c.cells
 FROM experiment_trials t
