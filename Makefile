@@ -45,7 +45,7 @@ backup: .venv/.app
 
 restore: .venv/.app
 	@test -f "$$BACKUP" || { echo "There is no file $$BACKUP. Name the backup: make restore FILE=backups/..." >&2; exit 1; }
-	@$(CLI) restore $(if $(REPLACE),--replace) -- "$$BACKUP"
+	@$(CLI) restore $(if $(filter 1 yes true,$(call given,REPLACE)),--replace) -- "$$BACKUP"
 
 # USERNAME is also what some desktops call whoever sits there: only one given here counts.
 reset-password: export ACCOUNT = $(call given,USERNAME)

@@ -14,9 +14,10 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
 
     from chatplay.logs import hush_import_chatter
-    from chatplay.ui.serving import listen_as_configured
+    from chatplay.ui.serving import know_the_public_address, listen_as_configured
 
     listen_as_configured(Path(__file__))
+    know_the_public_address()
     hush_import_chatter()
 
     from chatplay.api import server

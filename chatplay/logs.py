@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -27,6 +28,15 @@ def keep_out_of_logs(*secrets: str) -> None:
     _hidden[:] = sorted({*_hidden, *secrets}, key=len, reverse=True)
 
 
+class _OwnFile(RotatingFileHandler):
+    """Each file, those that the rotation opens as well, is for this user alone."""
+
+    def _open(self) -> TextIOWrapper:
+        os.close(os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT, 0o600))
+        os.chmod(self.baseFilename, 0o600)
+        return super()._open()
+
+
 def log_dir(settings: Settings) -> Path:
     """Where the app's own logs are."""
     return settings.data_dir / "logs"
@@ -43,8 +53,7 @@ def configure_logging(settings: Settings) -> Path:
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8")
-        os.chmod(path, 0o600)
+        handler = _OwnFile(path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"The log {path} cannot be written ({error.strerror}).",

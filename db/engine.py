@@ -197,7 +197,7 @@ def _lock(conn: Connection) -> None:
 
 def _upgrade(conn: Connection) -> None:
     config = alembic_config()
-    _refuse_newer(conn, ScriptDirectory.from_config(config))
+    _refuse_newer(conn)
     config.attributes["connection"] = conn
     try:
         command.upgrade(config, "head")
@@ -211,10 +211,9 @@ def _upgrade(conn: Connection) -> None:
 _RESTORE = "Nothing was changed. Report it with the line above; `make backup` keeps a copy meanwhile."
 
 
-def _refuse_newer(conn: Connection, script: ScriptDirectory) -> None:
+def _refuse_newer(conn: Connection) -> None:
     current = current_revision_of(conn)
-    known = {revision.revision for revision in script.walk_revisions()}
-    if current is not None and current not in known:
+    if not is_known_revision(current):
         raise MigrationError(
             f"The database is at revision {current}, which this version of Chat Playground does not know.",
             cure="It was used by a newer version: update this one, or point it to another database.",
@@ -244,6 +243,12 @@ def current_revision_of(conn: Connection) -> str | None:
 def newest_revision() -> str | None:
     """The revision this code expects."""
     return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+def is_known_revision(revision: str | None) -> bool:
+    """Whether this code can work with a database at that revision, or bring it to its own; None is an empty one."""
+    known = {one.revision for one in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    return revision is None or revision in known
 
 
 def alembic_config() -> Config:

@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from chatplay import runtime
 from chatplay.api.app import api_routes
@@ -76,6 +77,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     hang_up_ends_like_terminate()
     send_at_once()
     remember_more()
+    believe_only_trusted_proxies()
     goodbye = contextlib.ExitStack()
     await to_thread.run_sync(_start, goodbye)
     hearing = asyncio.create_task(act_first_when_asked_to_end(_end_answers))
@@ -123,6 +125,18 @@ def _print_set_up_link(services: runtime.Runtime) -> None:
     except Conflict:  # people exist
         return
     print(f"\nFirst start. Create the administrator here, the link works once:\n\n    {link}\n", flush=True)
+
+
+def believe_only_trusted_proxies() -> None:
+    """Leaves X-Forwarded-* to `auth/client.py`, which believes TRUSTED_PROXIES.
+
+    uvicorn believes whatever comes from this machine, where a tunnel may end, and is set up before our code is read.
+    """
+    ProxyHeadersMiddleware.__call__ = _as_it_came  # type: ignore[method-assign]
+
+
+async def _as_it_came(self: ProxyHeadersMiddleware, scope: Any, receive: Any, send: Any) -> None:
+    await self.app(scope, receive, send)
 
 
 def send_at_once(descriptors: Path = Path("/dev/fd")) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _LIMIT_SEC = 5.0
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a company's proxy can't reach this machine
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ def get(url: str, headers: Mapping[str, str] | None = None) -> Answer:
     """One GET. Every failure comes back as an Answer."""
     try:
         request = urllib.request.Request(url, headers=dict(headers or {}))
-        with urllib.request.urlopen(request, timeout=_LIMIT_SEC) as answer:
+        with _direct.open(request, timeout=_LIMIT_SEC) as answer:
             return Answer(answer.status, headers=dict(answer.headers), body=answer.read(1_000_000))
     except urllib.error.HTTPError as error:
         with error:

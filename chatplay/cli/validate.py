@@ -13,7 +13,7 @@ from chatplay.errors import ChatplayError
 from chatplay.presence import list_running
 from chatplay.settings import Settings, read_environment
 from chatplay.store import Store
-from db.engine import make_engine, newest_revision
+from db.engine import is_known_revision, make_engine, newest_revision
 from db.errors import DatabaseError
 from db.overview import get_overview
 
@@ -92,6 +92,11 @@ def _open(settings: Settings, undo: ExitStack) -> tuple[Store | None, Finding]:
         seen = get_overview(engine)
     except (DatabaseError, ChatplayError) as error:
         return None, Finding("fail", "database", str(error))
+    if not is_known_revision(seen.revision):
+        text = (
+            f"at revision {seen.revision}, of a newer version of this app; update the app, or restore an older backup"
+        )
+        return Store(engine), Finding("fail", "database", text)
     if seen.revision != newest_revision():
         text = f"at revision {seen.revision}, not {newest_revision()}; `make run` migrates it"
         return Store(engine), Finding("warn", "database", text)

@@ -16,7 +16,7 @@ from chatplay.presence import list_running
 from chatplay.settings import Settings, read_environment
 from chatplay.store import Store
 from db.embedded import EmbeddedPostgres
-from db.engine import make_engine, newest_revision
+from db.engine import is_known_revision, make_engine, newest_revision
 from db.errors import DatabaseError
 from db.overview import Overview, get_overview
 
@@ -79,6 +79,8 @@ def _revision(seen: Overview) -> str:
     newest = newest_revision()
     if seen.revision == newest:
         return f"{seen.revision} (newest)"
+    if not is_known_revision(seen.revision):
+        return f"{seen.revision}, of a newer version of this app, which cannot be used here: update the app"
     return f"{seen.revision or 'none yet'}; the next start brings it to {newest}"
 
 

@@ -1,4 +1,4 @@
-"""Makes plain `streamlit run app.py` listen where HOST and PORT say.
+"""Makes plain `streamlit run app.py` listen where HOST and PORT say, and Streamlit know where its pages are.
 
 Streamlit takes its port before it imports app.py, and does not know HOST, PORT or `.env`.
 """
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from streamlit import config
 
@@ -44,6 +45,19 @@ def listen_as_configured(
     # Python opens sockets close-on-exec, so the port taken first is free again.
     command = [sys.executable, "-m", "streamlit", "run", str(app_file)]
     execute(sys.executable, command, serving_environment(settings, environ))
+
+
+def know_the_public_address(read_settings: Callable[[], Settings] = load_settings) -> None:
+    """Lets pages in that come from PUBLIC_URL, also where the proxy does not pass their host on.
+
+    Streamlit would ask a service in the internet for its own address before it looked at `server.corsAllowedOrigins`.
+    """
+    try:
+        public_url = read_settings().public_url
+    except ConfigError:  # said, with its cure, when the services start
+        return
+    if public_url and not _chosen_for_streamlit("browser.serverAddress"):
+        config.set_option("browser.serverAddress", urlsplit(public_url).hostname)
 
 
 def _chosen_for_streamlit(option: str) -> bool:

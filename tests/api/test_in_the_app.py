@@ -75,6 +75,15 @@ def test_sockets_that_streamlit_bound_send_at_once():
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
+def test_address_that_a_request_names_is_not_believed_of_this_machine_either(app):
+    headers = {"Cookie": f"{SESSION_COOKIE}={app.cookie}", "X-Forwarded-For": "6.6.6.6"}
+    assert httpx2.get(f"{app.url}/v1/models/running", headers=headers).status_code == 200
+    with app.database() as conn:
+        keys = set(conn.exec_driver_sql("SELECT key FROM request_limits").scalars())
+    assert any("127.0.0.1" in key for key in keys)
+    assert not any("6.6.6.6" in key for key in keys)
+
+
 @pytest.mark.parametrize("path", ["/_stcore/stream", "/ws/chat/{chat}/"])
 def test_what_was_sent_20_kb_ago_is_still_known_to_compression(app, path):
     headers = {"Cookie": f"{SESSION_COOKIE}={app.cookie}", "Origin": app.url}

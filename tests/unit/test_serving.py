@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import pytest
-from streamlit import config
+from streamlit import config, net_util
+from streamlit.web.server.server_util import is_url_from_allowed_origins
 
 from chatplay.auth.setup import base_url
 from chatplay.errors import ConfigError
 from chatplay.settings import load_settings
-from chatplay.ui.serving import listen_as_configured
+from chatplay.ui.serving import know_the_public_address, listen_as_configured
 
 
 @pytest.fixture
@@ -64,3 +65,15 @@ def test_serving_with_bad_settings_leaves_the_message_to_the_start(listening):
         raise ConfigError("PORT is bad.")
 
     listen_as_configured(Path("app.py"), read_settings=broken, environ={}, execute=pytest.fail)
+
+
+def test_pages_of_the_public_address_are_let_in_without_asking_the_internet(monkeypatch):
+    for ask in ("get_internal_ip", "get_external_ip"):
+        monkeypatch.setattr(net_util, ask, pytest.fail)
+    settings = load_settings(env_file=None, environ={"PUBLIC_URL": "https://chat.example.org"})
+    before = config.get_option("browser.serverAddress")
+    try:
+        know_the_public_address(lambda: settings)
+        assert is_url_from_allowed_origins("https://chat.example.org")
+    finally:
+        config.set_option("browser.serverAddress", before)
