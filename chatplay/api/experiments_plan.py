@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Annotated, Any, Self
+from dataclasses import fields, replace
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -29,6 +29,7 @@ from chatplay.experiments.values import (
 from chatplay.params import Params
 from chatplay.runtime import Runtime
 
+Limits = TypeVar("Limits", Caps, Pace)
 _Cell = str | int | float | bool | None
 _Whole = Annotated[int, Field(ge=1, le=1_000_000_000)]
 _CASES = Field(description="One object a case; its fields fill the variables, `expected` is for the rules.")
@@ -62,11 +63,10 @@ class LimitsIn(Body):
     calls_per_minute: float | None = None
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
 
-    def caps(self) -> Caps:
-        return Caps(self.max_calls, self.max_cost_usd)
-
-    def pace(self) -> Pace:
-        return Pace(self.calls_at_once, self.calls_per_minute, self.max_attempts)
+    def over(self, plan: Plan) -> Plan:
+        """`plan` with the limits that were given, null among them; what was left out stays."""
+        given = self.model_dump(exclude_unset=True)
+        return replace(plan, caps=_given_of(plan.caps, given), pace=_given_of(plan.pace, given))
 
 
 class NewExperiment(Body):
@@ -94,7 +94,7 @@ class NewExperiment(Body):
 
 
 class Extension(Body):
-    """What is to be different; what is left out stays. Only trials that are missing run; no arm is taken away.
+    """What is to be different; what is left out stays, of `limits` each one. Only trials that are missing run; no arm is taken away.
 
     `revision`, as the experiment told it, makes sure that nobody has changed it meanwhile.
     """
@@ -158,10 +158,8 @@ def plan_of(rt: Runtime, body: NewExperiment, *, user_id: int, role: str) -> tup
         seed_policy=body.seed_policy,
         seed=body.seed,
         rules=rules,
-        caps=body.limits.caps(),
-        pace=body.limits.pace(),
     )
-    return plan, cases
+    return body.limits.over(plan), cases
 
 
 def extended(rt: Runtime, plan: Plan, body: Extension, *, role: str) -> tuple[Plan, CaseTable | None]:
@@ -173,9 +171,13 @@ def extended(rt: Runtime, plan: Plan, body: Extension, *, role: str) -> tuple[Pl
     if body.axes is not None:
         plan = replace(plan, axes=_axes(body.axes))
     if body.limits is not None:
-        plan = replace(plan, caps=body.limits.caps(), pace=body.limits.pace())
+        plan = body.limits.over(plan)
     plan = replace(plan, repeats=body.repeats or plan.repeats)
     return plan, _cases(body.cases) if body.cases else None
+
+
+def _given_of(limits: Limits, given: Mapping[str, Any]) -> Limits:
+    return replace(limits, **{field.name: given[field.name] for field in fields(limits) if field.name in given})
 
 
 def _prompt(rt: Runtime, one: PromptIn, user_id: int) -> PromptVersion:

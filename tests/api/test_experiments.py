@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+from uuid import UUID
 
 import pyarrow.parquet as pq
 import pytest
+
+from chatplay.experiments.values import Caps, Pace
 
 
 @pytest.fixture
@@ -125,6 +128,24 @@ def test_extension_runs_what_is_missing_and_adds_cases_once(house):
         more, again = act(client, made, "extend", body), act(client, made, "extend", body)
     assert (more.status_code, more.json()["new_trials"]) == (200, 3 * 3 * 3 - 8)
     assert (again.status_code, again.json()["error"]["type"]) == (409, "plan_changed")
+
+
+@pytest.mark.parametrize(
+    ("limits", "caps", "pace"),
+    [
+        ({"max_calls": 500}, Caps(500, 9.0), Pace(2, 60.0, 5)),
+        ({"max_cost_usd": None, "max_attempts": 1}, Caps(100, None), Pace(2, 60.0, 1)),
+        ({}, Caps(100, 9.0), Pace(2, 60.0, 5)),
+    ],
+)
+def test_extension_changes_the_limits_it_names_and_no_others(house, limits, caps, pace):
+    first = {"max_calls": 100, "max_cost_usd": 9, "calls_at_once": 2, "calls_per_minute": 60, "max_attempts": 5}
+    with house.ana.client() as client:
+        made = create(client, limits=first, models=[{"name": "demo-small"}]).json()
+        act(client, made, "start")
+        assert act(client, made, "extend", {"limits": limits}).status_code == 200
+    plan = house.runtime.experiments.get(user_id=house.ana.person.id, experiment_id=UUID(made["id"])).plan
+    assert (plan.caps, plan.pace) == (caps, pace)
 
 
 def test_extension_by_a_case_with_an_unknown_column_is_refused_with_those_there_are(house):
