@@ -131,7 +131,7 @@ class House:
 
 def _person(running: runtime.Runtime) -> int:
     with running.store.transaction() as conn:
-        user_id = accounts.find_or_add_user(
+        user_id = accounts.add_user(
             conn,
             organisation_id=accounts.get_or_add_organisation(conn, name="Default"),
             username="bench",

@@ -62,7 +62,7 @@ def sign_in(data_dir: Path, *, count: int, history: int) -> list[tuple[tuple[str
 
 def add_person(store: Store) -> int:
     with store.transaction() as conn:
-        person = accounts.find_or_add_user(
+        person = accounts.add_user(
             conn,
             organisation_id=accounts.get_or_add_organisation(conn, name="Default"),
             username=f"bench-{uuid4().hex[:12]}",

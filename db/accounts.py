@@ -109,7 +109,7 @@ def get_or_add_organisation(conn: Connection, *, name: str) -> int:
     return organisation_id
 
 
-def find_or_add_user(
+def add_user(
     conn: Connection,
     *,
     organisation_id: int,

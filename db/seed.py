@@ -161,7 +161,7 @@ def _add_people(conn: Connection, count: int) -> Sequence[int]:
     names = _NAMES.split()
     for number in range(count):
         name = names[number % len(names)] + (f" {number // len(names) + 1}" if number >= len(names) else "")
-        accounts.find_or_add_user(
+        accounts.add_user(
             conn,
             organisation_id=organisation_id,
             username=f"demo-{name.lower().replace(' ', '-')}",

@@ -51,7 +51,7 @@ class AccountService:
         password_hash = self._passwords.hash(password)
         with self._store.transaction() as conn:
             _still_administrator(accounts.find_user(conn, user_id=actor.id))
-            added = accounts.find_or_add_user(
+            added = accounts.add_user(
                 conn,
                 organisation_id=accounts.get_or_add_organisation(conn, name=organisation),
                 username=username,

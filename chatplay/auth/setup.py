@@ -60,7 +60,7 @@ class SetUp:
             _refuse_when_done(accounts.has_users(conn))
             if sign_ins.take_ticket(conn, token_hash=token_hash(token), purpose="set_up", now=self._clock()) is None:
                 raise _unknown_link()
-            user_id = accounts.find_or_add_user(
+            user_id = accounts.add_user(
                 conn,
                 organisation_id=accounts.get_or_add_organisation(conn, name=DEFAULT_ORGANISATION),
                 username=username,

@@ -109,7 +109,7 @@ class House:
 
     def add_guest(self, username: str, role: str = "analyst") -> Guest:
         with self.runtime.store.transaction() as conn:
-            user_id = accounts.find_or_add_user(
+            user_id = accounts.add_user(
                 conn,
                 organisation_id=accounts.get_or_add_organisation(conn, name="Default"),
                 username=username,

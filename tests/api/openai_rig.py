@@ -137,7 +137,7 @@ def _settings(database_url: str, upstream: Upstream, **more: Any) -> Settings:
 
 def _add_person(runtime: Runtime) -> Person:
     with runtime.store.transaction() as conn:
-        user_id = accounts.find_or_add_user(
+        user_id = accounts.add_user(
             conn,
             organisation_id=accounts.get_or_add_organisation(conn, name="Default"),
             username="ana",

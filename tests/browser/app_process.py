@@ -194,7 +194,7 @@ class App:
         """The username of somebody new, whose password is PASSWORD."""
         username = f"person{next(_people)}"
         with self.database() as conn:
-            accounts.find_or_add_user(
+            accounts.add_user(
                 conn,
                 organisation_id=accounts.get_or_add_organisation(conn, name=DEFAULT_ORGANISATION),
                 username=username,

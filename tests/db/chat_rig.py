@@ -151,7 +151,7 @@ def read_to_end(chats: ChatService, user_id: int, generation_id: UUID) -> tuple[
 
 def add_person(store: Store, username: str) -> int:
     with store.transaction() as conn:
-        user_id = accounts.find_or_add_user(
+        user_id = accounts.add_user(
             conn,
             organisation_id=accounts.get_or_add_organisation(conn, name="Default"),
             username=username,
