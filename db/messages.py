@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, column, func, insert, select, text
+from sqlalchemy import Connection, Row, column, insert, select, text
 
 from db.schema import chat_messages
 
@@ -109,12 +109,6 @@ def find_obstacles(conn: Connection, *, chat_id: UUID, request_key: UUID) -> tup
     """The message an earlier copy of the same request made, and whether an answer is coming in the chat."""
     same_id, is_streaming = conn.execute(_OBSTACLES, {"chat_id": chat_id, "request_key": request_key}).one()
     return same_id, is_streaming
-
-
-def count_messages(conn: Connection, *, chat_id: UUID) -> int:
-    """All messages of the chat, variants included."""
-    query = select(func.count()).select_from(chat_messages).where(chat_messages.c.session_id == chat_id)
-    return conn.execute(query).scalar_one()
 
 
 _NEWEST_BELOW = """

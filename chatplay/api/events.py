@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from chatplay.api.errors import ErrorDetail, detail_of, plain_detail
+from chatplay.api.errors import ErrorDetail, detail_of
 from chatplay.api.seated import SeatedStream
 from chatplay.api.who import Seating
 from chatplay.chats.log import AnswerRef
@@ -90,11 +90,6 @@ def error_of(metrics: AnswerMetrics, request_id: str) -> dict[str, Any]:
         model=metrics.model,
     )
     return {name: value for name, value in detail.model_dump().items() if value is not None or name == "param"}
-
-
-def refusal(request_id: str, kind: str, message: str, **more: Any) -> Event:
-    """An error that is no answer's: of a frame that cannot be used."""
-    return _event("error", 0, {"error": plain_detail(kind, message, request_id, **more)})
 
 
 def error_event(detail: dict[str, Any]) -> Event:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID, uuid4
 
-from chatplay.chats.values import ChatView, chat_record, history_tokens, message_record
+from chatplay.chats.values import ChatView, chat_record, message_record
 from chatplay.errors import Conflict, NotFound
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection
@@ -82,15 +82,11 @@ def view_of(conn: Connection, chat: ChatRow, *, limit: int) -> ChatView:
     if chat.leaf_message_id is not None:
         rows = message_rows.list_path(conn, chat_id=chat.id, leaf_id=chat.leaf_message_id, limit=limit)
     messages = tuple(message_record(row) for row in rows)
-    tokens, estimated = history_tokens(messages)
     last = messages[-1] if messages else None
     return ChatView(
         chat=chat_record(chat),
         messages=messages,
         has_older=bool(rows) and rows[0].parent_id is not None,
-        message_count=message_rows.count_messages(conn, chat_id=chat.id) if rows else 0,
-        history_tokens=tokens,
-        history_estimated=estimated,
         running=last.generation_id if last and last.status == "streaming" else None,
     )
 

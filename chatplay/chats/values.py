@@ -14,7 +14,6 @@ from chatplay.generation.values import AnswerMetrics
 from chatplay.params import Params
 from chatplay.providers.base import Message, Role
 from chatplay.tokens.estimate import DEFAULT_WEIGHTS, Shape
-from chatplay.tokens.ranks import estimate_tokens
 from db.chats import ChatRow
 from db.messages import MessageRow, SaidRow
 
@@ -64,17 +63,11 @@ class MessageRecord:
 
 @dataclass(frozen=True)
 class ChatView:
-    """A chat opened: its last messages, oldest first, and the generation still coming, if any.
-
-    `history_tokens` is what the thread takes of the context window, `history_estimated` whether we counted.
-    """
+    """A chat opened: its last messages, oldest first, and the generation still coming, if any."""
 
     chat: ChatRecord
     messages: tuple[MessageRecord, ...]
     has_older: bool
-    message_count: int
-    history_tokens: int
-    history_estimated: bool
     running: UUID | None
 
 
@@ -191,22 +184,6 @@ def prompt_messages(
         else:
             messages.append(Message(entry.role, entry.content))  # type: ignore[arg-type]
     return tuple(messages)
-
-
-def history_tokens(messages: Iterable[MessageRecord]) -> tuple[int, bool]:
-    """Tokens of the thread and whether they were estimated.
-
-    The last answer's usage covers everything before it, so only what follows it needs counting.
-    """
-    total, estimated = 0, False
-    for message in reversed(tuple(messages)):
-        metrics = message.metrics
-        if metrics is not None and metrics.prompt_tokens is not None and message.status == "complete":
-            return total + metrics.prompt_tokens + (metrics.completion_tokens or 0), estimated or bool(
-                metrics.tokens_estimated
-            )
-        total, estimated = total + estimate_tokens(message.content), True
-    return total, estimated
 
 
 def check_text(text: str, *, max_chars: int) -> str:

@@ -125,7 +125,6 @@ class GenerationEnd:
     status: Status
     content: str
     metrics: AnswerMetrics
-    saved: bool = True
 
 
 class Keeper(Protocol):
@@ -154,7 +153,7 @@ def never_asked(job: Job) -> GenerationEnd:
 class Update:
     """News for a follower: the text since the last update, and the end when there is nothing more to come.
 
-    `seq` numbers the last delta in it, from 1. `stored_only` is set when the text comes from another process.
+    `seq` numbers the last delta in it, from 1.
     """
 
     text: str

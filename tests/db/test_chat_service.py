@@ -282,12 +282,6 @@ def test_settings_are_remembered_for_the_chat_and_for_new_ones(house):
     assert house.view(house.new_chat()).chat.params == params
 
 
-def test_history_tokens_come_from_the_last_answer(house):
-    view = house.view(house.ask("x" * 400).user_message.session_id)
-    metrics = view.messages[-1].metrics
-    assert view.history_tokens == metrics.prompt_tokens + metrics.completion_tokens
-
-
 def test_last_open_chat_is_the_one_that_comes_back(house):
     house.ask("old")
     newest = house.ask("new").user_message.session_id

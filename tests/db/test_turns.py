@@ -257,7 +257,8 @@ def test_empty_chat_begun_in_another_tab_takes_no_copy(house, monkeypatch):
     monkeypatch.undo()
     messages = house.view(begun[0].user_message.session_id).messages
     assert [message.content for message in messages] == ["elsewhere", "Hello there"]
-    assert house.chats.continue_in_new(user_id=house.user_id, role="analyst", chat_id=chat_id).message_count == 2
+    copied = house.chats.continue_in_new(user_id=house.user_id, role="analyst", chat_id=chat_id)
+    assert [message.content for message in copied.messages] == ["one", "Hello there"]
 
 
 def test_turn_begins_in_two_statements(house):

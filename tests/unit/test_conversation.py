@@ -7,13 +7,13 @@ from uuid import uuid4
 
 import pytest
 
-from chatplay.chats.values import MessageRecord, history_tokens, prompt_messages, stored_params, title_from
+from chatplay.chats.values import MessageRecord, prompt_messages, stored_params, title_from
 from chatplay.generation.values import AnswerMetrics
 from chatplay.params import Params
 
 
-def _message(role, content, *, status="complete", metrics=None):
-    return MessageRecord(1, uuid4(), None, role, content, status, metrics, None, datetime.now(UTC))
+def _message(role, content, *, status="complete"):
+    return MessageRecord(1, uuid4(), None, role, content, status, None, None, datetime.now(UTC))
 
 
 @pytest.mark.parametrize(
@@ -45,13 +45,6 @@ def test_answer_that_brought_nothing_is_left_out_and_the_prompts_are_joined():
 def test_answer_that_was_stopped_keeps_its_place_in_the_thread():
     thread = [_message("user", "one"), _message("assistant", "half", status="stopped"), _message("user", "two")]
     assert [m.content for m in prompt_messages(thread, Params())] == ["one", "half", "two"]
-
-
-def test_history_tokens_trust_the_last_usage_and_count_only_what_follows():
-    metrics = AnswerMetrics("p", "m", prompt_tokens=100, completion_tokens=20, tokens_estimated=False)
-    messages = [_message("user", "x" * 4000), _message("assistant", "y", metrics=metrics), _message("user", "z" * 40)]
-    assert history_tokens(messages) == (130, True)
-    assert history_tokens(messages[:2]) == (120, False)
 
 
 def test_stored_settings_of_another_version_fall_back_one_by_one():
