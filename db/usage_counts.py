@@ -174,8 +174,9 @@ def get_choices(conn: Connection, filter: UsageFilter) -> Choices:
         SELECT experiment_id, created_at FROM usage u
         WHERE experiment_id IS NOT NULL AND created_at >= :start AND created_at < :end
           AND (CAST(:user_id AS bigint) IS NULL OR user_id = :user_id)
+          AND (CAST(:organisation_id AS bigint) IS NULL OR organisation_id = :organisation_id)
         ORDER BY created_at DESC LIMIT {_RECENT_TRIALS}) AS trials
     GROUP BY 1 ORDER BY max(created_at) DESC"""
-    bounds = {"start": filter.start, "end": filter.end, "user_id": filter.user_id}
-    experiments = conn.execute(text(recent), bounds).scalars()
+    asked = {name: getattr(filter, name) for name in ("start", "end", "user_id", "organisation_id")}
+    experiments = conn.execute(text(recent), asked).scalars()
     return Choices(tuple(ModelKey(*row) for row in models), tuple(sources), tuple(experiments))

@@ -233,6 +233,20 @@ def test_choices_are_what_occurs_most_used_first(house, today):
     assert house.usage.list_choices(own(today, house.ben)).models == (TINY,)
 
 
+def test_experiments_to_choose_from_are_those_of_the_person_or_the_organisation(house):
+    later, elsewhere = NOON + timedelta(days=400), 2
+    for number, user, organisation_id in ((1, house.ana, 1), (2, house.ben, 1), (3, house.ben, elsewhere)):
+        house.add(later, user=user, organisation_id=organisation_id, experiment_id=UUID(int=number), count=False)
+    that_day = house.everyone(later - HOUR, later + HOUR)
+
+    def found(filter):
+        return {experiment.int for experiment in house.usage.list_choices(filter).experiments}
+
+    assert found(that_day) == {1, 2, 3}
+    assert found(own(that_day, house.ben)) == {2, 3}
+    assert found(replace(that_day, organisation_id=elsewhere)) == {3}
+
+
 # ---- whose ---------------------------------------------------------------------------------------
 
 
