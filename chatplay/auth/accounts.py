@@ -140,9 +140,9 @@ class AccountService:
             stored = accounts.find_password_hash(conn, user_id=actor.id)
         if not self._passwords.check(current, stored):
             raise BadInput("The current password is not right.", param="current", cure="Type it again.")
+        self._attempts.succeeded(username=actor.username, address=address)
         if self._passwords.check(new, stored):
             raise BadInput("This is the password you have.", param="password", cure="Choose a new one.")
-        self._attempts.succeeded(username=actor.username, address=address)
         password_hash = self._passwords.hash(new)
         with self._store.transaction() as conn:
             kept = token_hash(keep_token) if keep_token is not None else None

@@ -202,6 +202,13 @@ def test_guessing_the_current_password_in_an_open_page_locks(rig, bob):
         _change(rig, bob, PASSWORD, "another four words")
 
 
+def test_choosing_the_password_one_has_is_no_failed_attempt_however_often(rig, bob):
+    for _ in range(6):
+        with pytest.raises(BadInput, match="the password you have"):
+            _change(rig, bob, PASSWORD, PASSWORD)
+    assert rig.try_password("bob", PASSWORD) == bob.id
+
+
 def test_preferences_keep_what_other_parts_stored(rig, bob):
     from db import accounts
 
