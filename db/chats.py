@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import BigInteger, Connection, Uuid, bindparam, delete, func, se
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from db.schema import chat_sessions, users
+from db.schema.chats import BREAKS, SEARCHED
 
 NOW = func.now()  # for update_chat's columns
 
@@ -132,6 +134,9 @@ def insert_empty_chat(
     )
 
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_LONGEST_SEARCH_CHARS = 200  # PostgreSQL takes no words without end; one cut short finds more, nothing less
+_BREAK = re.compile(f"[{BREAKS}]+")
 _SEARCH = """
 SELECT s.id, s.title, s.model_name, s.updated_at, EXISTS (
     SELECT 1 FROM generations g JOIN chat_messages m ON m.id = g.message_id
@@ -143,18 +148,20 @@ WHERE s.user_id = :user_id AND s.locked_at IS NOT NULL
 ORDER BY s.updated_at DESC, s.id DESC
 LIMIT :limit
 """
-_MATCHING = """
+_MATCHING = f"""
   AND (s.title ILIKE :pattern OR s.id IN (
     SELECT m.session_id FROM chat_messages m JOIN chat_sessions mine ON mine.id = m.session_id
-    WHERE mine.user_id = :user_id
-      AND to_tsvector('simple'::regconfig, left(m.content, 100000)) @@ to_tsquery('simple', :words)))
+    WHERE mine.user_id = :user_id AND {SEARCHED} @@ to_tsquery('simple', :words) AND m.content ~* ALL(:joined)))
 """
 
 
 def list_chats(
     conn: Connection, *, user_id: int, search: str, limit: int, before_at: datetime | None, before_id: UUID | None
 ) -> list[ChatSummary]:
-    """Newest activity first; `search` matches titles anywhere and messages by word beginnings."""
+    """Newest activity first; `search` matches titles anywhere and messages by word beginnings.
+
+    What punctuation joins, as in `main.py`, has to stand together in the message; by which punctuation is all the same.
+    """
     before = (before_at, before_id) if before_at is not None and before_id is not None else None
     query, values = search_sql(user_id=user_id, search=search, limit=limit, before=before)
     return [ChatSummary(*row) for row in conn.execute(text(query), values)]
@@ -166,8 +173,11 @@ def search_sql(
     """The query behind `list_chats` and its values, for queries that tell more of what it finds."""
     before_at, before_id = before or (None, None)
     values: dict[str, Any] = {"user_id": user_id, "limit": limit, "before_at": before_at, "before_id": before_id}
+    search = _UNSTORABLE.sub("", search).strip()[:_LONGEST_SEARCH_CHARS]
     if search:
-        values |= {"pattern": f"%{_escape_like(search)}%", "words": _prefix_query(search)}
+        pieces = _pieces(search)
+        joined = [_joined_pattern(words) for words in pieces if len(words) > 1]
+        values |= {"pattern": f"%{_escape_like(search)}%", "words": _prefix_query(pieces), "joined": joined}
     return _SEARCH.format(matching=_MATCHING if search else ""), values
 
 
@@ -175,9 +185,20 @@ def _escape_like(pattern: str) -> str:
     return pattern.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
 
 
-def _prefix_query(search: str) -> str:
-    words = "".join(char if char.isalnum() else " " for char in search).split()
-    return " & ".join(f"{word}:*" for word in words)
+def _pieces(search: str) -> list[list[str]]:
+    """The words of all that stands between blanks: `see main.py` is `[["see"], ["main", "py"]]`."""
+    pieces = ([word for word in _BREAK.split(piece) if word] for piece in search.split())
+    return [words for words in pieces if words]
+
+
+def _prefix_query(pieces: Sequence[Sequence[str]]) -> str:
+    whole = [f"'{word}'" for words in pieces for word in words[:-1]]
+    return " & ".join(whole + [f"'{words[-1]}':*" for words in pieces])
+
+
+def _joined_pattern(words: Sequence[str]) -> str:
+    # Not the phrases of a tsquery: those know no place beyond a word's 255th, and have the message parsed again.
+    return rf"(^|[\s{BREAKS}])" + f"[{BREAKS}]+".join(words)
 
 
 def update_chat(conn: Connection, *, chat_id: UUID, **columns: Any) -> None:

@@ -52,9 +52,8 @@ class ChatLog:
         self, *, user_id: int, search: str = "", limit: int = 50, before: tuple[datetime, UUID] | None = None
     ) -> list[ChatLine]:
         """The person's chats with messages, newest activity first; `before`: time and id of the line above."""
-        words = search.replace("\0", "").strip()
         with self._store.reading() as conn:
-            return chat_lines.list_chat_lines(conn, user_id=user_id, search=words, limit=limit, before=before)
+            return chat_lines.list_chat_lines(conn, user_id=user_id, search=search, limit=limit, before=before)
 
     def get_chat(self, *, user_id: int, chat_id: UUID) -> ChatRecord:
         """The chat without its messages. Raises NotFound."""

@@ -69,7 +69,7 @@ class ChatService:
             return chats.list_chats(
                 conn,
                 user_id=user_id,
-                search=search.replace("\0", "").strip(),
+                search=search,
                 limit=limit,
                 before_at=before.updated_at if before else None,
                 before_id=before.id if before else None,

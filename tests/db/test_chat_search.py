@@ -1,0 +1,82 @@
+"""The search of the history: words of messages, also half typed and with punctuation in them."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from chatplay.chats.log import ChatLog
+from db.chats import search_sql
+from tests.db.chat_rig import rig
+
+_MESSAGE = """In src/main.py:12 of v1.2.3 self.user_id is a List<String>, not 3.14 or -5. 使用：東京。
+See https://example.com/docs?page=2, 10.0.0.1:8080 or ada@mail.example.org: “it doesn’t→e-mail”, 3,000 × C:\\temp."""
+_PASSAGES = [
+    *("main.py", "src/main.py", "main.py:12", "v1.2.3", "self.user_id", "user_id", "List<String>", "string", "3.14"),
+    *("-5", "https://example.com/docs?page=2", "example.com/docs", "example.com", "example.org", "10.0.0.1:8080"),
+    *("ada@mail.example.org", "it", "doesn't", "e-mail", "mail", "3,000", "C:\\temp", "MAIN.PY", "(main.py)", "東京"),
+]
+_HOSTILE = [
+    *("'", "\\", "''", "\\'", "a\\", "'a", "a'b", ":*", "a:*", "!a", "a & | b", "(a", "a <-> b", "<2>", "%", "_"),
+    *("[a-", "a.*+?", "a{9}", "$1", "%s", "%(a)s", ":words", "-- ;", "é.東京", "1e5.0x1F.12abc", " \t\n"),
+    *("\0", "a\0b", "a.\x01.b", "a\ud800", "\udfff.b", "x" * 5000, "😀" * 900, "a." * 5000),
+]
+
+
+@pytest.fixture
+def house(database_url):
+    with rig(database_url) as house:
+        yield house
+
+
+def _answered(house, prompt):
+    """A chat with the prompt in a message, and not in its title."""
+    chat_id = house.ask("one").user_message.session_id
+    house.ask(prompt, chat_id=chat_id)
+    return chat_id
+
+
+def _found(house, search):
+    return [chat.id for chat in house.chats.list_chats(user_id=house.user_id, search=search)]
+
+
+def test_words_with_punctuation_are_found_from_their_first_character_on(house):
+    chat_id = _answered(house, _MESSAGE)
+    typed = [passage[:length] for passage in _PASSAGES for length in range(1, len(passage) + 1)]
+    missed = [search for search in typed if search.strip("-(") and _found(house, search) != [chat_id]]
+    assert missed == []
+
+
+def test_what_punctuation_joins_has_to_stand_together(house):
+    chat_id = _answered(house, "3 apples in main, 14 in domain.py, 23.145 in v1.3 of 2")
+    assert [search for search in ("main.py", "3.14", "v1.2", "5.3") if _found(house, search)] == []
+    assert _found(house, "main 14 domain.py") == [chat_id]
+
+
+def test_words_that_stand_often_in_a_long_message_are_found_joined_at_its_end(house):
+    chat_id = _answered(house, "a " * 300 + "a.b")
+    assert _found(house, "a.b") == [chat_id]
+
+
+def test_any_text_may_be_searched_for(house):
+    chat_id = _answered(house, "two")
+    log = ChatLog(store=house.store, max_prompt_chars=1000)
+    for search in _HOSTILE:
+        assert [line.id for line in log.list_chats(user_id=house.user_id, search=search)] == _found(house, search)
+    assert _found(house, "tw\0o") == _found(house, "o\ud800ne") == [chat_id]
+
+
+_MANY = """
+INSERT INTO chat_messages (session_id, role, content)
+SELECT :chat_id, 'user', 'number ' || n FROM generate_series(1, 999) n
+"""
+
+
+def test_messages_are_searched_by_an_index(house):
+    chat_id = _answered(house, "two")
+    query, values = search_sql(user_id=house.user_id, search="see main.p", limit=10, before=None)
+    with house.store.transaction() as conn:
+        conn.execute(text(_MANY), {"chat_id": chat_id})
+        conn.execute(text("ANALYZE chat_messages"))
+        plan = "\n".join(conn.execute(text(f"EXPLAIN {query}"), values).scalars())
+    assert "Bitmap Index Scan on ix_chat_messages_search" in plan
