@@ -14,6 +14,7 @@ from chatplay.errors import BadInput
 
 Kind = Literal["float", "int", "text", "list"]
 Tier = Literal["basic", "advanced"]
+_ALL_WHOLE = 2.0**53  # from here on a float has no digit after the point, and not every whole number is one
 _HUGE = 1e300  # also what is no number and what is infinite are not below it
 
 
@@ -250,10 +251,11 @@ def _check_number(spec: Spec, value: Any, limits: Range | None) -> float | int:
         raise BadInput(f"{spec.label} must be a whole number, not {value}.", param=spec.name)
     number = int(value) if spec.kind == "int" else float(value)
     if limits is not None and not limits.low <= number <= limits.high:
+        bounds = f"{number_text(limits.low)} to {number_text(limits.high)}"
         raise BadInput(
-            f"{spec.label} is {number:g}, outside {limits.low:g} to {limits.high:g}.",
+            f"{spec.label} is {number_text(number)}, outside {bounds}.",
             param=spec.name,
-            cure=f"Choose a value from {limits.low:g} to {limits.high:g}.",
+            cure=f"Choose a value from {bounds}.",
         )
     return number
 
@@ -283,6 +285,12 @@ def _check_list(spec: Spec, value: Any) -> tuple[str, ...]:
     if "" in items:
         raise BadInput(f"{spec.label}: an empty text would end every answer at once.", param=spec.name)
     return items
+
+
+def number_text(value: float) -> str:
+    """`value` with all its digits and no more, which reads back as it is: `0.7`, `512`, `2147483647`."""
+    is_whole = isinstance(value, int) or (value.is_integer() and abs(value) < _ALL_WHOLE)
+    return str(int(value)) if is_whole else repr(float(value))
 
 
 def unsendable_character(text: str) -> str | None:

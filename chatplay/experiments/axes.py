@@ -52,7 +52,7 @@ def label_of(value: Any) -> str:
     if value is None:
         return "unset"
     if isinstance(value, (int, float)):
-        return f"{value:g}" if abs(value) < 1e6 else str(value)
+        return parameters.number_text(value)
     if isinstance(value, tuple):
         return " | ".join(json.dumps(item, ensure_ascii=False) for item in value) or "none"
     return value if len(value) <= _LABEL_CHARS else f"{value[: _LABEL_CHARS - 3]}..."

@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from chatplay.params import number_text
 from chatplay.ui import chart_style as style
 from chatplay.ui.charts import PICK
 from chatplay.usage.values import HourCell, SettingsCell
@@ -102,9 +103,9 @@ def _ink(value: float | None, middle: float) -> str:
 
 
 def _setting(value: float | None) -> str:
-    return _NOT_SENT if value is None else f"{value:g}"
+    return _NOT_SENT if value is None else number_text(value)
 
 
 def _steps(values: Iterable[float | None]) -> list[str]:
     known = sorted({value for value in values if value is not None})
-    return [f"{value:g}" for value in known] + [_NOT_SENT]
+    return [number_text(value) for value in known] + [_NOT_SENT]

@@ -6,6 +6,7 @@ Unknown is `n/a`, never 0 and never empty; an estimate carries `~`.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import floor, log10
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -34,6 +35,11 @@ def speed(tokens_per_second: float | None) -> str:
 def count(value: int | None, *, estimated: bool | None = False) -> str:
     """`1,234`; estimated `~1,234`."""
     return UNKNOWN if value is None else f"{'~' if estimated else ''}{value:,}"
+
+
+def four_digits(value: float) -> str:
+    """Four significant digits: `123,500`, `1.235`, `0.0001235`."""
+    return f"{Decimal(f'{value:.4g}'):,f}"
 
 
 def tokens(value: int | None, *, estimated: bool | None = False) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from itertools import filterfalse
+from math import isfinite
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -111,7 +112,7 @@ def param_text(item: ParamFilter) -> str:
         return f"{item.name}:{item.text}"
     if item.low is None and item.high is None:
         return f"{item.name}:not set"
-    low, high = ("" if edge is None else f"{edge:g}" for edge in (item.low, item.high))
+    low, high = ("" if edge is None else parameters.number_text(edge) for edge in (item.low, item.high))
     return f"{item.name}:{low}" if item.low == item.high else f"{item.name}:{low}..{high}"
 
 
@@ -128,13 +129,20 @@ def parse_param(text: str) -> ParamFilter:
         return ParamFilter(spec.name, text=value)
     low, dots, high = value.partition("..")
     try:
-        first = float(low) if low else None
-        last = (float(high) if high else None) if dots else first
+        first = _finite(low) if low else None
+        last = (_finite(high) if high else None) if dots else first
     except ValueError:
         raise BadInput(
             f"`{value}` is no number and no range.", param="param", cure=f"Write {spec.name}:0.2 or {spec.name}:0.2..1."
         ) from None
     return ParamFilter(spec.name, low=first, high=last)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def find_param(text: str) -> ParamFilter | None:

@@ -113,6 +113,12 @@ def test_setting_that_was_not_sent_has_a_place_of_its_own():
     assert [charts_cells.setting_of(row["x"]) for row in drawn] == [0.5, None]
 
 
+def test_setting_picked_in_the_map_has_all_its_digits():
+    cells = [SettingsCell(float(seed), 1.0, 10.0, 4, 4) for seed in (1234567, 1234568)]
+    drawn = rows_of(charts_cells.settings_map(cells, x_title="Seed", y_title="Top-p", title="TTFT"))
+    assert [charts_cells.setting_of(row["x"]) for row in drawn] == [1234567, 1234568]
+
+
 def test_load_is_calls_an_hour_and_not_calls():
     cells = [HourCell(0, 9, 0, 12, 1, 4)]
     assert rows_of(charts_cells.hours(cells))[0] | {"rate": 3.0} == rows_of(charts_cells.hours(cells))[0]

@@ -41,6 +41,7 @@ def problems(plan, *, columns=("word",), cases=3, model=None):
         ("temperature", "0:1:0.1", tuple(step / 10 for step in range(11))),
         ("temperature", "1:0:-0.5", (1.0, 0.5, 0.0)),
         ("temperature", "unset, 0.3:0.5:0.1\n1", (None, 0.3, 0.4, 0.5, 1.0)),
+        ("temperature", "0.1234567, 0.1234568", (0.1234567, 0.1234568)),
         ("max_tokens", "256:1024:256", (256, 512, 768, 1024)),
         ("stop", "none, END", ((), ("END",))),
         ("stop", '[[], ["a", "b"], "c"]', ((), ("a", "b"), ("c",))),

@@ -55,6 +55,12 @@ def test_case_without_expected_is_unknown() -> None:
     assert found == Scored(None, None, "This case has nothing in the column expected.")
 
 
+def test_long_limit_is_told_with_all_its_digits() -> None:
+    raw = {"kind": "latency", "limit_ms": 1_234_567}
+    assert describe_rule(parse_rule(raw)).endswith("1,234,567 ms")
+    assert score(raw, answer=Answer("", duration_ms=2e6, ttft_ms=2e6)).reason.endswith("more than 1,234,567 ms.")
+
+
 def test_unmeasured_figures_are_unknown() -> None:
     assert score({"kind": "latency", "limit_ms": 500}).passed is None
     assert score({"kind": "length", "most": 5, "unit": "tokens"}).passed is None

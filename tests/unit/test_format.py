@@ -103,3 +103,11 @@ def test_days_are_grouped_in_the_viewers_zone(moment, group):
 
 def test_unknown_zone_is_utc_and_says_so():
     assert format.exact(NOW, tz=format.zone("Mars/Olympus")) == "2026-11-21 14:05 UTC"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0"), (0.00012345, "0.0001234"), (1.5, "1.5"), (999_999.0, "1,000,000"), (12345.6, "12,350")],
+)
+def test_four_digits_are_never_written_in_powers_of_ten(value, shown):
+    assert format.four_digits(value) == shown

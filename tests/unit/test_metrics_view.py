@@ -15,7 +15,7 @@ from chatplay.usage.values import ModelKey, ParamFilter
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 words = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=20)
 keys = st.builds(ModelKey, words.filter(lambda name: "/" not in name), words)
-numbers = st.integers(-20, 20).map(lambda tenths: tenths / 10)
+numbers = st.integers(-20, 20).map(lambda tenths: tenths / 10) | st.floats(allow_nan=False, allow_infinity=False)
 params = st.one_of(
     st.builds(ParamFilter, st.sampled_from(["temperature", "top_p"]), low=numbers, high=numbers),
     st.builds(ParamFilter, st.sampled_from(["seed", "temperature"])),
@@ -75,6 +75,7 @@ def test_address_that_cannot_be_read_shows_everything(query):
         ("temperature:0.2", ParamFilter("temperature", low=0.2, high=0.2)),
         ("temperature = 0.2..1", ParamFilter("temperature", low=0.2, high=1.0)),
         ("max_tokens:..512", ParamFilter("max_tokens", high=512.0)),
+        ("seed:1234567", ParamFilter("seed", low=1234567.0, high=1234567.0)),
         ("seed:not set", ParamFilter("seed")),
         ("stop:END", ParamFilter("stop", text="END")),
     ],
@@ -84,7 +85,9 @@ def test_parameter_is_read_as_typed(text, wanted):
     assert parse_param(param_text(wanted)) == wanted
 
 
-@pytest.mark.parametrize("text", ["temperature", "temperature:", "temperature:warm", "warmth:1", "temperature:1..x"])
+@pytest.mark.parametrize(
+    "text", ["temperature", "temperature:", "temperature:warm", "warmth:1", "temperature:1..x", "seed:..inf"]
+)
 def test_parameter_that_cannot_be_read_names_the_cure(text):
     with pytest.raises(BadInput) as caught:
         parse_param(text)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatplay.errors import BadInput
-from chatplay.params import SPECS, Params, Range, clamp, get_spec, json_schema, parse, to_json, validate
+from chatplay.params import SPECS, Params, Range, clamp, get_spec, json_schema, number_text, parse, to_json, validate
 
 
 def test_table_defaults_are_the_documented_ones():
@@ -59,6 +59,19 @@ def test_model_may_widen_and_narrow_a_range():
     assert parse({"temperature": 1.8}, overrides=wide).temperature == 1.8
     with pytest.raises(BadInput, match="1 to 300"):
         parse({"max_tokens": 512}, overrides=wide)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.7, "0.7"), (1.0, "1"), (2**53 + 1, "9007199254740993"), (1e22, "1e+22")]
+)
+def test_number_is_written_with_every_digit_it_has(value, text):
+    assert number_text(value) == text
+    assert type(value)(text) == value
+
+
+def test_number_beyond_its_range_is_told_exactly():
+    with pytest.raises(BadInput, match="Seed is 2147483648, outside 0 to 2147483647"):
+        parse({"seed": 2**31})
 
 
 def test_clamp_moves_remembered_settings_into_another_models_range():

@@ -121,7 +121,7 @@ def describe_rule(rule: Rule) -> str:
         case LengthWithin():
             return f"has {_bound_words(rule)} {rule.unit}"
         case FasterThan():
-            return f"{TIME_NAMES[rule.of]} at most {rule.limit_ms:,g} ms"
+            return f"{TIME_NAMES[rule.of]} at most {rule.limit_ms:,.15g} ms"
 
 
 TIME_NAMES = {"ttft_ms": "time to first token", "duration_ms": "duration"}

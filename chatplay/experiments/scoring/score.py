@@ -139,7 +139,7 @@ def _score_time(rule: FasterThan, answer: Answer) -> Scored:
     if taken_ms is None:
         return _unknown(f"{name} was not measured.")
     words = f"{name} {taken_ms:,.0f} ms"
-    return _result(taken_ms <= rule.limit_ms, f"{words}.", f"{words}, more than {rule.limit_ms:,g} ms.")
+    return _result(taken_ms <= rule.limit_ms, f"{words}.", f"{words}, more than {rule.limit_ms:,.15g} ms.")
 
 
 def _result(passed: bool, good: str, bad: str) -> Scored:

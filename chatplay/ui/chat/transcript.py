@@ -10,7 +10,7 @@ import streamlit as st
 
 from chatplay.chats.values import MessageRecord
 from chatplay.generation.values import AnswerMetrics
-from chatplay.params import SPECS, Params, get_spec
+from chatplay.params import SPECS, Params, get_spec, number_text
 from chatplay.ui import format, state
 from chatplay.ui.chat import turn_actions
 from chatplay.ui.markdown import message_markdown, plain_markdown, quoted, safe_markdown
@@ -281,7 +281,7 @@ def _settings_rows(params: Params | None) -> list[tuple[str, str]]:
         if value in (None, "", ()):
             continue
         shown = (
-            ", ".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+            ", ".join(value) if isinstance(value, tuple) else value if isinstance(value, str) else number_text(value)
         )
         rows.append((spec.label, shown if len(shown) <= 200 else f"{shown[:200]}…"))
     return rows

@@ -7,7 +7,7 @@ from html import escape
 
 from chatplay.compare.values import Check, ComparisonView, Pane, PaneAnswer, Window
 from chatplay.generation.values import AnswerMetrics, LiveMetrics
-from chatplay.params import SPECS, Params, get_spec
+from chatplay.params import SPECS, Params, get_spec, number_text
 from chatplay.ui import format
 from chatplay.ui.markdown import plain_markdown
 
@@ -31,7 +31,7 @@ def value_text(params: Params, name: str) -> str:
     if isinstance(value, tuple):
         return ", ".join(value) or "none"
     if isinstance(value, float):
-        return f"{value:g}"
+        return number_text(value)
     text = " ".join(str(value).split())
     return (text if len(text) <= _SHORT_CHARS else f"{text[:_SHORT_CHARS]}…") or "none"
 

@@ -116,8 +116,8 @@ def draw_distribution(board: Board) -> None:
         models = _models_of(board, (row.model for row in rows), picked["model"])
         step = FigureFilter(metric, picked["low"], picked["value"])
         narrowed = replace(board.filter, models=models, figures=(*board.filter.figures, step))
-        title = f"{picked['model']}, {parts.METRIC_TITLES[metric]} {picked['low']:,.4g} to {picked['value']:,.4g}"
-        _drill("distribution", picked, narrowed, title)
+        between = f"{fmt.four_digits(picked['low'])} to {fmt.four_digits(picked['value'])}"
+        _drill("distribution", picked, narrowed, f"{picked['model']}, {parts.METRIC_TITLES[metric]} {between}")
 
 
 def draw_ttft_by_prompt(board: Board) -> None:

@@ -12,7 +12,7 @@ from chatplay.errors import BadInput, ChatplayError, Conflict
 from chatplay.models.health import CheckResult
 from chatplay.models.roster import Entry
 from chatplay.models.upstreams import UpstreamDraft
-from chatplay.params import SPECS, Range, Spec
+from chatplay.params import SPECS, Range, Spec, number_text
 from chatplay.prices import Price
 from chatplay.providers.registry import ROLES, ModelSettings, Upstream
 from chatplay.ui.models.table import frame_of
@@ -145,7 +145,7 @@ def _range(spec: Spec, values: Values) -> Range | None:
     found = Range(spec.range.low if low is None else low, spec.range.high if high is None else high)
     if found.low > found.high:
         raise BadInput(
-            f"{spec.label} would begin at {found.low:g} and end at {found.high:g}.",
+            f"{spec.label} would begin at {number_text(found.low)} and end at {number_text(found.high)}.",
             param="ranges",
             cure="Give a lowest value that is below the highest.",
         )

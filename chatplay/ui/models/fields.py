@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from chatplay.errors import ChatplayError
-from chatplay.params import SPECS, Range
+from chatplay.params import SPECS, Range, number_text
 from chatplay.providers.registry import ENGINES, ROLES
 from chatplay.ui import format as fmt
 from chatplay.ui import state
@@ -163,11 +163,7 @@ def _draw_parameters(form: Form) -> None:
                 key=key(f"{part}_{spec.name}"),
                 value=None,
                 step=1 if spec.kind == "int" else 0.05,
-                placeholder=spec.unset_label or fmt.UNKNOWN
-                if shown is None
-                else f"{shown:g}"
-                if shown < 1e6
-                else f"{shown:,}",
+                placeholder=spec.unset_label or fmt.UNKNOWN if shown is None else number_text(shown),
             )
     _draw_error(form, "ranges")
     for spec in SPECS:

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from chatplay.errors import BadInput
+from chatplay.params import number_text
 from chatplay.providers.entries import read_settings, settings_table
 from chatplay.providers.registry import ROLES, ModelSettings
 
@@ -91,7 +92,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, str):
         plain = "".join(f"\\u{ord(char):04x}" if ord(char) < 32 or char in '"\\\x7f' else char for char in value)
         return f'"{plain}"'
-    return f"{int(value)}" if float(value).is_integer() else repr(float(value))
+    return number_text(value)
 
 
 def _value(cell: Any) -> Any:

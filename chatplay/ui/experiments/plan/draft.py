@@ -131,8 +131,7 @@ def text_of(value: Any) -> str:
     """One value as `parse_axis` reads it."""
     if isinstance(value, tuple):
         return json.dumps([list(value)], ensure_ascii=False)
-    label = label_of(value)
-    return label if value is None or isinstance(value, str) or float(label) == value else repr(value)
+    return label_of(value)
 
 
 def settings_of(texts: Mapping[str, str], base: Params) -> tuple[Params, tuple[AxisText, ...]]:

@@ -57,7 +57,7 @@ def facts(plan: Plan) -> list[tuple[str, str]]:
         ("Cap on calls", caps.max_calls and f"{caps.max_calls:,}"),
         ("Cap on cost", caps.max_cost_usd and fmt.cost(caps.max_cost_usd)),
         ("Calls at once", pace.calls_at_once and f"{pace.calls_at_once:,}"),
-        ("Calls per minute", pace.calls_per_minute and f"{pace.calls_per_minute:g}"),
+        ("Calls per minute", pace.calls_per_minute and parameters.number_text(pace.calls_per_minute)),
     ]
     return [
         ("Models", ", ".join(model.name for model in plan.models) or fmt.UNKNOWN),
