@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from chatplay.ui import state, usage_view
-from chatplay.ui.usage_view import CUSTOM, PRESETS, View
+from chatplay.ui.usage_view import CUSTOM, FIRST_DAY, PRESETS, View
 
 Key = Callable[[str], str]
 _FIELDS = ("model", "source", "status", "param", "experiment", "range", "who", "from", "to")
@@ -34,7 +34,7 @@ def draw(view: View, *, key: Key, now: datetime, tz: ZoneInfo) -> None:
     today = now.astimezone(tz).date()
     state.set_widget_value(key("range"), view.span)
     if not _is_half_chosen(key):
-        state.set_widget_value(key("days"), (view.first or today - timedelta(days=6), view.last or today))
+        state.set_widget_value(key("days"), view.days(today) or (today - timedelta(days=6), today))
     st.segmented_control(
         "Range",
         [*PRESETS, CUSTOM],
@@ -53,6 +53,7 @@ def draw(view: View, *, key: Key, now: datetime, tz: ZoneInfo) -> None:
             args=(key,),
             label_visibility="collapsed",
             format="YYYY-MM-DD",
+            min_value=FIRST_DAY,
             max_value=today,
             width=240,
         )

@@ -26,6 +26,7 @@ PRESETS: Mapping[str, timedelta] = {
     "180d": timedelta(days=180),
 }
 CUSTOM = "custom"
+FIRST_DAY = date(2000, 1, 1)
 DEFAULT_RANGE = "7d"
 STATUSES = ("complete", "stopped", "failed", "interrupted")
 
@@ -47,11 +48,19 @@ class View:
     params: tuple[ParamFilter, ...] = ()
     experiment_id: UUID | None = None
 
+    def days(self, today: date) -> tuple[date, date] | None:
+        """Those of a custom range, as far as there are calls to see: an address may name any, also a day that has
+        begun only where it was written.
+        """
+        if self.span != CUSTOM or not self.first or not self.last:
+            return None
+        return min(max(self.first, FIRST_DAY), today), min(max(self.last, FIRST_DAY), today)
+
     def bounds(self, now: datetime, tz: ZoneInfo) -> tuple[datetime, datetime]:
         """Begin and end, aware; whole days of the viewer's zone when custom."""
-        if self.span == CUSTOM and self.first and self.last:
-            begin = datetime.combine(self.first, time(), tzinfo=tz)
-            return begin, datetime.combine(self.last + timedelta(days=1), time(), tzinfo=tz)
+        if days := self.days(now.astimezone(tz).date()):
+            begin, last = (datetime.combine(day, time(), tzinfo=tz) for day in days)
+            return begin, last + timedelta(days=1)
         return now - PRESETS.get(self.span, PRESETS[DEFAULT_RANGE]), now
 
     def filter(self, *, user_id: int | None, now: datetime, tz: ZoneInfo) -> UsageFilter:

@@ -2,7 +2,7 @@
 
 import threading
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -198,6 +198,13 @@ def own_budget(services, house, ada):
 
     yield set_to
     budget_note._state_of.clear()
+
+
+@pytest.mark.parametrize("page", ["metrics", "usage"])
+@pytest.mark.parametrize(("first", "last"), [("1999-12-31", "2001-01-01"), ("2026-01-01", "9999-12-31")])
+def test_days_that_nobody_can_choose_are_no_fault(house, ada, page, first, last):
+    days = opened(page, **{"from": first, "to": last}).date_input[0].value
+    assert date(2000, 1, 1) <= days[0] <= days[1] <= datetime.now(UTC).date()
 
 
 @pytest.mark.parametrize(("usd", "words"), [(100.0, ""), (10.0, "is at 90 %"), (9.0, "is used up")])

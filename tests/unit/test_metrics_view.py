@@ -49,6 +49,21 @@ def test_custom_range_holds_whole_days_of_the_viewers_zone():
     assert end.astimezone(UTC) - start.astimezone(UTC) == timedelta(hours=25)  # the day summer time ends
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "days"),
+    [
+        ("2026-11-20", "2026-11-22", (date(2026, 11, 20), date(2026, 11, 21))),
+        ("2026-11-22", "2026-11-22", (date(2026, 11, 21), date(2026, 11, 21))),
+        ("0001-01-01", "9999-12-31", (date(2000, 1, 1), date(2026, 11, 21))),
+    ],
+)
+def test_custom_range_has_only_days_that_have_begun_for_the_viewer(first, last, days):
+    view = read({"from": [first], "to": [last]})
+    start, end = view.bounds(NOW, ZoneInfo("UTC"))
+    assert (start.date(), (end - timedelta(days=1)).date()) == days
+    assert view.days(NOW.date()) == days
+
+
 def test_preset_range_ends_now():
     assert View(span="24h").bounds(NOW, ZoneInfo("UTC")) == (NOW - timedelta(hours=24), NOW)
 
