@@ -13,7 +13,7 @@ from chatplay import params as parameters
 from chatplay import templates
 from chatplay.errors import BadInput
 from chatplay.experiments.axes import Levels, label_of, parse_axis
-from chatplay.experiments.scoring import parse_rule, rule_to_json
+from chatplay.experiments.scoring import rule_from_json, rule_to_json
 from chatplay.experiments.values import (
     Arm,
     AxisText,
@@ -167,7 +167,7 @@ def plan_from_json(stored: Mapping[str, Any], versions: Mapping[int, PromptVersi
         seed_policy=stored["seed_policy"],
         seed=stored["seed"],
         chosen=None if chosen is None else frozenset(chosen),
-        rules=tuple(parse_rule(rule) for rule in stored["rules"]),
+        rules=tuple(rule_from_json(rule) for rule in stored["rules"]),
         caps=Caps(*stored["caps"]),
         pace=Pace(*stored["pace"]),
     )

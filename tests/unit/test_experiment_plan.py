@@ -12,7 +12,7 @@ from chatplay.experiments.axes import parse_axis
 from chatplay.experiments.blocks import Place, list_missing, order_trials, seed_for
 from chatplay.experiments.plan import lay_out_arms, merge_arms, plan_from_json, plan_to_json
 from chatplay.experiments.problems import list_problems
-from chatplay.experiments.scoring import Contains
+from chatplay.experiments.scoring import Answer, Contains, FitsSchema, score_answer
 from chatplay.experiments.values import AxisText, Caps, ModelRef, Pace, Plan, PromptVersion
 from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params, Range
@@ -209,3 +209,10 @@ def test_varied_seeds_differ_by_case_and_repeat():
 def test_plan_comes_back_from_json_as_it_was():
     plan = replace(PLAN, chosen=frozenset({"a"}), rules=(Contains("x"),), base=Params(stop=("END",)), caps=Caps(5, 1.5))
     assert plan_from_json(plan_to_json(plan), {1: PROMPT}) == plan
+
+
+def test_stored_plan_opens_with_a_rule_that_would_be_refused_now():
+    rule = FitsSchema('{"multipleOf": 1e999}')
+    plan = replace(PLAN, rules=(rule,))
+    assert plan_from_json(plan_to_json(plan), {1: PROMPT}).rules == (rule,)
+    assert "out of range" in score_answer(rule, Answer("1"), columns={}).reason

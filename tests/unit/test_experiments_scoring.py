@@ -112,6 +112,21 @@ def test_schema_that_refers_to_itself_is_unknown() -> None:
     assert score({"kind": "json_schema", "schema": {"$ref": "#"}}, "1").passed is None
 
 
+def nested(depth: int) -> dict:
+    schema: dict = {}
+    for _ in range(depth):
+        schema = {"not": schema}
+    return schema
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "[1, 9" + "9" * 400 + ".5]"])
+@pytest.mark.parametrize("schema", ['{"multipleOf": 3}', '{"items": {"multipleOf": 0.5}}', "{}"])
+def test_number_out_of_range_is_said(schema: str, number: str) -> None:
+    found = score({"kind": "json_schema", "schema": schema}, number)
+    assert found.passed is False
+    assert found.reason.endswith("is out of range.")
+
+
 @pytest.mark.parametrize(
     ("raw", "param"),
     [
@@ -128,6 +143,9 @@ def test_schema_that_refers_to_itself_is_unknown() -> None:
         ({"kind": "json_schema", "schema": {"$ref": "http://127.0.0.1/x"}}, "schema"),
         ({"kind": "json_schema", "schema": {"$schema": ["http://127.0.0.1/x"]}}, "schema"),
         ({"kind": "json_schema", "schema": {"pattern": "(?:(?:a{99}){99}){99}"}}, "schema"),
+        ({"kind": "json_schema", "schema": '{"multipleOf": 1e999}'}, "schema"),
+        ({"kind": "json_schema", "schema": '{"not":' * 300 + "{}" + "}" * 300}, "schema"),
+        ({"kind": "json_schema", "schema": nested(5_000)}, "schema"),
         ({"kind": "json_schema", "schema": {"items": {"patternProperties": {"(a+)+": {}}}}}, "schema"),
         ({"kind": "length"}, "most"),
         ({"kind": "length", "least": 5, "most": 2}, "least"),

@@ -11,6 +11,7 @@ from chatplay.experiments.scoring.rules import (
     Rule,
     describe_rule,
     parse_rule,
+    rule_from_json,
     rule_to_json,
 )
 from chatplay.experiments.scoring.score import Answer, Scored, score_answer, score_by_all
@@ -28,6 +29,7 @@ __all__ = [
     "Scored",
     "describe_rule",
     "parse_rule",
+    "rule_from_json",
     "rule_to_json",
     "score_answer",
     "score_by_all",

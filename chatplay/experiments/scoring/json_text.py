@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 
 MOST_JSON_CHARS = 200_000
+_SHOWN_DIGITS = 20
 
 
 class NotJson(ValueError):
@@ -46,13 +48,21 @@ def _fenced(text: str) -> list[str]:
 
 def _parse(text: str) -> object:
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_float=_read_float)
     except json.JSONDecodeError:
         raise
     except RecursionError:
         raise NotJson("Not read: the JSON is nested too deeply.") from None
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # a number out of range, or of thousands of digits
         raise NotJson(f"Not read: {error}") from None
+
+
+def _read_float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        shown = digits if len(digits) <= _SHOWN_DIGITS else digits[: _SHOWN_DIGITS - 1] + "…"
+        raise ValueError(f"the number {shown} is out of range.")
+    return number
 
 
 def _refuse(constant: str) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from chatplay.errors import BadInput
 
@@ -77,6 +77,7 @@ class FasterThan:
 
 
 Rule = Equals | Contains | Matches | IsJson | FitsSchema | LengthWithin | FasterThan
+_TYPES = {one.kind: one for one in get_args(Rule)}
 
 
 def parse_rule(raw: Mapping[str, object]) -> Rule:
@@ -101,8 +102,14 @@ def parse_rule(raw: Mapping[str, object]) -> Rule:
 
 
 def rule_to_json(rule: Rule) -> dict[str, object]:
-    """The JSON object of `rule`, which `parse_rule` reads back."""
+    """The JSON object of `rule`, which `parse_rule` and `rule_from_json` read back."""
     return asdict(rule)
+
+
+def rule_from_json(stored: Mapping[str, Any]) -> Rule:
+    """The inverse of `rule_to_json` for stored rules, unchecked: they were checked when they were planned."""
+    rule: Rule = _TYPES[stored["kind"]](**stored)
+    return rule
 
 
 def describe_rule(rule: Rule) -> str:
@@ -158,10 +165,13 @@ def _read_matches(raw: Mapping[str, object]) -> Matches:
 
 
 def _read_schema(raw: Mapping[str, object]) -> FitsSchema:
-    from chatplay.experiments.scoring.schemas import check_schema
+    from chatplay.experiments.scoring.schemas import check_schema, nested_too_deeply
 
     schema = raw.get("schema")
-    written = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
+    try:
+        written = schema if isinstance(schema, str) else json.dumps(schema, ensure_ascii=False)
+    except RecursionError:
+        raise nested_too_deeply() from None
     text = _text({"schema": written if schema is not None else ""}, "schema", MOST_SCHEMA_CHARS)
     check_schema(text)
     return FitsSchema(text)

@@ -39,6 +39,20 @@ def check_schema(text: str) -> None:
     if not isinstance(schema.get("$schema", ""), str):
         raise BadInput("$schema is no text.", param="schema", cure="Leave it out, or name a draft of JSON schema.")
     try:
+        _check(schema)
+    except RecursionError:
+        raise nested_too_deeply() from None
+
+
+def nested_too_deeply() -> BadInput:
+    """What is said of a schema that cannot be followed to its end."""
+    return BadInput(
+        "The schema is nested too deeply.", param="schema", cure='Move inner parts under "$defs" and refer to them.'
+    )
+
+
+def _check(schema: dict[str, Any]) -> None:
+    try:
         _dialect(schema).check_schema(schema)
     except jsonschema.SchemaError as error:
         where = error.json_path.removeprefix("$").lstrip(".") or "the schema"
@@ -51,7 +65,10 @@ def check_schema(text: str) -> None:
 
 def find_fault(text: str, value: object, *, clock: Callable[[], float], limit_sec: float = LIMIT_SEC) -> str | None:
     """What in `value` the schema `text` does not allow, in words; None when it fits. Raises SchemaFailed."""
-    schema = _load(text)
+    try:
+        schema = _load(text)
+    except NotJson as error:
+        raise SchemaFailed(f"The schema cannot be read. {error}") from None
     limited = _limit(_dialect(schema), _Deadline(clock, clock() + limit_sec))
     try:
         fault = next(limited(schema, registry=Registry()).iter_errors(value), None)
@@ -170,7 +187,7 @@ def _dialect(schema: Any) -> Any:
 
 @lru_cache(maxsize=32)
 def _load(text: str) -> Any:
-    return json.loads(text)
+    return read_json(text)
 
 
 def _shorten(text: str) -> str:
