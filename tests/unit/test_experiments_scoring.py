@@ -92,6 +92,16 @@ def test_answer_of_fences_only_keeps_nobody_busy(text: str) -> None:
         ("```json\n[1]\n```\n```json\n[2]\n```", False),
         ("```json\n[1]\n", False),
         ("```python\n[1]\n```", False),
+        ("```python\nprint(1)\n```\nand\n```json\n[1]\n```", True),
+        ("```json\n[1]\n```\nand\n```python\nprint(1)\n```", True),
+        ("````markdown\n```json\n[1]\n```\n````", False),
+        ("````markdown\n```json\n[1]\n```\n````\n```json\n[2]\n```", True),
+        ("~~~ json\n[1]\n~~~~", True),
+        ("~~~\n```\n~~~\n```json\n[2]\n```\n```\n[3]\n```", False),
+        ("```json\n[1]\n~~~\n", False),
+        ("````json\n[1]\n```", False),
+        ("``` `json`\n```json\n[1]\n```", True),
+        ("```json\r\n[1]\r\n```\r\n", True),
     ],
 )
 def test_one_closed_block_of_json_counts(text: str, passed: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 
 MOST_JSON_CHARS = 200_000
 _SHOWN_DIGITS = 20
@@ -30,20 +31,44 @@ def read_json(text: str) -> object:
 
 
 def _fenced(text: str) -> list[str]:
-    """What stands in fenced blocks that are closed. Line by line: a pattern could be kept busy by an answer."""
+    """What stands in closed fenced blocks of JSON or of no language. Line by line: a pattern could be kept busy by an
+    answer.
+    """
     blocks: list[str] = []
-    inside: list[str] | None = None
+    opened: _Fence | None = None
+    inside: list[str] = []
     for line in text.split("\n"):
-        fence, marked, language = line.strip(" \t").partition("```")
-        if inside is None:
-            if marked and not fence and language.strip(" \t").lower() in ("", "json"):
-                inside = []
-        elif marked and not fence and not language:
-            blocks.append("\n".join(inside))
-            inside = None
-        else:
+        fence = _read_fence(line)
+        if opened is None:
+            opened, inside = fence, []
+        elif fence is None or not fence.closes(opened):
             inside.append(line)
+        else:
+            if opened.language in ("", "json"):
+                blocks.append("\n".join(inside))
+            opened = None
     return blocks
+
+
+@dataclass(frozen=True)
+class _Fence:
+    """A line of `signs`, three backticks or tildes or more, and what follows them (CommonMark 0.31, 4.5)."""
+
+    signs: str
+    language: str
+
+    def closes(self, opened: _Fence) -> bool:
+        return not self.language and self.signs.startswith(opened.signs)
+
+
+def _read_fence(line: str) -> _Fence | None:
+    """None for a line that is no fence. Any indent will do: blocks in lists have some."""
+    text = line.strip(" \t\r")
+    rest = text.lstrip(text[:1])
+    signs = text[: len(text) - len(rest)]
+    if not signs.startswith(("```", "~~~")) or (signs[0] == "`" and "`" in rest):
+        return None
+    return _Fence(signs, rest.strip(" \t").lower())
 
 
 def _parse(text: str) -> object:
