@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chatplay.api.completions_errors import Fault
@@ -57,14 +57,14 @@ class Events:
 
 
 def whole(
-    *, completion_id: str, created: int, model: str, end: GenerationEnd, raws: Iterable[Json], said: End | None
+    *, completion_id: str, created: int, model: str, end: GenerationEnd, raws: Sequence[Json], said: End | None
 ) -> dict[str, Any]:
     """The body of an answer that is not streamed. `raws`: the choices that held more than text."""
-    message = {"role": "assistant", "content": end.content, "refusal": None}
+    message = {"role": "assistant", "content": end.content, "refusal": None, **_beside(raws)}
     choice: dict[str, Any] = {"index": 0, "message": message, "logprobs": None}
     for raw in raws:
-        choice = {**choice, **raw} if "message" in raw else {**choice, "message": _joined(message, raw.get("delta"))}
-        message = choice["message"]
+        if "message" in raw:
+            choice |= raw
     choice["finish_reason"] = finish_reason(end)
     return {
         "id": completion_id,
@@ -77,13 +77,15 @@ def whole(
     }
 
 
-def _joined(message: dict[str, Any], delta: object) -> dict[str, Any]:
-    """The message with another piece of what stands beside its text, such as the reasoning."""
-    found = dict(message)
-    for name, piece in (delta if isinstance(delta, Mapping) else {}).items():
-        if isinstance(piece, str) and name not in ("content", "role"):
-            found[name] = (found.get(name) or "") + piece
-    return found
+def _beside(raws: Iterable[Json]) -> dict[str, str]:
+    """What came in pieces beside the text, such as the reasoning, joined by its name."""
+    pieces: dict[str, list[str]] = {}
+    for raw in raws:
+        delta = raw.get("delta")
+        for name, piece in (delta if isinstance(delta, Mapping) else {}).items():
+            if isinstance(piece, str) and name not in ("content", "role"):
+                pieces.setdefault(name, []).append(piece)
+    return {name: "".join(said) for name, said in pieces.items()}
 
 
 def finish_reason(end: GenerationEnd) -> str:

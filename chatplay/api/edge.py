@@ -21,7 +21,8 @@ _MAX_HEADER_BYTES = 32_768
 _MAX_DEPTH = 64
 _BODY_SEC = 30.0
 _OWN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+# One that never closes reaches to the end: it must not be tried again from each quote that it holds.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
 class Prefix(BaseRoute):

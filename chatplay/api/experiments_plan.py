@@ -94,7 +94,8 @@ class NewExperiment(Body):
 
 
 class Extension(Body):
-    """What is to be different; what is left out stays, of `limits` each one. Only trials that are missing run; no arm is taken away.
+    """What is to be different; what is left out stays, of `limits` each one. Only trials that are missing run; no arm
+    is taken away.
 
     `revision`, as the experiment told it, makes sure that nobody has changed it meanwhile.
     """

@@ -105,7 +105,7 @@ async def _ollama(
     return tuple(replace(model, context_tokens=loaded.get(model.name) or model.context_tokens) for model in shown)
 
 
-_NUM_CTX = re.compile(r"^\s*num_ctx\s+(\d{1,9})\s*$", re.MULTILINE)
+_NUM_CTX = re.compile(r"^[ \t]*num_ctx[ \t]+(\d{1,9})[ \t\r]*$", re.MULTILINE)
 
 
 def _shown(model: ListedModel, said: Mapping[str, object]) -> ListedModel:

@@ -36,22 +36,24 @@ def masked(text: str, secrets: tuple[str, ...]) -> str:
 
 def excerpt(text: str, secrets: tuple[str, ...] = (), limit: int = 160) -> str:
     """A short, harmless piece of a server's own words, quoted and with a blank before; "" of nothing or HTML."""
-    text = masked(text, secrets)
+    mask = Mask(tuple(sorted(secrets, key=len, reverse=True)))
+    text = mask.feed(text[:2000]) + mask.rest()  # the text may be cut in the middle of a key
     if not text.strip() or "<html" in text.lower() or "<!doctype" in text.lower():
         return ""
     text = _SECRET_LOOKS.sub(MASK, text)
-    text = " ".join("".join(char if char.isprintable() else " " for char in text[:2000]).split())
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return f' It said: "{text[:limit]}{"..." if len(text) > limit else ""}"'
 
 
 class Mask:
     """For one answer: feed it the pieces in order. A key that is cut in two is found; what may become one is held
-    back until that is known, but for its first three characters.
+    back until that is known, but for its first three characters. `secrets`: the longest first.
     """
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         self._secrets = secrets
         self._first = re.compile("|".join(re.escape(secret[0]) for secret in secrets)) if secrets else None
+        self._any = re.compile("|".join(map(re.escape, secrets)))
         self._tail = ""  # the end of what came, while it is the beginning of a key
         self._passed = 0  # so many characters of it were passed on
 
@@ -62,10 +64,9 @@ class Mask:
         whole, start = self._tail + text, self._passed
         pieces = []
         searched = 0
-        while (found := self._find(whole, searched)) is not None:
-            begin, searched = found
-            pieces += [whole[start:begin], MASK]
-            start = searched
+        for found in self._any.finditer(whole):
+            pieces += [whole[start : found.start()], MASK]
+            start = searched = found.end()
         keep = self._begin_of_a_key(whole, searched)
         shown_to = len(whole) if keep is None else min(max(start, keep + _OPEN_CHARS), len(whole))
         self._tail, self._passed = ("", 0) if keep is None else (whole[keep:], shown_to - keep)
@@ -76,11 +77,6 @@ class Mask:
         tail, passed = self._tail, self._passed
         self._tail, self._passed = "", 0
         return MASK if len(tail) >= _FEWEST_CHARS else tail[passed:]
-
-    def _find(self, whole: str, start: int) -> tuple[int, int] | None:
-        """Begin and end of the first key from `start` on."""
-        places = [(at, at + len(secret)) for secret in self._secrets if (at := whole.find(secret, start)) >= 0]
-        return min(places, default=None)
 
     def _begin_of_a_key(self, whole: str, start: int) -> int | None:
         """Where the end of `whole` begins that is the beginning of a key."""

@@ -51,7 +51,7 @@ class Token:
 
 def split_tokens(text: str) -> list[str]:
     """Words and marks, each with the blanks before it."""
-    return _TOKEN.findall(text)
+    return _TOKEN.findall(text.rstrip())  # blanks at the end belong to no word and would be looked at again for each
 
 
 class Text:

@@ -9,27 +9,36 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+_MOST_CHARS, _MOST_NAME_CHARS = 2_000, 200  # of a message and of its code: what says why stands at the beginning
+# From here on a server repeats what it was sent, which must not be taken for its own words: a validation error as
+# pydantic prints it (vLLM, SGLang), or the messages that llama-server could not read.
+_REPEATS = re.compile(r"""["']input["']: |\binput_value=|; (?:messages|tools) = """)
+_GAP = r"[^.]{0,200}"  # within a sentence; without an end to it the work would grow with the square of the text
 _OVERFLOW = re.compile(
-    r"context_length_exceeded|exceed_context_size|maximum context length|context (length|window|size)[^.]*(exceed|only)"
-    r"|exceed\w*[^.]*context|longer than the model's context|prompt is too long|input token count[^.]*exceeds"
-    r"|max_new_tokens` must be|trying to keep the first \d+ tokens",
+    r"context_length_exceeded|exceed_context_size|maximum context length"
+    rf"|context (length|window|size){_GAP}(exceed|only)|exceed{_GAP}context|input token count{_GAP}exceeds"
+    r"|longer than the model's context|prompt is too long|max_new_tokens` must be"
+    r"|trying to keep the first \d+ tokens",
     re.IGNORECASE,
 )
 _NO_STREAMING = re.compile(
-    r"stream\w*[^.]*(not supported|unsupported|not available|not allowed|disabled)|(not|n't) support[^.]*\bstream"
+    rf"stream{_GAP}(not supported|unsupported|not available|not allowed|disabled)|(not|n't) support{_GAP}\bstream"
     r"|verified to stream",
     re.IGNORECASE,
 )
 _NO_MODEL = re.compile(
-    r"model_not_found|model[^.]*(not found|does not exist|not exist|unknown|not loaded)", re.IGNORECASE
+    rf"model_not_found|model{_GAP}(not found|does not exist|not exist|unknown|not loaded)", re.IGNORECASE
 )
 _PARAMETERS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "max_tokens", "stop")
 _PARAMETER = re.compile(r"(?<![a-z_])(" + "|".join((*_PARAMETERS, "max_completion_tokens")) + r")(?![a-z_])")
 
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|seconds?|m|minutes?|h|hours?)(?![a-z])", re.IGNORECASE)
+# Nothing is given back: a header may hold thousands of digits and blanks.
+_DURATION = re.compile(
+    r"(?<!\d)(\d++(?:\.\d++)?)\s*+(ms|milliseconds?|s|seconds?|m|minutes?|h|hours?)(?![a-z])", re.IGNORECASE
+)
 _TRY_AGAIN = re.compile(
-    r"(?:try again|retry|wait)\s+(?:in|after|for|at least)?\s*((?:\d+(?:\.\d+)?\s*[a-z]+\s*){1,4})", re.IGNORECASE
+    r"(?:try again|retry|wait)\s++(?:in|after|for|at least)?\s*+((?:\d++(?:\.\d++)?\s*+[a-z]++\s*+){1,4})",
+    re.IGNORECASE,
 )
 _UNIT_SEC = {"m": 60.0, "h": 3600.0, "s": 1.0}
 _LONGEST_WAIT_SEC = 86_400 * 7
@@ -37,7 +46,9 @@ _LONGEST_WAIT_SEC = 86_400 * 7
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a server said when it refused, read from whichever shape it used."""
+    """What a server said when it refused, read from whichever shape it used. `message` is the beginning of it,
+    without what the server repeats of the request.
+    """
 
     message: str = ""
     code: str = ""
@@ -60,22 +71,26 @@ def read_refusal(body: object, status: int | None) -> Refusal:
     if isinstance(body, Mapping) and isinstance(body.get("error"), (Mapping, str)):
         body = body["error"]
     if isinstance(body, str):
-        return Refusal(message=body, status=status)
+        return Refusal(message=_own_words(body), status=status)
     if not isinstance(body, Mapping):
         return Refusal(status=status)
     if isinstance(body.get("detail"), list):
         return _validation_refusal(body["detail"], status)
     return Refusal(
-        message=str(body.get("message") or body.get("detail") or ""),
+        message=_own_words(str(body.get("message") or body.get("detail") or "")),
         code=_word(body.get("code")) or _word(body.get("type")),
-        param=body["param"] if isinstance(body.get("param"), str) else None,
+        param=body["param"][:_MOST_NAME_CHARS] if isinstance(body.get("param"), str) else None,
         status=status if status is not None else _status_in(body),
     )
 
 
+def _own_words(message: str) -> str:
+    return _REPEATS.split(message[:_MOST_CHARS], maxsplit=1)[0]
+
+
 def _word(code: object) -> str:
     """`code` where it is a word: llama-server's and vLLM's is the HTTP status again, their word is the type."""
-    return code if isinstance(code, str) and not code.isdigit() else ""
+    return code[:_MOST_NAME_CHARS] if isinstance(code, str) and not code.isdigit() else ""
 
 
 def _status_in(body: Mapping[str, Any]) -> int | None:
@@ -86,8 +101,8 @@ def _status_in(body: Mapping[str, Any]) -> int | None:
 def _validation_refusal(items: list[Any], status: int | None) -> Refusal:
     first = items[0] if items and isinstance(items[0], Mapping) else {}
     place = first.get("loc")
-    param = str(place[-1]) if isinstance(place, (list, tuple)) and place else None
-    return Refusal(message=str(first.get("msg", "")), param=param, status=status)
+    param = str(place[-1])[:_MOST_NAME_CHARS] if isinstance(place, (list, tuple)) and place else None
+    return Refusal(message=_own_words(str(first.get("msg", ""))), param=param, status=status)
 
 
 def is_overflow(refusal: Refusal) -> bool:
@@ -121,7 +136,7 @@ def wait_sec(headers: Mapping[str, str], message: str = "", now: datetime | None
     known = [reset for reset in resets if reset is not None]
     if known:
         return _plausible(max(known))
-    found = _TRY_AGAIN.search(message[:2000])
+    found = _TRY_AGAIN.search(message)
     return _plausible(_duration_sec(found[1])) if found else None
 
 

@@ -17,7 +17,8 @@ class SseDecoder:
     """
 
     def __init__(self) -> None:
-        self._tail = b""
+        self._tail = bytearray()  # the line that has not ended
+        self._half_end = b""
         self._data: list[bytes] = []
         self._size_bytes = 0
 
@@ -39,20 +40,27 @@ class SseDecoder:
         return self.feed(b"\n\n")
 
     def _lines(self, received: bytes) -> list[bytes]:
-        text = self._tail + received
-        if b"\r" in text:
-            # A CR at the very end may be half of a CRLF: it waits for the next bytes.
-            held = b"\r" if text.endswith(b"\r") else b""
-            text = text.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
-        lines = text.split(b"\n")
-        self._tail = lines.pop()
+        """The lines that have ended. A long one that comes in many pieces is put together once."""
+        first, *lines = self._with_line_feeds(received).split(b"\n")
+        self._tail += first
+        if lines:
+            lines.insert(0, bytes(self._tail))
+            self._tail = bytearray(lines.pop())
         if len(self._tail) > MAX_EVENT_BYTES:
             raise EventTooLong
         return lines
 
+    def _with_line_feeds(self, received: bytes) -> bytes:
+        """A CR at the very end may be half of a CRLF: it waits for the next bytes."""
+        text = self._half_end + received
+        if b"\r" not in text:
+            return text
+        self._half_end = b"\r" if text.endswith(b"\r") else b""
+        return text.removesuffix(self._half_end).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
     def _keep(self, data: bytes) -> None:
         self._data.append(data)
-        self._size_bytes += len(data)
+        self._size_bytes += len(data) + 1  # empty ones take room, too
         if self._size_bytes > MAX_EVENT_BYTES:
             raise EventTooLong
 
