@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from chatplay import params as parameters
 from chatplay.errors import BadInput
-from chatplay.usage.values import YEARS, ModelKey, ParamFilter, UsageFilter
+from chatplay.usage.values import ModelKey, ParamFilter, UsageFilter
 
 PRESETS: Mapping[str, timedelta] = {
     "1h": timedelta(hours=1),
@@ -168,10 +168,9 @@ def _one(query: Mapping[str, Sequence[str]], name: str, default: str = "") -> st
 
 def _day(text: str) -> date | None:
     try:
-        day = date.fromisoformat(text)
+        return date.fromisoformat(text)
     except ValueError:
         return None
-    return day if day.year in YEARS else None
 
 
 def _model(text: str) -> ModelKey | None:
