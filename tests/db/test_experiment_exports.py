@@ -15,7 +15,7 @@ from chatplay.providers.base import last_user_text
 from chatplay.providers.registry import Upstream
 from tests.db.experiment_rig import house as make_house
 
-NASTY = ["=1+1", "+SUM(A1)", "-2", "@cmd", "\tx", "\rx", "plain", 'a,"b"\nc', "'=quoted", "＝1"]
+NASTY = ["=1+1", "+SUM(A1)", "-2+A1", "@cmd", "\tx", "\rx", "plain", 'a,"b"\nc', "'=quoted", "＝1"]
 
 
 @pytest.fixture

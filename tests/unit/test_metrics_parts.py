@@ -10,7 +10,7 @@ from chatplay.ui.metrics import parts
 from chatplay.usage.values import ModelKey
 
 
-@pytest.mark.parametrize("name", ["=cmd()", "+1", "@sum", "－1"])
+@pytest.mark.parametrize("name", ["=cmd()", "+A1", "@sum", "－1"])
 def test_name_that_looks_like_a_formula_is_guarded_in_the_file(monkeypatch, name):
     files = []
     monkeypatch.setattr(st, "download_button", lambda label, data, **more: files.append(data().decode()))
