@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -47,12 +48,28 @@ def _split(value: Any) -> Any:
 
 
 def _networks(values: tuple[Any, ...]) -> tuple[Network, ...]:
-    return tuple(ip_network(value, strict=False) for value in values)
+    try:
+        return tuple(ip_network(value, strict=False) for value in values)
+    except ValueError:
+        raise ValueError("each must be an address or a network, such as 10.0.0.0/8") from None
 
 
 def _url(value: str) -> str:
+    """Where readers of addresses differ, a login could pass for something that is shown: such ones are refused."""
     TypeAdapter(HttpUrl).validate_python(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if not parts.hostname or "@" in parts.path or parts.query or parts.fragment:
+        raise ValueError("it must be like http://host:port/path; signs such as / in a password are written as %2F")
     return value.rstrip("/")
+
+
+def _public_url(value: str) -> str:
+    if urlsplit(value).username is not None:
+        raise ValueError("it holds a user name or password; people type theirs when they sign in")
+    return value
 
 
 def _postgres_url(value: str) -> str:
@@ -74,7 +91,9 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class Settings(BaseModel):
-    """Everything a start can vary. Build it with `load_settings`; `_SEC` values are seconds."""
+    """Everything a start can vary. Build it with `load_settings`; `_SEC` values are seconds. What may hold a key or a
+    password has `repr=False`: it stands in no text.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", alias_generator=variable_name, populate_by_name=True, hide_input_in_errors=True
@@ -82,8 +101,10 @@ class Settings(BaseModel):
 
     host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` lets the team in.")
     port: int = Field(8501, ge=1, le=65_535, description="Port of the page, the routes and the WebSocket.")
-    public_url: Url | None = Field(
-        None, description="How people reach the app, such as `https://chat.example.org`; https makes cookies Secure."
+    public_url: Annotated[Url, AfterValidator(_public_url)] | None = Field(
+        None,
+        repr=False,
+        description="How people reach the app, such as `https://chat.example.org`; https makes cookies Secure.",
     )
     trusted_proxies: Networks = Field(
         (), description="Comma-separated addresses or networks whose `X-Forwarded-*` headers are believed."
@@ -105,9 +126,11 @@ class Settings(BaseModel):
     use_openai: bool = Field(False, description="Make the OpenAI-compatible server the default instead of Echo.")
     openai_chat_model: str = Field("gpt-4o-mini", min_length=1, description="Default model of that server.")
     openai_api_key: Annotated[SecretStr, AfterValidator(_sendable)] | None = Field(
-        None, description="Its key; never shown, never sent to a browser."
+        None, repr=False, description="Its key; never shown, never sent to a browser."
     )
-    openai_base_url: Url | None = Field(None, description="Its address up to `/v1`; empty is OpenAI itself.")
+    openai_base_url: Url | None = Field(
+        None, repr=False, description="Its address up to `/v1`; empty is OpenAI itself."
+    )
     openai_allowed_models: Names = Field(
         (), description="Comma-separated models people may choose; empty allows all it offers."
     )
@@ -151,6 +174,7 @@ class Settings(BaseModel):
 
     metrics_token: Annotated[SecretStr, Field(min_length=16), AfterValidator(_sendable)] | None = Field(
         None,
+        repr=False,
         description="Bearer token that `/metrics` asks for; empty lets only this machine read it, and nobody once "
         "`PUBLIC_URL` or `TRUSTED_PROXIES` is set.",
     )
@@ -249,11 +273,17 @@ def _config_error(error: ValidationError, known: Mapping[str, str]) -> ConfigErr
     problems = []
     for item in error.errors(include_url=False, include_context=False):
         name = str(item["loc"][0])
-        shown = "" if name in ("OPENAI_API_KEY", "DATABASE_URL", "METRICS_TOKEN") else f" ({known.get(name, '')!r})"
+        shown = f" ({known.get(name, '')!r})" if _is_harmless(name, known.get(name, "")) else ""
         reason = item["msg"].removeprefix("Value error, ")
         problems.append(f"{name}{shown}: {_uncapitalised(reason)}.")
     names = ", ".join(dict.fromkeys(str(item["loc"][0]) for item in error.errors()))
     return ConfigError(" ".join(problems), cure=f"Correct {names} in the environment or in .env.")
+
+
+def _is_harmless(name: str, value: str) -> bool:
+    """Whether a wrong value may be shown: in an address that cannot be read nobody knows where a password stands."""
+    secret = {variable_name(field) for field, about in Settings.model_fields.items() if not about.repr}
+    return name not in secret and "@" not in value and "://" not in value
 
 
 def _uncapitalised(sentence: str) -> str:

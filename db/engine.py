@@ -124,8 +124,10 @@ def psycopg_url(url: str) -> URL:
     """`url` (postgres://, postgresql:// or with a driver) as SQLAlchemy's URL for psycopg 3."""
     try:
         parsed = make_url(re.sub(r"^postgres://", "postgresql://", url))
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number
         raise UnsuitableServer("DATABASE_URL is not an address.", cure=_URL_CURE) from None
+    if "@" in (parsed.host or ""):  # the end of a password: whoever says that this host is not known would show it
+        raise UnsuitableServer("DATABASE_URL holds an @ too many.", cure="Write an @ in the password as %40.")
     if parsed.get_backend_name() != "postgresql":
         raise UnsuitableServer(f"DATABASE_URL names {parsed.get_backend_name()}, not PostgreSQL.", cure=_URL_CURE)
     return parsed.set(drivername="postgresql+psycopg")

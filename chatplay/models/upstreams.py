@@ -44,7 +44,7 @@ class UpstreamDraft:
     """What an administrator types. `api_key`: None keeps the stored one (if the address stays), "" forgets it."""
 
     name: str
-    base_url: str
+    base_url: str = field(repr=False)
     api_key: str | None = field(default=None, repr=False)
     api_key_env: str | None = None
     engine_type: EngineType | None = None

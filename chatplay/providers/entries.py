@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from chatplay import params as parameters
 from chatplay.errors import BadInput
@@ -123,8 +123,13 @@ def _refuse_unknown(table: object, known: tuple[str, ...]) -> None:
             raise BadInput(f"There is no field `{name}`.", param=str(name), cure=f"The fields are {', '.join(known)}.")
 
 
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether it can be the name of an upstream."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
 def _name(value: object) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not is_name(value):
         raise _bad("name", "must be 1 to 40 letters, digits, blanks, dots, dashes or underscores, such as lab-gpu")
     if value.lower() in RESERVED_NAMES:
         raise BadInput(f"The name `{value}` is taken by a built-in one.", param="name", cure="Choose another name.")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chatplay.errors import BadInput, ConfigError
-from chatplay.providers.entries import read_entry
+from chatplay.providers.entries import is_name, read_entry
 from chatplay.providers.registry import Upstream
 from chatplay.providers.safety import AddressPolicy
 
@@ -62,8 +62,7 @@ def _upstreams(
 ) -> tuple[Upstream, ...]:
     found: list[Upstream] = []
     for number, table in enumerate(tables):
-        name = table.get("name")
-        label = f"upstream `{name[:40]}`" if isinstance(name, str) else f"upstream {number + 1}"
+        label = f"upstream `{table['name']}`" if is_name(table.get("name")) else f"upstream {number + 1}"
         try:
             upstream = read_entry(table, source="models.toml", policy=policy)
             _check_name(upstream, found)

@@ -49,7 +49,7 @@ class Upstream:
 
     name: str
     kind: Kind
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     api_key_env: str | None = None
     allowed_models: tuple[str, ...] = ()

@@ -36,6 +36,14 @@ def test_url_of_something_else_is_refused(url):
         psycopg_url(url)
 
 
+@pytest.mark.parametrize("where", ["u:geheim@h:80:99", "u:ge@heim@h", "u:x@heim@h:1", "h:geheim"])
+def test_url_that_cannot_be_read_is_refused_without_its_password(where):
+    with pytest.raises(UnsuitableServer) as caught:
+        psycopg_url(f"postgresql://{where}/d")
+    assert "heim" not in str(caught.value)
+    assert caught.value.cure
+
+
 def test_server_too_old_is_refused():
     with pytest.raises(UnsuitableServer, match="PostgreSQL 13; 14 or newer"):
         _check_version(SimpleNamespace(info=SimpleNamespace(server_version=130_012)), None)

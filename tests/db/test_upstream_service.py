@@ -279,6 +279,15 @@ def test_key_is_in_no_log_error_value_or_dump(rig, server, database_url, everyth
     note(lambda: rig.service.add(actor=ADMIN, draft=replace(keyed, name="x", api_key=f"{KEY} ")))
     note(lambda: rig.service.add(actor=ADMIN, draft=replace(keyed, name="y", api_key=f"{KEY} é")))
     note(lambda: rig.service.add(actor=ADMIN, draft=replace(keyed, name="z", api_key_env=KEY)))
+    for address in (
+        f"http://ada:{KEY}@gpu/v1",
+        f"ada:{KEY}@gpu/v1",
+        f"http:/ada:{KEY}@gpu/v1",
+        f"http://gpu/v1?k={KEY}",
+    ):
+        note(lambda address=address: draft(address))
+        note(lambda address=address: rig.service.add(actor=ADMIN, draft=draft(address, name="v")))
+        note(lambda address=address: rig.service.test_connection(actor=ADMIN, draft=draft(address)))
     note(lambda: rig.service.refresh_now(actor=ADMIN))
     note(lambda: rig.service.list_upstreams(actor=ADMIN))
     note(lambda: rig.watcher.catalog.upstreams)

@@ -77,6 +77,34 @@ def test_error_names_line_upstream_field_and_cure(tmp_path, line, words):
     assert "sk-secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'base_url = "http://bob:geheim@gpu/v1"',
+        'base_url = "bob:geheim@gpu/v1"',
+        'base_url = "http:/bob:geheim@gpu/v1"',
+        'base_url = "http://bob:ge/heim@gpu/v1"',
+        'base_url = "http://gpu/v1?key=geheim"',
+        'base_url = "http://gpu/v1", "geheim"',
+        'name = "http://bob:geheim@gpu/v1"',
+        'api_key_env = "geheim geheim"',
+        'api_key = "geheim"',
+        'engine = "geheim"',
+        'enabled = "geheim"',
+    ],
+)
+def test_error_shows_no_value_that_may_be_a_secret(tmp_path, line):
+    fields = {"name": '"lab"', "base_url": '"http://gpu/v1"'} | dict([line.split(" = ", 1)])
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, "[[upstream]]\n" + "".join(f"{name} = {value}\n" for name, value in fields.items()))
+    assert "heim" not in str(caught.value)
+
+
+def test_upstream_shows_neither_key_nor_login_as_text():
+    upstream = Upstream("lab", "openai", base_url="http://bob:geheim@gpu/v1", api_key="sk-geheim")
+    assert "geheim" not in f"{upstream} {upstream.address}"
+
+
 def test_file_that_is_named_and_missing_is_a_config_error(tmp_path):
     with pytest.raises(ConfigError):
         read_models_file(tmp_path / "none.toml", environ={}, policy=AddressPolicy())

@@ -59,21 +59,57 @@ def test_settings_bad_value_is_refused_by_name_with_the_cure(name, value):
 
 
 def test_settings_error_keeps_words_in_capitals():
-    with pytest.raises(ConfigError, match=r"OPENAI_BASE_URL \('ftp://x'\): URL scheme should"):
+    with pytest.raises(ConfigError, match=r"OPENAI_BASE_URL: URL scheme should"):
         load(OPENAI_BASE_URL="ftp://x")
 
 
 def test_settings_every_bad_value_is_named_at_once():
-    with pytest.raises(ConfigError, match=r"PORT.*LOG_LEVEL"):
+    with pytest.raises(ConfigError, match=r"PORT \('x'\).*LOG_LEVEL"):
         load(PORT="x", LOG_LEVEL="y")
 
 
-def test_settings_secrets_are_in_no_text(capsys):
-    settings = load(OPENAI_API_KEY="sk-geheim", DATABASE_URL="postgresql://u:geheim@h/d")
+def test_settings_secrets_are_in_no_text():
+    settings = load(
+        OPENAI_API_KEY="sk-geheim",
+        DATABASE_URL="postgresql://u:geheim@h/d",
+        OPENAI_BASE_URL="http://bob:geheim@gpu:8000/v1",
+        METRICS_TOKEN="geheim-geheim-geheim",
+    )
     assert "geheim" not in f"{settings} {settings!r}"
     with pytest.raises(ConfigError) as caught:
         load(DATABASE_URL="mysql://u:geheim@h/d", OPENAI_API_KEY="sk-geheim-é")
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "bob:geheim@gpu:8000/v1",
+        "http:/bob:geheim@gpu/v1",
+        "http:bob:geheim@gpu/v1",
+        "http:///bob:geheim@gpu/v1",
+        "http:\\\\bob:geheim@gpu/v1",
+        "http://bob:ge/heim@gpu/v1",
+        "http://bob:8/geheim@gpu/v1",
+        "http://bob:ge?geheim@gpu/v1",
+        "http://bob:geheim\u2100@gpu/v1",
+        "http://gpu/v1?key=geheim",
+        "http://gpu/v1#geheim",
+        "ftp://bob:geheim@gpu/v1",
+    ],
+)
+@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "PUBLIC_URL", "TRUSTED_PROXIES", "HEALTH_CHECK_PATH"])
+def test_settings_bad_address_is_refused_without_the_password_in_it(name, value):
+    with pytest.raises(ConfigError) as caught:
+        load(**{name: value})
+    assert name in caught.value.message
+    assert "heim" not in str(caught.value)
+
+
+def test_settings_login_belongs_to_model_servers_alone():
+    assert load(OPENAI_BASE_URL="http://bob:geheim@gpu:8000/v1/").openai_base_url == "http://bob:geheim@gpu:8000/v1"
+    with pytest.raises(ConfigError, match="PUBLIC_URL: it holds a user name or password"):
+        load(PUBLIC_URL="https://bob:geheim@chat.example.org")
 
 
 def test_settings_unreadable_env_file_is_a_config_error(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatplay.__main__ import main
 from chatplay.cli import watch
 from chatplay.cli.probes import Answer, get
 from chatplay.cli.servers import check_servers
@@ -52,6 +53,15 @@ def test_password_in_an_address_is_not_printed():
     finding = of_the_environment(load(USE_OPENAI="1", OPENAI_BASE_URL="http://ada:geheim@127.0.0.1:9/v1"))
     assert "127.0.0.1:9" in finding.text
     assert "geheim" not in finding.text
+
+
+@pytest.mark.parametrize("command", ["validate", "status", "run"])
+def test_no_command_prints_the_password_of_an_address_it_cannot_read(monkeypatch, capsys, command):
+    monkeypatch.setenv("OPENAI_BASE_URL", "ada:geheim@gpu:8000/v1")
+    assert main([command]) == 1
+    said = capsys.readouterr()
+    assert "Correct OPENAI_BASE_URL" in said.err
+    assert "geheim" not in said.out + said.err
 
 
 def test_servers_of_models_toml_are_asked_with_their_own_cures(tmp_path):
