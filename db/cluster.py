@@ -29,6 +29,7 @@ _SUPERUSER = "postgres"
 _LONGEST_SOCKET_DIR = 80  # bytes; the kernel's limit is 104 to 108 with the file's name
 _START_LIMIT_SEC = 60.0
 _CONF = "chatplay.conf"
+_SOCKET = ".s.PGSQL.5432"
 
 
 class Cluster:
@@ -101,6 +102,7 @@ class Cluster:
         self._progress("Starting the database")
         self._clear_the_way(binaries, user)
         socket_dir = self._make_socket_dir(user)
+        self._clear_socket(socket_dir)
         self._write_conf(socket_dir)
         command = [binaries.program("pg_ctl"), "start", "-D", str(self.path), "-w", "-t", f"{_START_LIMIT_SEC:.0f}"]
         deadline = time.monotonic() + _START_LIMIT_SEC
@@ -190,9 +192,15 @@ class Cluster:
         if self.live_postmaster() is None:
             # A PID that is gone PostgreSQL sees through itself; one that was given to another program it does not.
             (self.path / "postmaster.pid").unlink(missing_ok=True)
-        elif info and info.socket_dir and not (Path(info.socket_dir) / ".s.PGSQL.5432").exists():
+        elif info and info.socket_dir and not (Path(info.socket_dir) / _SOCKET).exists():
             # Alive, but its socket was swept out of the temp folder: nobody can reach it any more.
             self.halt(binaries, user)
+
+    def _clear_socket(self, socket_dir: Path) -> None:
+        # The lock file beside the socket names the same PID, and PostgreSQL believes it just as readily.
+        if self.live_postmaster() is None:
+            for name in (_SOCKET, f"{_SOCKET}.lock"):
+                (socket_dir / name).unlink(missing_ok=True)
 
     def _run(self, user: ServerUser | None, command: list[str], *, limit_sec: float) -> int:
         output = self.data_dir / "postgres-setup.log"

@@ -2,14 +2,18 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from db.embedded import EmbeddedPostgres
 from db.engine import libpq_url
+from db.server_user import find_server_user
 from tests.databases import reachable_folder
 from tests.db.processes import another_process, leave, query
 
@@ -92,6 +96,30 @@ def test_stale_pid_file_does_not_stop_a_start(folder, content):
     (folder / "postgres" / "postmaster.pid").write_text(content)
     assert query(server.start(), "SELECT 1") == [(1,)]
     assert server.stop()
+
+
+@contextmanager
+def stranger():
+    """A living process of the server's user that is no database: PostgreSQL believes a PID of its own user only."""
+    user = find_server_user()
+    process = subprocess.Popen(["sleep", "600"], **({} if user is None else {"user": user.uid}))
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_files_of_a_killed_server_whose_pid_a_stranger_has_now_do_not_stop_a_start(folder):
+    server = EmbeddedPostgres(folder)
+    url = server.start()
+    socket_dir = Path(query(url, "SHOW unix_socket_directories")[0][0].strip('"'))
+    os.kill(postmaster(folder), signal.SIGKILL)
+    wait_for(lambda: not server.running())
+    with stranger() as pid:
+        for file in (folder / "postgres" / "postmaster.pid", socket_dir / ".s.PGSQL.5432.lock"):
+            file.write_text("\n".join([str(pid), *file.read_text().splitlines()[1:], ""]))
+        assert query(server.start(), "SELECT 1") == [(1,)]
 
 
 def test_pid_file_of_a_living_server_is_never_removed(folder):
