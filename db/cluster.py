@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
 
 from db.binaries import Binaries, run_as
 from db.errors import EmbeddedError
@@ -28,17 +31,23 @@ Progress = Callable[[str], None]
 _SUPERUSER = "postgres"
 _LONGEST_SOCKET_DIR = 80  # bytes; the kernel's limit is 104 to 108 with the file's name
 _START_LIMIT_SEC = 60.0
+_LOOK_AFTER_SEC = 5.0
+_NEWS_EVERY_SEC = 30.0
 _CONF = "chatplay.conf"
 _SOCKET = ".s.PGSQL.5432"
 
 
 class Cluster:
-    """The server whose files are in `data_dir`/postgres. `user`: who it runs as; None is this process's own."""
+    """The server whose files are in `data_dir`/postgres. `user`: who it runs as; None is this process's own.
 
-    def __init__(self, data_dir: Path, *, progress: Progress) -> None:
+    A start that waits for the server to recover ends when `leaving` is set.
+    """
+
+    def __init__(self, data_dir: Path, *, progress: Progress, leaving: threading.Event) -> None:
         self.data_dir = data_dir
         self.path = data_dir / "postgres"
         self._progress = progress
+        self._leaving = leaving
 
     # ---- changing ------------------------------------------------------------------------------
 
@@ -104,15 +113,30 @@ class Cluster:
         socket_dir = self._make_socket_dir(user)
         self._clear_socket(socket_dir)
         self._write_conf(socket_dir)
-        command = [binaries.program("pg_ctl"), "start", "-D", str(self.path), "-w", "-t", f"{_START_LIMIT_SEC:.0f}"]
+        command = [binaries.program("pg_ctl"), "start", "-D", str(self.path), "-w", "-t", f"{_LOOK_AFTER_SEC:.0f}"]
         deadline = time.monotonic() + _START_LIMIT_SEC
         while True:
             if self.live_postmaster() is None:
-                self._run(user, command, limit_sec=_START_LIMIT_SEC + 10)
+                self._run(user, command, limit_sec=70)
             answered = self.answering()
             if answered is not None:
                 return answered
-            self._give_up_or_wait(deadline)
+            if self.recovering():
+                self._wait_while_recovering()
+                deadline = time.monotonic() + _START_LIMIT_SEC
+            else:
+                self._give_up_or_wait(deadline)
+
+    def _wait_while_recovering(self) -> None:
+        """However long that takes: a server stopped before it is through begins again from the same place."""
+        since = said = time.monotonic()
+        self._progress("The database was not shut down in order and recovers what it had written; let it finish")
+        while self.recovering():
+            if self._leaving.wait(0.1):
+                raise EmbeddedError("The database was still recovering.", cure="Start again and let it finish.")
+            if time.monotonic() - said > _NEWS_EVERY_SEC:
+                said = time.monotonic()
+                self._progress(f"The database is still recovering, after {said - since:.0f} s")
 
     def _give_up_or_wait(self, deadline: float) -> None:
         # After a kill -9 the old backends need a moment to notice and let the shared memory go.
@@ -174,6 +198,14 @@ class Cluster:
                 return info.socket_dir if row and Path(row[0]) == self.path else None
         except psycopg.Error:
             return None
+
+    def recovering(self) -> bool:
+        """Whether the server lives and lets nobody in yet (SQLSTATE 57P03): it starts, or recovers from a crash."""
+        info = self._pid_file()
+        if info is None or not info.socket_dir or self.live_postmaster() is None:
+            return False
+        asked = make_conninfo(host=info.socket_dir, port=5432, dbname=_SUPERUSER, connect_timeout=3)
+        return pq.PGconn.ping(asked.encode()) == pq.Ping.REJECT
 
     def _pid_file(self) -> _PidFile | None:
         try:

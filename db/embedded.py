@@ -32,19 +32,26 @@ class EmbeddedPostgres:
 
     def __init__(self, data_dir: Path, *, bin_dir: Path | None = None, progress: Progress = _silent) -> None:
         self.data_dir = data_dir.resolve()
-        self._cluster = Cluster(self.data_dir, progress=progress)
         self._bin_dir = bin_dir
         self._setup = FileLock(self.data_dir / "postgres.setup.lock")
         self._use = FileLock(self.data_dir / "postgres.use.lock")
         self._own = threading.RLock()
         self._leaving = threading.Event()
+        self._cluster = Cluster(self.data_dir, progress=progress, leaving=self._leaving)
         self._keeper: threading.Thread | None = None
 
     def start(self) -> str:
-        """Start the server, or join the one running, and return its URL. Calling it again heals a killed server."""
+        """Start the server, or join the one running, and return its URL. Calling it again heals a killed server.
+
+        Waits for a server that recovers from a crash, however long that takes; `stop` from another thread ends that.
+        """
+        self._leaving.clear()
+        return self._start()
+
+    def _start(self) -> str:
         with self._own, _explained(self.data_dir):
             user = self._prepare_folder()
-            with self._setup.exclusive(timeout_sec=120):
+            with self._setup.exclusive(timeout_sec=120, unless=self._cluster.recovering):
                 if not self._use.held:
                     # Nobody holds it alone without the set-up lock, so this cannot fail.
                     self._use.try_acquire(shared=True)
@@ -81,9 +88,8 @@ class EmbeddedPostgres:
             while not self._leaving.wait(every_sec):
                 if self._cluster.live_postmaster() is None:
                     with contextlib.suppress(EmbeddedError):
-                        self.start()
+                        self._start()
 
-        self._leaving.clear()
         self._keeper = threading.Thread(target=watch, name="embedded-postgres-keeper", daemon=True)
         self._keeper.start()
 

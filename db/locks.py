@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,11 +59,13 @@ class FileLock:
             self._fd = None
 
     @contextmanager
-    def exclusive(self, *, timeout_sec: float) -> Iterator[None]:
-        """Hold the lock alone. Raises EmbeddedError when others keep it longer than `timeout_sec`."""
+    def exclusive(self, *, timeout_sec: float, unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Hold the lock alone. Raises EmbeddedError when others keep it longer than `timeout_sec`, unless they have
+        a reason to.
+        """
         deadline = time.monotonic() + timeout_sec
         while not self.try_acquire():
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline and not unless():
                 raise EmbeddedError(
                     f"Another process has been setting up the database for {timeout_sec:g} seconds.",
                     cure="Look with `make status`; stop what hangs there and start again.",

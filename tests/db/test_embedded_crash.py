@@ -13,6 +13,7 @@ import pytest
 
 from db.embedded import EmbeddedPostgres
 from db.engine import libpq_url
+from db.errors import EmbeddedError
 from db.server_user import find_server_user
 from tests.databases import reachable_folder
 from tests.db.processes import another_process, leave, query
@@ -127,6 +128,55 @@ def test_pid_file_of_a_living_server_is_never_removed(folder):
     server.start()
     server._cluster._clear_the_way(server.binaries(), None)
     assert server.running()
+
+
+def recover_until_told(folder):
+    """Makes a stopped server's next start recover until `stop_recovering`: it waits for more to come, as a spare
+    server does.
+    """
+    server = EmbeddedPostgres(folder)
+    url = server.start()
+    query(url, "ALTER SYSTEM SET wal_level = 'replica'")
+    query(url, "ALTER SYSTEM SET hot_standby = off")
+    server.stop()
+    server.start()
+    server.stop()
+    (folder / "postgres" / "standby.signal").touch()
+
+
+def stop_recovering(folder):
+    (folder / "postgres" / "promote").touch()
+    os.kill(postmaster(folder), signal.SIGUSR1)
+
+
+def test_server_that_recovers_for_longer_than_a_start_may_take_is_waited_for_and_never_stopped(folder, monkeypatch):
+    recover_until_told(folder)
+    monkeypatch.setattr("db.cluster._START_LIMIT_SEC", 0.0)
+    monkeypatch.setattr("db.cluster._NEWS_EVERY_SEC", 0.0)
+    seen = []
+
+    def note(line):
+        if "still recovering" in line and not seen:
+            seen.append(postmaster(folder))
+            stop_recovering(folder)
+
+    assert query(EmbeddedPostgres(folder, progress=note).start(), "SELECT 1") == [(1,)]
+    assert seen == [postmaster(folder)]
+
+
+def test_stop_ends_the_wait_for_a_server_that_recovers(folder):
+    recover_until_told(folder)
+
+    def note(line):
+        if "let it finish" in line:
+            stopping.start()
+
+    server = EmbeddedPostgres(folder, progress=note)
+    stopping = threading.Thread(target=server.stop)
+    with pytest.raises(EmbeddedError, match="Start again and let it finish"):
+        server.start()
+    stopping.join()
+    assert not (folder / "postgres" / "postmaster.pid").exists()
 
 
 def test_half_made_database_of_a_killed_set_up_is_cleared(folder):
