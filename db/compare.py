@@ -113,10 +113,11 @@ class AnswerRow:
 
 @dataclass(frozen=True)
 class VoteRow:
-    """A person's vote on a run; `pane_id` of the best answer."""
+    """A person's vote on a run; `answer_id` and `pane_id` of the best answer."""
 
     run_id: UUID
     choice: str
+    answer_id: int | None
     pane_id: UUID | None
     is_blind: bool
     created_at: datetime
@@ -309,6 +310,7 @@ def find_vote(conn: Connection, *, run_id: UUID, user_id: int) -> VoteRow | None
         select(
             comparison_votes.c.run_id,
             comparison_votes.c.choice,
+            comparison_votes.c.answer_id,
             comparison_answers.c.pane_id,
             comparison_votes.c.is_blind,
             comparison_votes.c.created_at,

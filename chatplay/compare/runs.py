@@ -10,7 +10,7 @@ from chatplay import params as parameters
 from chatplay import templates
 from chatplay.calls import Call, Calls
 from chatplay.chats.values import check_text
-from chatplay.compare.values import Pane, Run, messages_of, pane_of, request_of, run_of
+from chatplay.compare.values import Pane, Run, filled_values, messages_of, pane_of, request_of, run_of
 from chatplay.errors import ChatplayError, ContextFull, GenerationRunning, NotFound, StoreError
 from chatplay.fingerprint import fingerprint_of
 from chatplay.generation.hub import Hub
@@ -169,11 +169,6 @@ class Runs:
                 param="prompt",
                 cure="Shorten the prompt or lower Max tokens. This model was not asked.",
             )
-
-
-def filled_values(variables: Mapping[str, str]) -> dict[str, str]:
-    """Without those that were left empty on the page."""
-    return {name: value for name, value in variables.items() if value}
 
 
 def own(conn: Connection, user_id: int, comparison_id: UUID, *, for_update: bool = False) -> ComparisonRow:

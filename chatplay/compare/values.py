@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from chatplay import templates
 from chatplay.chats.values import prompt_messages, stored_params
+from chatplay.errors import BadInput
 from chatplay.fingerprint import body_of, differences, fingerprint_of
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.params import SPECS, Params
@@ -120,9 +122,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Vote:
-    """What a person found best in a run."""
+    """What a person found best in a run; `answer_id` and `pane_id` of the best answer."""
 
     choice: Choice
+    answer_id: int | None
     pane_id: UUID | None
     is_blind: bool
     created_at: datetime
@@ -154,6 +157,20 @@ class ComparisonView:
         return bool(self.run and self.run.is_blind and self.vote is None and len(self.of_run) >= MIN_PANES)
 
     @property
+    def is_voted_answer_gone(self) -> bool:
+        """The pane that was voted for has been asked again since: it shows an answer that nobody judged."""
+        best = self.vote.answer_id if self.vote is not None else None
+        return best is not None and all(answer.id != best for answer in self.answers.values())
+
+    @property
+    def asks_now(self) -> str | None:
+        """The prompt as the next run would send it; None while something is missing in it."""
+        try:
+            return templates.fill(self.comparison.prompt, filled_values(self.comparison.variables))
+        except BadInput:
+            return None
+
+    @property
     def may_vote(self) -> bool:
         return len(self.of_run) >= MIN_PANES and not any(answer.is_coming for answer in self.of_run)
 
@@ -164,6 +181,11 @@ class ComparisonView:
             return self.panes
         salt = self.run.id.bytes
         return tuple(sorted(self.panes, key=lambda pane: hashlib.sha256(salt + pane.id.bytes).digest()))
+
+
+def filled_values(variables: Mapping[str, str]) -> dict[str, str]:
+    """Without those that were left empty on the page."""
+    return {name: value for name, value in variables.items() if value}
 
 
 def comparison_of(row: ComparisonRow) -> Comparison:
@@ -184,7 +206,7 @@ def run_of(row: RunRow) -> Run:
 
 
 def vote_of(row: VoteRow) -> Vote:
-    return Vote(row.choice, row.pane_id, row.is_blind, row.created_at)  # type: ignore[arg-type]
+    return Vote(row.choice, row.answer_id, row.pane_id, row.is_blind, row.created_at)  # type: ignore[arg-type]
 
 
 def answer_of(row: AnswerRow, history: tuple[Message, ...]) -> PaneAnswer:

@@ -117,6 +117,17 @@ def test_vote_is_kept_and_may_be_changed(desk):
     assert (desk.view().vote.choice, desk.view().vote.pane_id) == ("tie", None)
 
 
+def test_vote_is_not_passed_on_to_an_answer_that_came_later(desk):
+    desk.run()
+    desk.done()
+    desk.compare.vote(**desk.me, choice="best", pane_id=desk.panes[1])
+    assert not desk.view().is_voted_answer_gone
+    desk.run(pane_ids=(desk.panes[0],))
+    assert not desk.done().is_voted_answer_gone
+    desk.run(pane_ids=(desk.panes[1],))
+    assert desk.done().is_voted_answer_gone
+
+
 def test_blind_run_is_veiled_until_the_vote_which_says_so(desk):
     desk.compare.set_blind(**desk.me, is_blind=True)
     desk.run()

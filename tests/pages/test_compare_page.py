@@ -12,6 +12,7 @@ from chatplay.params import Range
 from chatplay.providers import demo
 from chatplay.providers.demo import DemoProvider
 from chatplay.ui.compare import figures
+from chatplay.ui.markdown import plain_markdown
 from tests.pages.screen import button, html, labels, opened, press, ran, said
 
 
@@ -204,6 +205,24 @@ def test_settings_changed_since_the_answer_are_named(services, desk):
     desk.run()
     desk.set(0, temperature=0.9)
     assert "Changed since this answer: Temperature" in said(opened("compare", comparison=desk.who["comparison_id"]))
+
+
+def test_answers_to_a_prompt_that_was_worded_anew_since_say_so(services, desk):
+    desk.run()
+    assert "answers an earlier prompt" not in said(opened("compare", comparison=desk.who["comparison_id"]))
+    desk.service.set_prompt(**desk.who, prompt="Something else.")
+    assert said(opened("compare", comparison=desk.who["comparison_id"])).count("answers an earlier prompt") == 2
+
+
+def test_pane_that_won_and_was_asked_again_is_no_longer_marked_as_the_best(services, desk):
+    view = desk.run()
+    second = plain_markdown(figures.name_of(view, 1))
+    app = press(opened("compare", comparison=desk.who["comparison_id"]), second)
+    assert "Your vote:" in said(app)
+    desk.run(pane_ids=(view.panes[1].id,))
+    app = opened("compare", comparison=desk.who["comparison_id"])
+    assert "Which is best now?" in said(app)
+    assert button(app, second).proto.type == "secondary"
 
 
 def test_blind_run_hides_names_settings_and_figures_until_the_vote(services, desk):

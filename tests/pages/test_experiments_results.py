@@ -211,6 +211,26 @@ def test_a_cell_whose_rule_gave_no_verdict_says_why(services, ada):
     assert "n/a. This case has nothing in the column expected." in said(app)
 
 
+def test_a_cell_whose_judge_gave_no_verdict_shows_what_it_said(services, ada):
+    experiment = finish(services, ada.id)
+    number = services.experiments.run_judge(
+        user_id=ada.id, role="analyst", experiment_id=experiment.id, plan=JudgePlan(MODEL, "Right?")
+    )
+    said_by_judge = """UPDATE experiment_trials SET state = 'done', rule_scores = '[{"reason": "I would rather not."}]'
+      WHERE experiment_id = :id AND judge = :judge"""
+    with services.store.transaction() as conn:
+        conn.execute(text(said_by_judge), {"id": experiment.id, "judge": number})
+    shown = said(opened("experiments", experiment=experiment.id, tab="cases", case=1, arm=1))
+    assert "Judge 1 gave no verdict: I would rather not." in shown
+
+
+def test_a_cell_that_still_runs_offers_no_recording_of_its_old_calls(services, ada):
+    experiment = finish(services, ada.id)
+    services.experiments.rerun_cell(user_id=ada.id, experiment_id=experiment.id, arm=0, case=0)
+    shown = labels(opened("experiments", experiment=experiment.id, tab="cases", case=1, arm=1))
+    assert "Flight recorder" not in shown
+
+
 def test_the_difference_of_two_repeats_is_marked(services, ada):
     app = opened("experiments", experiment=finish(services, ada.id).id, tab="cases", case=1, arm=2)
     app.toggle(key="experiments_cell_diff").set_value(True)

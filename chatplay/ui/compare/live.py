@@ -154,6 +154,7 @@ class _Screen:
         self._is_veiled = is_veiled
         self._pause_sec = len(self._panes) / _DRAWINGS_A_SEC - _UPDATE_SEC / 2
         self._figures_sec = float("-inf")
+        self._begun: set[UUID] = set()  # those whose first figures are told: not before the first text, not long after
         self._ended_sec: dict[UUID, float] = {}
 
     def draw(self) -> None:
@@ -164,7 +165,9 @@ class _Screen:
         self._figures_sec = now_sec if with_figures else self._figures_sec
         for pane_id, (place, feed) in self._panes.items():
             place.answer.draw_growing(feed, now_sec=now_sec, pause_sec=self._pause_sec)
-            if with_figures and feed.end is None:
+            begins = feed.live.ttft_ms is not None and pane_id not in self._begun
+            if (with_figures or begins) and feed.end is None:
+                self._begun |= {pane_id} if begins else set()
                 place.figures.caption(plain_markdown(live_line(feed.live, place.window)))
             if feed.end is not None:
                 self._ended_sec.setdefault(pane_id, now_sec)

@@ -123,7 +123,7 @@ def _draw_outcome(view: ComparisonView, pane: Pane, answer: PaneAnswer) -> None:
         st.caption(_UNFINISHED[answer.status])
     elif not answer.content.strip():
         st.caption("The model sent an empty answer.")
-    if view.run is not None and answer.prompt != view.run.prompt:
+    if answer.prompt != view.asks_now:
         st.caption(":material/history: This answers an earlier prompt.")
     if view.is_veiled:
         return

@@ -8,7 +8,7 @@ from html import escape
 
 import streamlit as st
 
-from chatplay.compare.values import ComparisonView, PaneAnswer, Vote
+from chatplay.compare.values import ComparisonView, Pane, PaneAnswer
 from chatplay.diffs import Piece, same_share, word_diff
 from chatplay.ui import state
 from chatplay.ui.compare import actions as compare_actions
@@ -43,6 +43,8 @@ def draw_vote(view: ComparisonView) -> None:
 def _question(view: ComparisonView) -> str:
     if view.vote is None:
         return "Which answer is best?"
+    if view.is_voted_answer_gone:
+        return "You voted for an answer that was asked again since. Which is best now?"
     return "Your blind vote:" if view.vote.is_blind else "Your vote:"
 
 
@@ -51,14 +53,16 @@ def _draw_choice(view: ComparisonView, label: str, choice: str, place: int | Non
     st.button(
         plain_markdown(label),
         key=state.compare_key("vote", choice, "" if place is None else place),
-        type="primary" if _is_chosen(view.vote, choice, pane.id if pane else None) else "secondary",
+        type="primary" if _is_chosen(view, choice, pane) else "secondary",
         on_click=compare_actions.vote,
         args=(view.comparison.id, choice, pane),
     )
 
 
-def _is_chosen(vote: Vote | None, choice: str, pane_id: object) -> bool:
-    return vote is not None and (vote.choice, vote.pane_id) == (choice, pane_id)
+def _is_chosen(view: ComparisonView, choice: str, pane: Pane | None) -> bool:
+    if view.vote is None or view.is_voted_answer_gone:
+        return False
+    return (view.vote.choice, view.vote.pane_id) == (choice, pane.id if pane else None)
 
 
 def draw_differences(view: ComparisonView) -> None:

@@ -49,8 +49,12 @@ def draw(experiment: Experiment, trial: Trial, letter: str | None) -> None:
             st.markdown("  \n".join(lines))
         if (figures := _figures(trial)) is not None:
             st.caption(figures)
-        if trial.generation_id is not None:
+        if trial.generation_id is not None and not is_moving(trial):
             _draw_buttons(trial)
+
+
+def is_moving(trial: Trial) -> bool:
+    return trial.state in ("waiting", "running")
 
 
 def _draw_head(trial: Trial, letter: str | None) -> None:
@@ -91,8 +95,9 @@ def _scores(experiment: Experiment, trial: Trial) -> Iterator[str]:
     for hand in trial.hand_scores:
         yield _marked(None, f"By hand {hand.score:.2f}{f': {hand.note}' if hand.note else ''}")
     for one in trial.judgements:
-        if one.state == "done" and one.score is not None:
-            yield _marked(None, f"Judge {one.judge} {one.score:.2f}{f': {one.reason}' if one.reason else ''}")
+        if one.state == "done" and one.against_id is None:
+            score = f"{one.score:.2f}" if one.score is not None else "gave no verdict"
+            yield _marked(None, f"Judge {one.judge} {score}{f': {one.reason}' if one.reason else ''}")
 
 
 def _marked(passed: bool | None, text: str) -> str:

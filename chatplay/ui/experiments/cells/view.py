@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from chatplay.errors import NotFound
+from chatplay.auth import gate
+from chatplay.errors import ChatplayError, NotFound
 from chatplay.experiments.values import Cell, Experiment, Trial
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
@@ -21,6 +22,7 @@ from chatplay.ui.markdown import message_markdown, plain_markdown
 from chatplay.ui.text_diff import diff_html
 
 _BESIDE = 3
+_TICK_SEC = 2.0
 _LONGEST_DIFF_CHARS = 60_000
 
 
@@ -70,7 +72,21 @@ def draw(experiment: Experiment, token: str | None, spot: Spot) -> None:
             with column:
                 cells_trial.draw(experiment, trial, groups.get(trial.id))
     _draw_differences(experiment, token, cell)
+    if experiment.state == "running" and any(map(cells_trial.is_moving, cell.trials)):
+        _look_again(experiment, token, spot, cell)
     cells_call.draw_if_asked(experiment, token, cell)
+
+
+@st.fragment(run_every=_TICK_SEC)
+def _look_again(experiment: Experiment, token: str | None, spot: Spot, shown: Cell) -> None:
+    """Draws the page anew once a trial of the cell that is shown has moved on."""
+    gate.recheck()
+    try:
+        cell = get_runtime().experiments.get_cell(**about(experiment, token), arm=spot.arm, case=spot.case)
+    except ChatplayError:  # said when the page is drawn next
+        return
+    if [trial.state for trial in cell.trials] != [trial.state for trial in shown.trials]:
+        st.rerun()
 
 
 # ---- where it is -------------------------------------------------------------------------------
@@ -130,7 +146,7 @@ def _draw_summary(experiment: Experiment, cell: Cell, groups: Mapping[int, str])
                 icon=":material/replay:",
                 on_click=experiments_state.act,
                 args=(_rerun, experiment, cell),
-                disabled=any(trial.state in ("waiting", "running") for trial in cell.trials),
+                disabled=any(map(cells_trial.is_moving, cell.trials)),
                 help="All repeats are asked again; the new answers take the place of these.",
                 key=state.experiments_key("rerun_cell"),
             )

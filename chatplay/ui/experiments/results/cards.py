@@ -166,7 +166,10 @@ def draw_frontier(board: Board) -> None:
             draw_caveats(board, found.caveats)
             return
         together = ", ".join(words.TITLES[metric].lower() for metric in found.objectives)
-        st.caption(f"Percentages: how sure it is that no other arm beats this one in {together} together.")
+        st.caption(
+            f"Percentages: how sure it is that no other arm beats this one in {together} together"
+            f"{_of_cases(board, found.cases)}."
+        )
         x, y = _choose_plane(_telling(placed, list(found.objectives)))
         board.draw_kept(f"chart frontier {x} {y}", lambda: _draw_plane(board, placed, x, y))
         draw_caveats(board, found.caveats)
@@ -176,6 +179,12 @@ def draw_frontier(board: Board) -> None:
             lambda: _draw_frontier_numbers(board, found, placed),
             is_open=len(placed) > _MOST_NAMED,
         )
+
+
+def _of_cases(board: Board, cases: int) -> str:
+    """Where other cards hold more of them, their means differ from those here."""
+    most = max((one.cases for one in board.summaries()), default=0)
+    return f", over the {cases:,} of {most:,} cases in which all arms have them all" if cases < most else ""
 
 
 def _draw_plane(board: Board, placed: Sequence[FrontierArm], x: Metric, y: Metric) -> None:

@@ -46,6 +46,7 @@ def draw_table(name: str, rows: Sequence[Mapping[str, Cell]], *, colours: Sequen
         hide_index=True,
         height=table_height(len(rows)),
         key=state.experiments_key(f"table_{name}"),
+        placeholder=fmt.UNKNOWN,  # of what is missing the browser would write "None", whatever the styler says
         column_config=config,
     )
 
