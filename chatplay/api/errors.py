@@ -109,7 +109,12 @@ def plain_detail(
 def _shown(detail: ErrorDetail) -> dict[str, Any]:
     """`param` stays when it is null, as in OpenAI's bodies; what is only sometimes known does not."""
     values = detail.model_dump()
-    return {name: value for name, value in values.items() if value is not None or name == "param"}
+    return {name: _sendable(value) for name, value in values.items() if value is not None or name == "param"}
+
+
+def _sendable(value: Any) -> Any:
+    """Half of a surrogate pair, which a name that was sent and is quoted here may hold, is in no UTF-8."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def answer(detail: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -14,7 +14,7 @@ from chatplay.experiments.blocks import Place, list_missing
 from chatplay.experiments.desk import Desk, own, readable
 from chatplay.experiments.estimate import Work, forecast
 from chatplay.experiments.plan import chosen_of, lay_out_arms, merge_arms, plan_to_json
-from chatplay.experiments.problems import check_finite, list_foreign_columns, list_problems
+from chatplay.experiments.problems import check_storable, list_foreign_columns, list_problems
 from chatplay.experiments.values import (
     Arm,
     CaseTable,
@@ -113,10 +113,10 @@ class Drafts:
     ) -> Experiment:
         """A draft; when there is one of the id `experiment_id` already, that one as it stands.
 
-        Raises BadInput for an empty or endless name.
+        Raises BadInput for an empty or endless name, and for what can't be stored.
         """
         name, plan = _checked_name(name), plan or Plan()
-        check_finite(plan)
+        check_storable(plan)
         experiment_id = experiment_id or uuid4()
         with self._desk.store.transaction() as conn:
             _check_prompts(conn, user_id, plan)
@@ -173,9 +173,9 @@ class Drafts:
         """Keeps the draft's plan as it is, also one that can't start yet. Returns its new revision.
 
         Raises Conflict after the start, PlanChanged when the draft is not at `revision` any more, and BadInput for
-        numbers that are none.
+        numbers that are none and texts that can't be stored.
         """
-        check_finite(plan)
+        check_storable(plan)
         with self._desk.store.transaction() as conn:
             _draft(own(conn, user_id, experiment_id, for_update=True), revision)
             _check_prompts(conn, user_id, plan)
@@ -324,11 +324,8 @@ def _check_prompts(conn: Connection, user_id: int, plan: Plan) -> None:
 
 def _check_texts(prompt: str, system_prompt: str) -> None:
     spec = parameters.get_spec("system_prompt")
-    for label, text in (("prompt", prompt), ("system_prompt", system_prompt)):
-        try:
-            parameters.check(spec, text)
-        except BadInput as error:
-            raise BadInput(error.message, param=label, cure=error.cure) from None
+    parameters.check(replace(spec, name="prompt", label="Prompt"), prompt)
+    parameters.check(spec, system_prompt)
 
 
 def _checked_name(name: str) -> str:

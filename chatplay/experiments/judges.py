@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -44,8 +45,10 @@ class Judges(Runs):
         """
         if not math.isfinite(score) or not 0 <= score <= 1:
             raise BadInput("A score is from 0 to 1.", param="score", cure="Choose one in between.")
-        if len(note) > _NOTE_CHARS or parameters.unsendable_character(note):
+        if len(note) > _NOTE_CHARS:
             raise BadInput(f"A note has at most {_NOTE_CHARS:,} characters.", param="note", cure="Shorten it.")
+        if bad := parameters.unsendable_character(note):
+            raise BadInput(f"The note holds {bad}.", param="note", cure="Remove it.")
         with self._desk.store.transaction() as conn:
             own(conn, user_id, experiment_id)
             found = reviews.upsert_hand_score(
@@ -185,8 +188,8 @@ class Judges(Runs):
 def _check_rubric(plan: JudgePlan, row: ExperimentRow, *, arms: int, priced: bool) -> None:
     if not plan.rubric.strip():
         raise BadInput("The rubric is empty.", param="rubric", cure="Say what makes an answer good.")
-    spec = parameters.get_spec("system_prompt")
-    parameters.check(spec, plan.rubric)
+    spec = parameters.get_spec("system_prompt")  # a rubric is as long as that may be
+    parameters.check(replace(spec, name="rubric", label="Rubric"), plan.rubric)
     for name in templates.missing((plan.rubric,), dict.fromkeys(row.case_columns, "")):
         raise BadInput(f"The cases have no column `{name}`.", param="rubric", cure="Correct its name.")
     if plan.pairs and not 0 <= plan.baseline < arms:

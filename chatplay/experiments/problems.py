@@ -9,7 +9,7 @@ from chatplay import params as parameters
 from chatplay import templates
 from chatplay.errors import BadInput
 from chatplay.experiments.blocks import MAX_REPEATS, MAX_TRIALS
-from chatplay.experiments.plan import chosen_of, lay_out_arms
+from chatplay.experiments.plan import chosen_of, lay_out_arms, plan_to_json
 from chatplay.experiments.values import EXPECTED, Arm, CaseTable, ModelRef, Plan, Problem
 from chatplay.models.catalog import ModelInfo
 
@@ -22,7 +22,8 @@ def list_problems(
     plan: Plan, *, columns: Sequence[str], cases: int, models: Mapping[ModelRef, ModelInfo | None]
 ) -> list[Problem]:
     """Everything that keeps the plan from starting; `models` has what the catalog knows, None for one that is gone."""
-    found = [*_empty(plan, cases), *_models_gone(models), *_unpriced(plan, models), *_no_expected(plan, columns)]
+    found = [*_empty(plan, cases), *_unsendable(plan)]
+    found += [*_models_gone(models), *_unpriced(plan, models), *_no_expected(plan, columns)]
     try:
         arms = lay_out_arms(plan)
     except BadInput as error:
@@ -50,11 +51,15 @@ def list_foreign_columns(known: CaseTable, more: CaseTable | None) -> list[Probl
     ]
 
 
-def check_finite(plan: Plan) -> None:
-    """Raises BadInput for a limit that is no number, which could not even be kept to be mended later."""
+def check_storable(plan: Plan) -> None:
+    """Raises BadInput for what could not even be kept to be mended later: a limit that is no number, a text with a
+    character that the database does not take.
+    """
     for field, value in (("max_cost_usd", plan.caps.max_cost_usd), ("calls_per_minute", plan.pace.calls_per_minute)):
         if value is not None and not math.isfinite(value):
             raise BadInput("This limit is no number.", param=field, cure="Write one, or leave it empty for no limit.")
+    for problem in _unsendable(plan):
+        raise BadInput(problem.message, param=problem.field, cure=problem.cure)
 
 
 def _empty(plan: Plan, cases: int) -> Iterator[Problem]:
@@ -85,6 +90,22 @@ def _bad_limits(plan: Plan) -> Iterator[Problem]:
         )
     if not 1 <= pace.max_attempts <= 10:
         yield Problem("max_attempts", "Attempts must be from 1 to 10.")
+
+
+def _unsendable(plan: Plan) -> Iterator[Problem]:
+    for field, stored in plan_to_json(plan).items():
+        for text in _texts(stored):
+            if bad := parameters.unsendable_character(text):
+                message = f"A text of the plan's {field} holds {bad}, which cannot be stored or sent."
+                yield Problem(field, message, "Remove it.")
+
+
+def _texts(stored: object) -> Iterator[str]:
+    if isinstance(stored, str):
+        yield stored
+    elif isinstance(stored, (list, dict)):
+        for item in stored.values() if isinstance(stored, dict) else stored:
+            yield from _texts(item)
 
 
 def _models_gone(models: Mapping[ModelRef, ModelInfo | None]) -> Iterator[Problem]:

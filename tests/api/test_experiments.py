@@ -179,6 +179,27 @@ def test_mistake_in_a_plan_is_named_and_nothing_starts(house, changes, status, p
     assert refused.json()["error"]["param"] == param
 
 
+@pytest.mark.parametrize("bad", ["\\u0000", "\\ud800"])
+@pytest.mark.parametrize(
+    ("changes", "status", "param"),
+    [
+        ({"axes": {"temperature": "0BAD"}}, 400, "axes"),
+        ({"axes": {"tempBAD": "0"}}, 400, "axes"),
+        ({"rules": [{"kind": "contains", "value": "aBAD"}]}, 400, "rules"),
+        ({"prompts": [{"prompt": "a", "system_prompt": "aBAD"}]}, 400, "system_prompt"),
+        ({"params": {"stop": ["aBAD"]}}, 400, "stop"),
+        ({"cases": [{"word": "aBAD"}]}, 400, "cases"),
+        ({"cases": [{"woBADrd": "a"}]}, 400, "cases"),
+        ({"models": [{"name": "aBAD"}]}, 404, None),
+    ],
+)
+def test_text_that_can_not_be_stored_is_the_programs_mistake_and_not_ours(house, bad, changes, status, param):
+    body = json.dumps(PLAN | changes).replace("BAD", bad)
+    with house.ana.client() as client:
+        refused = client.post("/v1/experiments", content=body, headers={"content-type": "application/json"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (status, param)
+
+
 def test_draft_without_its_variable_says_so_before_it_is_started(house):
     with house.ana.client() as client:
         made = create(client, cases=[{"text": "x"}], rules=[]).json()

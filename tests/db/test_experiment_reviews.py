@@ -157,6 +157,16 @@ def test_judge_of_a_paused_experiment_waits_until_it_is_resumed(house):
     assert house.progress(experiment_id).judgements_done == 2
 
 
+@pytest.mark.parametrize("bad", ["a\0", "a\ud800"])
+def test_rubric_and_note_that_can_not_be_stored_are_refused_by_their_names(house, bad):
+    experiment_id = house.run(axes="0", cases=1, repeats=1)
+    with pytest.raises(BadInput, match="Rubric holds") as refused:
+        house.call("run_judge", experiment_id, role="analyst", plan=JudgePlan(MODEL, bad))
+    assert refused.value.param == "rubric"
+    with pytest.raises(BadInput, match="The note holds"):
+        house.call("add_hand_score", experiment_id, trial_id=1, score=1.0, note=bad)
+
+
 def test_votes_go_round_the_cases_and_count_down(house):
     experiment_id = house.run(axes="0, 0.5, 1", cases=4, repeats=1)
     seen = []

@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 
 from chatplay.errors import BadInput, Conflict, NotFound, PlanChanged, RateLimited
-from chatplay.experiments.values import Caps, CaseTable, Pace
+from chatplay.experiments.scoring import Contains
+from chatplay.experiments.values import AxisText, Caps, CaseTable, Pace
 from chatplay.experiments.worker import sweep
 from chatplay.models.view import described
+from chatplay.params import Params
 from chatplay.prices import Price
 from chatplay.usage.budgets import Budgets
 from chatplay.usage.price_table import PriceTable
@@ -404,6 +406,41 @@ def test_limits_that_are_no_numbers_are_refused_in_words(house, limits):
     house.call("start", draft.id, role="analyst")
     with pytest.raises(BadInput):
         house.call("set_caps", draft.id, plan=replace(draft.plan, **limits))
+
+
+UNSENDABLE = [
+    ({"axes": (AxisText("temperature", "0\0"),)}, "axes", "a NUL character at position 2"),
+    ({"axes": (AxisText("temp\ud800", "0"),)}, "axes", "half of a surrogate pair"),
+    ({"rules": (Contains("a\0"),)}, "rules", "a NUL character"),
+    ({"base": Params(stop=("\ud800",))}, "base", "half of a surrogate pair"),
+]
+
+
+@pytest.mark.parametrize(("changes", "field", "says"), UNSENDABLE)
+def test_texts_that_can_not_be_stored_are_refused_by_their_field(house, changes, field, says):
+    draft = house.draft()
+    plan = replace(draft.plan, **changes)
+    with pytest.raises(BadInput, match=says) as refused:
+        house.call("save_plan", draft.id, plan=plan)
+    assert refused.value.param == field
+    with pytest.raises(BadInput, match=says):
+        house.experiments.create(user_id=house.user_id, name="Other", plan=plan)
+    house.call("start", draft.id, role="analyst")
+    with pytest.raises(BadInput, match=says):
+        house.call("extend", draft.id, role="analyst", plan=plan)
+    preview = house.call("preview", draft.id, role="analyst", plan=plan)
+    assert field in {problem.field for problem in preview.problems}
+
+
+def test_prompt_that_can_not_be_sent_is_refused_by_its_own_name(house):
+    draft = house.draft()
+    with pytest.raises(BadInput, match="Prompt holds a NUL") as refused:
+        house.experiments.save_prompt(user_id=house.user_id, name="p", prompt="a\0")
+    assert refused.value.param == "prompt"
+    (seen,) = draft.plan.prompts
+    with pytest.raises(BadInput, match="System prompt holds a NUL") as refused:
+        house.call("revise_prompt", draft.id, version=seen, prompt="a", system_prompt="a\0")
+    assert refused.value.param == "system_prompt"
 
 
 # ---- two tabs ----------------------------------------------------------------------------------
