@@ -6,11 +6,13 @@ from uuid import uuid4
 
 import pytest
 
+from chatplay.diffs import Diff, Piece
 from chatplay.errors import StoreUnavailable
 from chatplay.fingerprint import fingerprint_of
 from chatplay.params import Range
 from chatplay.providers import demo
 from chatplay.providers.demo import DemoProvider
+from chatplay.ui import text_diff
 from chatplay.ui.compare import figures
 from chatplay.ui.markdown import plain_markdown
 from tests.pages.screen import button, html, labels, opened, press, ran, said
@@ -248,6 +250,17 @@ def test_differences_are_shown_on_demand(services, desk):
     next(one for one in app.toggle if one.label.startswith("Show differences")).set_value(True)
     assert "<del>" in html(ran(app))
     assert "Struck through is only in 1" in said(app)
+
+
+def test_difference_that_is_not_exact_says_so(services, desk, monkeypatch):
+    desk.set(0, seed=1)
+    desk.run()
+    app = opened("compare", comparison=desk.who["comparison_id"])
+    monkeypatch.setattr(text_diff, "find", lambda left, right: Diff((Piece("added", right),), is_rough=True))
+    next(one for one in app.toggle if one.label.startswith("Show differences")).set_value(True)
+    shown = said(ran(app))
+    assert "At least 0 % of the text is shared" in shown
+    assert "some of what is marked may be in both" in shown
 
 
 def test_nothing_running_is_the_designed_empty_state(services, ada, monkeypatch):

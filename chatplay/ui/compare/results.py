@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from html import escape
 
 import streamlit as st
 
 from chatplay.compare.values import ComparisonView, Pane, PaneAnswer
-from chatplay.diffs import Piece, same_share, word_diff
-from chatplay.ui import state
+from chatplay.ui import state, text_diff
 from chatplay.ui.compare import actions as compare_actions
 from chatplay.ui.compare import figures as compare_figures
 from chatplay.ui.markdown import plain_markdown
 
-_TAGS = {"removed": "del", "added": "ins"}
 _LONGEST_CHARS = 60_000
 
 
@@ -95,27 +91,18 @@ def _choose(names: list[str]) -> tuple[str, str]:
 
 
 def _draw_diff(answers: Mapping[str, PaneAnswer], left_name: str, right_name: str) -> None:
-    left, right = answers[left_name], answers[right_name]
-    if max(len(left.content), len(right.content)) > _LONGEST_CHARS:
+    left, right = answers[left_name].content, answers[right_name].content
+    if max(len(left), len(right)) > _LONGEST_CHARS:
         st.caption("One of these answers is too long to be compared word by word.")
         return
-    pieces = _diff(left.content, right.content)
-    share = same_share(pieces)
-    st.caption("The answers are the same." if share == 1 else _legend(share, left_name, right_name))
-    st.html(f'<div class="compare-diff">{"".join(map(_html, pieces))}</div>')
+    st.caption("The answers are the same." if left == right else _legend(left, right, left_name, right_name))
+    text_diff.draw(left, right)
 
 
-def _legend(share: float | None, left_name: str, right_name: str) -> str:
-    shared = f"{100 * (share or 0):.0f} % of the text is shared."
-    left, right = plain_markdown(left_name), plain_markdown(right_name)
-    return f"{shared} Struck through is only in {left}, underlined only in {right}."
-
-
-def _html(piece: Piece) -> str:
-    text, tag = escape(piece.text), _TAGS.get(piece.kind)
-    return f"<{tag}>{text}</{tag}>" if tag else text
-
-
-@lru_cache(maxsize=64)
-def _diff(left: str, right: str) -> tuple[Piece, ...]:
-    return word_diff(left, right)
+def _legend(left: str, right: str, left_name: str, right_name: str) -> str:
+    found = text_diff.find(left, right)
+    shared = f"{'At least ' if found.is_rough else ''}{100 * (found.same_share or 0):.0f} % of the text is shared."
+    return (
+        f"{shared} Struck through is only in {plain_markdown(left_name)}, underlined only in "
+        f"{plain_markdown(right_name)}."
+    )

@@ -11,7 +11,7 @@ from chatplay.auth import gate
 from chatplay.errors import ChatplayError, NotFound
 from chatplay.experiments.values import Cell, Experiment, Trial
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import state, text_diff
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.cells import call as cells_call
@@ -19,7 +19,6 @@ from chatplay.ui.experiments.cells import trial as cells_trial
 from chatplay.ui.experiments.results.data import about
 from chatplay.ui.experiments.review.item import draw_facts
 from chatplay.ui.markdown import message_markdown, plain_markdown
-from chatplay.ui.text_diff import diff_html
 
 _BESIDE = 3
 _TICK_SEC = 2.0
@@ -197,7 +196,7 @@ def _draw_differences(experiment: Experiment, token: str | None, cell: Cell) -> 
     elif left == right:
         st.caption("The answers are the same.")
     else:
-        st.html(diff_html(left, right))
+        text_diff.draw(left, right)
 
 
 def _answered(cell: Cell) -> list[Trial]:

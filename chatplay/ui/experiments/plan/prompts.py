@@ -12,13 +12,12 @@ from chatplay.errors import BadInput
 from chatplay.experiments.values import PromptVersion
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
-from chatplay.ui import state
+from chatplay.ui import state, text_diff
 from chatplay.ui.experiments.plan import cases as plan_cases
 from chatplay.ui.experiments.plan.draft import Draft, PromptText
 from chatplay.ui.experiments.plan.fields import draw_error, draw_errors
 from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.people import viewer_zone
-from chatplay.ui.text_diff import diff_html
 
 _JUST_NOW = timedelta(seconds=20)
 _FIELDS = ("name", "prompt", "system_prompt")
@@ -142,7 +141,7 @@ def _draw_diffs(before: tuple[str, str], after: tuple[str, str]) -> None:
     for label, left, right in zip(("Prompt", "System prompt"), before, after, strict=True):
         if left != right:
             st.caption(label)
-            st.html(diff_html(left, right))
+            text_diff.draw(left, right)
 
 
 def _draw_versions(draft: Draft, one: PromptText) -> None:

@@ -10,13 +10,12 @@ from chatplay.experiments.scoring import describe_rule
 from chatplay.experiments.values import Experiment, Plan
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
-from chatplay.ui import state
+from chatplay.ui import state, text_diff
 from chatplay.ui.experiments import words
 from chatplay.ui.experiments.plan.draft import text_of, varied_specs
 from chatplay.ui.experiments.plan.outlook import arms_frame
 from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.tables import table_height
-from chatplay.ui.text_diff import diff_html
 
 _POLICIES = {"fixed": "the same for every call", "varied": "another for each case and repeat", "none": "none sent"}
 
@@ -79,10 +78,10 @@ def _draw_prompts(plan: Plan) -> None:
             st.code(version.system_prompt, language=None, wrap_lines=True)
         if place:
             with st.expander(f"Differences to {plain_markdown(plan.prompts[0].label)}"):
-                st.html(diff_html(plan.prompts[0].prompt, version.prompt))
+                text_diff.draw(plan.prompts[0].prompt, version.prompt)
                 if version.system_prompt != plan.prompts[0].system_prompt:
                     st.caption("System prompt")
-                    st.html(diff_html(plan.prompts[0].system_prompt, version.system_prompt))
+                    text_diff.draw(plan.prompts[0].system_prompt, version.system_prompt)
 
 
 def _draw_cases(experiment: Experiment, token: str | None) -> None:
