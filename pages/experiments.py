@@ -28,6 +28,7 @@ MODULES = {
 
 
 def draw() -> None:
+    experiments_plan.keep_typed()
     place = experiments_state.current()
     if place.is_list:
         experiments_listing.draw(place)

@@ -206,11 +206,13 @@ def metrics_key(name: str) -> str:
 class ExperimentsState:
     """What one browser tab knows of its experiments page between two runs.
 
-    `draft` is the plan being edited; `dialog` stays until it is closed; `notice` is what an action came to. `reviews`
-    are the queues of answers and of pairs, by name; `link` is a read-only link just made, which is told once.
+    `draft` is the plan being edited, `extension` the one in the Extend dialog; `dialog` stays until it is closed;
+    `notice` is what an action came to. `reviews` are the queues of answers and of pairs, by name; `link` is a read-only
+    link just made, which is told once.
     """
 
     draft: Any = None
+    extension: Any = None
     reviews: dict[str, Any] = field(default_factory=dict)
     link: Any = None
     dialog: str | None = None

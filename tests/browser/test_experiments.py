@@ -67,6 +67,39 @@ def test_plan_is_kept_as_it_is_typed_started_and_leads_to_results(upstream, plan
     expect(results).to_have_attribute("aria-selected", "true")
 
 
+def press_slowly(page, target):
+    """As a hand does: what the press leaves behind is sent before the button comes up."""
+    box = target.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.wait_for_timeout(100)
+    page.mouse.up()
+
+
+@pytest.mark.parametrize("way_out", ["tab", "clone", "list", "other page"])
+def test_what_is_typed_last_is_kept_by_every_way_out_of_the_plan(app, plan, way_out):
+    fill_in(plan)
+    expect(button(plan, "Start 18 trials")).to_be_enabled()
+    address = plan.url
+    field(plan, "Prompt").press_sequentially(" Be brief.")
+    if way_out == "tab":
+        press_slowly(plan, plan.get_by_role("tab", name="Run"))
+        expect(plan.get_by_text("Nothing runs yet.")).to_be_visible()
+    elif way_out == "clone":
+        button(plan, "Change").click()
+        plan.get_by_role("menuitem", name="Clone").click()
+        expect(plan.get_by_text("Copy of")).to_be_visible()
+        expect(field(plan, "Prompt")).to_have_value("How is {{word}}? Be brief.")
+    elif way_out == "list":
+        press_slowly(plan, button(plan, "All experiments"))
+        expect(button(plan, "New experiment")).to_be_visible()
+    else:
+        press_slowly(plan, plan.get_by_role("link", name="Models"))
+        expect(plan).to_have_url(re.compile("/models"))
+    plan.goto(address.replace("tab=run", "tab=plan"))
+    expect(field(plan, "Prompt")).to_have_value("How is {{word}}? Be brief.")
+
+
 def test_run_goes_on_while_nobody_looks_and_failures_are_mended(upstream, plan, app):
     upstream.default = refuse(400)
     fill_in(plan)

@@ -26,6 +26,23 @@ def test_plan_is_saved_as_it_is_typed_and_there_after_a_reload(services, ada):
     assert field(again, "Temperature").value == "0, 1"
 
 
+def test_what_is_typed_last_is_saved_when_the_same_run_turns_to_another_tab(services, ada, draft):
+    app = opened("experiments", experiment=draft.id)
+    field(app, "Prompt").set_value("Explain {{topic}} briefly.")
+    field(app, "Repeats").set_value(5)
+    app.query_params["tab"] = "run"
+    assert "Nothing runs yet" in said(ran(app))
+    plan = stored(services, ada, draft).plan
+    assert ([one.prompt for one in plan.prompts], plan.repeats) == (["Explain {{topic}} briefly."], 5)
+
+
+def test_what_is_typed_last_is_saved_when_the_same_run_turns_to_the_list(services, ada, draft):
+    app = opened("experiments", experiment=draft.id)
+    field(app, "System prompt").set_value("You are brief.")
+    press(app, "All experiments")
+    assert stored(services, ada, draft).plan.prompts[0].system_prompt == "You are brief."
+
+
 def test_prompt_without_variables_runs_with_one_case_without_values_and_keeps_it(services, ada):
     app = fill(press(opened("experiments"), "New experiment"), Prompt="Say something")
     app = press(app, "Use one case without values")

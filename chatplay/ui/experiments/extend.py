@@ -28,7 +28,7 @@ def open_dialog(name: str, experiment: Experiment) -> None:
     page = state.experiments()
     page.dialog = name
     if name == "extend":
-        page.draft = begin(experiment, CaseTable(experiment.case_columns))
+        page.extension = begin(experiment, CaseTable(experiment.case_columns))
 
 
 def draw_asked(experiment: Experiment) -> None:
@@ -88,7 +88,7 @@ def _limits_dialog(experiment: Experiment) -> None:
 @st.dialog("Extend", width="large", on_dismiss=close_dialog)
 def _extend_dialog(experiment: Experiment) -> None:
     """More of the same; only what is missing runs."""
-    draft = state.experiments().draft
+    draft = state.experiments().extension
     if not isinstance(draft, Draft) or draft.experiment_id != experiment.id:
         close_dialog()
         st.rerun()
@@ -202,9 +202,9 @@ def _progress(experiment: Experiment) -> Progress:
 def _extend(experiment: Experiment, draft: Draft, shown: int) -> None:
     page = state.experiments()
     act(_run_more, experiment, draft, shown)
-    if page.draft is draft and page.notice is None:
+    if page.extension is draft and page.notice is None:
         return
-    page.draft = None
+    page.extension = None
     close_dialog()
     st.rerun()
 
@@ -228,7 +228,7 @@ def _run_more(experiment: Experiment, draft: Draft, shown: int) -> None:
         cases=more,
         revision=draft.revision,
     )
-    state.experiments().draft = None
+    state.experiments().extension = None
 
 
 _DIALOGS = {"cancel": _cancel_dialog, "limits": _limits_dialog, "extend": _extend_dialog}

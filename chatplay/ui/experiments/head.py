@@ -10,6 +10,7 @@ from chatplay.experiments.values import Experiment, State
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.experiments import state as experiments_state
+from chatplay.ui.experiments.plan import tab as experiments_plan
 from chatplay.ui.experiments.state import act, close_dialog
 from chatplay.ui.markdown import message_markdown, plain_markdown
 
@@ -79,6 +80,7 @@ def _chosen(experiment_id: UUID, key: str) -> None:
 
 
 def _clone(experiment_id: UUID, token: str | None) -> None:
+    experiments_plan.keep_typed()
     made = get_runtime().experiments.clone(user_id=state.person().id, experiment_id=experiment_id, token=token)
     experiments_state.go(made.id)
 

@@ -34,6 +34,20 @@ def draw(experiment: Experiment, token: str | None) -> None:
         plan_read.draw(experiment, token)
 
 
+def keep_typed() -> None:
+    """Saves what was typed last. For runs of the whole page, and what reads the stored plan in a callback: the same
+    message may turn away from the Plan tab, and then nothing on it is drawn that would save.
+    """
+    draft = state.experiments().draft
+    if not isinstance(draft, Draft):
+        return
+    try:
+        _collect(draft)
+        _save(draft)
+    except ChatplayError as error:
+        draft.error = str(error)
+
+
 def _open(experiment: Experiment) -> None:
     """Goes on with the draft in hand, unless another tab has changed the stored one and nothing here is unsaved."""
     page = state.experiments()
