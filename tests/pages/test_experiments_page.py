@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import text
 
-from chatplay.experiments.values import Caps, Plan
+from chatplay.experiments.values import Caps, Pace, Plan
 from tests.pages.plan_form import field, fill, stored
 from tests.pages.screen import button, figures, notices, opened, press, said
 
@@ -172,6 +172,17 @@ def test_extension_of_a_paused_experiment_says_that_it_goes_on(services, ada, ru
     assert "The experiment goes on: 27 waiting trials will run, too." in said(app)
     press(app, "Run 9 new trials")
     assert stored(services, ada, running).state == "running"
+
+
+def test_limit_of_a_paused_experiment_is_taken_away_by_emptying_its_field(services, ada, running):
+    services.experiments.pause(user_id=ada.id, experiment_id=running.id)
+    plan = replace(stored(services, ada, running).plan, caps=Caps(7), pace=Pace(calls_at_once=2))
+    services.experiments.set_caps(user_id=ada.id, experiment_id=running.id, plan=plan)
+    app = press(opened("experiments", experiment=running.id), "Change limits")
+    assert [field(app, label).value for label in ("Cap on calls", "Calls at once")] == [7, 2]
+    press(fill(app, Cap_on_calls=None, Calls_at_once=None), "Apply")
+    plan = stored(services, ada, running).plan
+    assert (plan.caps, plan.pace) == (Caps(), Pace())
 
 
 def test_results_of_a_draft_say_how_to_get_them(services, ada, draft):

@@ -174,6 +174,31 @@ def test_started_plan_can_only_be_read(services, ada, running):
     assert not app.text_area
 
 
+# ---- limits ------------------------------------------------------------------------------------
+
+LIMITS = ("Cap on calls", "Cap on cost, $", "Calls at once", "Calls per minute")
+
+
+def limits_of(plan):
+    return plan.caps.max_calls, plan.caps.max_cost_usd, plan.pace.calls_at_once, plan.pace.calls_per_minute
+
+
+def test_limit_that_was_set_can_be_taken_away_again(services, ada, draft):
+    app = opened("experiments", experiment=draft.id)
+    for label in LIMITS:
+        field(app, label).set_value(7)
+    ran(app)
+    assert limits_of(stored(services, ada, draft).plan) == (7, 7, 7, 7)
+    app = opened("experiments", experiment=draft.id)
+    assert [field(app, label).value for label in LIMITS] == [7, 7, 7, 7]
+    assert {field(app, label).proto.HasField("default") for label in LIMITS} == {False}  # such a field can be emptied
+    for label in LIMITS:
+        field(app, label).set_value(None)
+    app = ran(app)
+    assert [field(app, label).value for label in LIMITS] == [None] * 4
+    assert limits_of(stored(services, ada, draft).plan) == (None,) * 4
+
+
 # ---- two tabs ----------------------------------------------------------------------------------
 
 

@@ -158,26 +158,35 @@ def draw_limits(key: Any, plan: Plan) -> None:
     """Caps and pace; `key` makes widget keys of names. Empty is no limit."""
     left, right = st.columns(2, gap="small")
     left.number_input(
-        "Cap on calls", 1, value=plan.caps.max_calls, step=1, key=key("max_calls"), placeholder="None",
+        "Cap on calls", 1, value=None, step=1, key=_filled(key("max_calls"), plan.caps.max_calls), placeholder="None",
         help="It pauses before it makes more calls than this. Retries and a judge's calls count, too.",
     )  # fmt: skip
     right.number_input(
-        "Cap on cost, $", 0.0, value=plan.caps.max_cost_usd, step=0.1, format="%.4f", key=key("max_cost_usd"),
-        placeholder="None", help="It pauses before it spends more than this.",
+        "Cap on cost, $", 0.0, value=None, step=0.1, format="%.4f",
+        key=_filled(key("max_cost_usd"), plan.caps.max_cost_usd), placeholder="None",
+        help="It pauses before it spends more than this.",
     )  # fmt: skip
     left, middle, right = st.columns(3, gap="small")
     left.number_input(
-        "Calls at once", 1, value=plan.pace.calls_at_once, step=1, key=key("calls_at_once"),
+        "Calls at once", 1, value=None, step=1, key=_filled(key("calls_at_once"), plan.pace.calls_at_once),
         placeholder="As allowed", help="To each model server, by all workers together.",
     )  # fmt: skip
     middle.number_input(
-        "Calls per minute", 0.0, value=plan.pace.calls_per_minute, step=10.0, format="%g",
-        key=key("calls_per_minute"), placeholder="No limit", help="To each model server.",
+        "Calls per minute", 0.0, value=None, step=10.0, format="%g",
+        key=_filled(key("calls_per_minute"), plan.pace.calls_per_minute), placeholder="No limit",
+        help="To each model server.",
     )  # fmt: skip
     right.number_input(
         "Attempts", 1, 10, value=plan.pace.max_attempts, step=1, key=key("max_attempts"),
         help="How often a call that failed is made in all. Retries never mix into latency.",
     )  # fmt: skip
+
+
+def _filled(key: str, value: float | None) -> str:
+    """`key`, its widget holding `value` at first. A field that has a value by default could never be emptied."""
+    if key not in st.session_state:
+        state.set_widget_value(key, value)
+    return key
 
 
 def caps_of(key: Any, plan: Plan) -> Caps:
