@@ -51,10 +51,12 @@ def insert_trials(conn: Connection, *, experiment_id: UUID, rows: Sequence[NewTr
     conn.execute(text(_INSERT), {"experiment_id": experiment_id, **columns})
 
 
-def list_places(conn: Connection, *, experiment_id: UUID) -> list[tuple[int, int, int]]:
-    """(arm, case, repeat) of every trial there is."""
-    query = select(trials.c.arm, trials.c.case_no, trials.c.repeat)
-    rows = conn.execute(query.where(trials.c.experiment_id == experiment_id, trials.c.judge.is_(None)))
+def list_places(conn: Connection, *, experiment_id: UUID, state: str | None = None) -> list[tuple[int, int, int]]:
+    """(arm, case, repeat) of every trial there is, or of those in `state`."""
+    query = select(trials.c.arm, trials.c.case_no, trials.c.repeat).where(
+        trials.c.experiment_id == experiment_id, trials.c.judge.is_(None)
+    )
+    rows = conn.execute(query if state is None else query.where(trials.c.state == state))
     return [(row.arm, row.case_no, row.repeat) for row in rows]
 
 

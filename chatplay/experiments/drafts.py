@@ -208,28 +208,31 @@ class Drafts:
         """The grid, the number of trials, what they will take, and every problem that keeps them from starting.
 
         `plan` and `cases` in place of the stored ones: a draft as it is typed, or how to extend a started one (`cases`
-        are then added to those there, `new_trials` are the missing ones). Never raises BadInput: problems are part of
-        the answer.
+        are then added to those there, and `new_trials` are the missing ones and those that were cancelled). Never
+        raises BadInput: problems are part of the answer.
         """
         with self._desk.store.reading() as conn:
             row = own(conn, user_id, experiment_id)
-            plan = plan or records.load_plan(conn, row)
-            stored, started = _cases(conn, row), row.state != "draft"
-            table = join_cases(stored, cases, started=started)
+            saved, stored = records.load_plan(conn, row), _cases(conn, row)
+            before, plan = saved if row.state != "draft" else None, plan or saved
+            table = join_cases(stored, cases, started=before is not None)
             known = records.load_arms(conn, row)
             have = {Place(*place) for place in trials.list_places(conn, experiment_id=row.id)}
+            again = [Place(*place) for place in trials.list_places(conn, experiment_id=row.id, state="cancelled")]
             models = self._desk.find_models(conn, plan.models, role)
-        foreign = list_foreign_columns(stored, cases) if started else []
-        problems = [*foreign, *list_problems(plan, columns=table.columns, cases=len(table), models=models)]
+        foreign = list_foreign_columns(stored, cases) if before is not None else []
+        found = list_problems(plan, columns=table.columns, cases=len(table), models=models, before=before)
+        problems = [*foreign, *found]
         try:
             arms = lay_out_arms(plan)
         except BadInput:
             return Preview((), (), len(table), 0, 0, None, tuple(problems))
         merged, running = merge_arms(known, chosen_of(plan, arms)), chosen_of(plan, arms)
         numbers = {arm.hash: arm.number for arm in merged}
-        places = list_missing(
+        missing = list_missing(
             [numbers[arm.hash] for arm in running], cases=len(table), repeats=max(plan.repeats, 0), have=have
         )
+        places = [*missing, *again]
         looked_ahead = self._forecast(plan, merged, places, table, models) if forecast and places else None
         return Preview(
             arms=arms,

@@ -19,11 +19,22 @@ _SLOWEST, _FASTEST = 0.01, 1_000_000.0  # calls per minute: the time of the next
 
 
 def list_problems(
-    plan: Plan, *, columns: Sequence[str], cases: int, models: Mapping[ModelRef, ModelInfo | None]
+    plan: Plan,
+    *,
+    columns: Sequence[str],
+    cases: int,
+    models: Mapping[ModelRef, ModelInfo | None],
+    before: Plan | None = None,
 ) -> list[Problem]:
-    """Everything that keeps the plan from starting; `models` has what the catalog knows, None for one that is gone."""
+    """Everything that keeps the plan from starting; `models` has what the catalog knows, None for one that is gone.
+
+    `before` is the plan of the started experiment that it extends.
+    """
     found = [*_empty(plan, cases), *_unsendable(plan)]
     found += [*_models_gone(models), *_unpriced(plan, models), *_no_expected(plan, columns)]
+    if before is not None and plan.repeats < before.repeats:
+        text = f"There are {before.repeats:,} repeats already, and an extension takes none away."
+        found.append(Problem("repeats", text, f"Write {before.repeats:,} or more."))
     try:
         arms = lay_out_arms(plan)
     except BadInput as error:

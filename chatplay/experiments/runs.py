@@ -55,7 +55,8 @@ class Runs(Drafts):
         over the plan's caps, pace and rules. Cancelled trials wait again, and a paused experiment goes on. Returns
         the number of new trials.
 
-        Raises BadInput; Conflict for a draft; PlanChanged when it is not at `revision` any more.
+        Raises BadInput, also for fewer repeats than there are; Conflict for a draft; PlanChanged when it is not at
+        `revision` any more.
         """
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
@@ -70,7 +71,8 @@ class Runs(Drafts):
             tuple(row.case_columns), tuple(tuple(cells) for _, cells in db.list_cases(conn, experiment_id=row.id))
         )
         table, models = join_cases(stored, more, started=True), self._desk.find_models(conn, plan.models, role)
-        found = list_problems(plan, columns=table.columns, cases=len(table), models=models)
+        before = records.load_plan(conn, row) if row.state != "draft" else None
+        found = list_problems(plan, columns=table.columns, cases=len(table), models=models, before=before)
         for problem in (*list_foreign_columns(stored, more), *found):
             raise BadInput(problem.message, param=problem.field, cure=problem.cure)
         known = records.load_arms(conn, row)

@@ -102,6 +102,25 @@ def test_cancelled_experiment_stops_what_runs_and_can_be_taken_up_again(house):
     assert (found.done, found.retries) == (12, 0)
 
 
+def test_what_was_cancelled_is_part_of_what_an_extension_will_run(house):
+    experiment_id = house.start()
+    house.call("cancel", experiment_id)
+    plan = replace(house.call("get", experiment_id).plan, repeats=3)
+    ahead = house.call("preview", experiment_id, role="analyst", plan=plan)
+    assert (ahead.trials, ahead.new_trials, ahead.forecast.calls) == (18, 18, 18)
+    assert house.call("extend", experiment_id, role="analyst", plan=plan) == 18
+
+
+def test_extension_by_fewer_repeats_than_there_are_is_refused(house):
+    experiment_id = house.start()
+    fewer = replace(house.call("get", experiment_id).plan, repeats=1)
+    problem = house.call("preview", experiment_id, role="analyst", plan=fewer).problems[0]
+    assert (problem.field, problem.cure) == ("repeats", "Write 2 or more.")
+    with pytest.raises(BadInput, match="2 repeats already"):
+        house.call("extend", experiment_id, role="analyst", plan=fewer)
+    assert house.call("get", experiment_id).plan.repeats == 2
+
+
 def test_second_tab_that_extends_is_told_of_the_first(house):
     experiment_id = house.start()
     seen = house.call("get", experiment_id)

@@ -162,6 +162,8 @@ def test_cancelled_experiment_is_extended_by_what_was_cancelled(services, ada, r
     services.experiments.cancel(user_id=ada.id, experiment_id=running.id)
     app = press(opened("experiments", experiment=running.id, tab="run"), "Extend")
     assert "27 cancelled trials will run, too." in said(app)
+    assert "27, and retries" in said(app)
+    assert field(app, "Repeats").min == 3
     press(app, "Run 27 trials")
     assert stored(services, ada, running).state == "running"
 

@@ -96,7 +96,7 @@ def _extend_dialog(experiment: Experiment) -> None:
     if _draw_overtaken(draft):
         return
     preview, _, error = _take_over(experiment, draft)
-    _draw_fields(draft, models)
+    _draw_fields(experiment, draft, models)
     draw_error(error)
     _draw_outcome(experiment, draft, preview, is_readable=not error)
 
@@ -142,8 +142,9 @@ def _with_new_arms(plan: Plan, before: Plan) -> Plan:
     return replace(plan, chosen=before.chosen | frozenset(new - old))
 
 
-def _draw_fields(draft: Draft, models: Any) -> None:
-    st.number_input("Repeats", 1, 1000, draft.plan.repeats, key=draft.key("repeats"), width=200)
+def _draw_fields(experiment: Experiment, draft: Draft, models: Any) -> None:
+    least = experiment.plan.repeats
+    st.number_input("Repeats", least, 1000, draft.plan.repeats, key=draft.key("repeats"), width=200)
     with st.expander("New arms", icon=":material/tune:"):
         plan_settings.draw_models(draft, models)
         plan_settings.draw_params(draft)
@@ -174,8 +175,7 @@ def _draw_outcome(experiment: Experiment, draft: Draft, preview: Preview, *, is_
     for problem in preview.problems[:10]:
         draw_error(f"{problem.message} {problem.cure}".strip())
     progress = _progress(experiment)
-    cancelled = progress.cancelled
-    to_run = preview.new_trials + cancelled
+    cancelled, to_run = progress.cancelled, preview.new_trials
     can_run = is_readable and not preview.problems and bool(preview.arms)
     if can_run and not to_run:
         st.caption("Nothing new so far: raise the repeats, add a value, a model or cases.")
@@ -216,8 +216,8 @@ def _run_more(experiment: Experiment, draft: Draft, shown: int) -> None:
     preview, more, error = _take_over(experiment, draft)
     if error or preview.problems:
         return
-    if (to_run := preview.new_trials + _progress(experiment).cancelled) != shown:
-        draft.error = f"{words.other_number(to_run, shown)} Press the button again to run them."
+    if preview.new_trials != shown:
+        draft.error = f"{words.other_number(preview.new_trials, shown)} Press the button again to run them."
         return
     person = state.person()
     get_runtime().experiments.extend(

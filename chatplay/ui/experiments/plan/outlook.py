@@ -93,7 +93,7 @@ def forecast_facts(preview: Preview) -> list[tuple[str, str]]:
     grid = f"{words.many(len(preview.chosen), 'arm')} x {words.many(preview.cases, 'case')}"
     facts = [("Trials", f"{preview.trials:,} ({grid} x {words.many(repeats, 'repeat')})")]
     if preview.new_trials != preview.trials:
-        facts.append(("New", f"{preview.new_trials:,}"))
+        facts.append(("To run", f"{preview.new_trials:,}"))
     return facts + (_figures(preview.forecast) if preview.forecast else [])
 
 
