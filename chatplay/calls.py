@@ -182,10 +182,6 @@ class Calls:
         self._check_owner(user_id, generation_id)
         self.stop_unchecked(generation_id)
 
-    def stop_in(self, conn: Connection, generation_id: UUID) -> None:
-        """For services that know whose it is: asked for with the caller's transaction, wherever it runs."""
-        generations.request_stop(conn, generation_id=generation_id)
-
     def stop_unchecked(self, generation_id: UUID) -> None:
         """For services that know whose it is."""
         if self._hub.find_live(generation_id) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 from uuid import UUID
@@ -67,6 +67,15 @@ def end_calls(conn: Connection, ends: Sequence[CallEnd]) -> None:
     conn.execute(_DROP_EVENTS, {"gids": [one.generation_id for one in ends], "channel": EVENTS_CHANNEL})
 
 
+def hold_calls(conn: Connection, *, generation_ids: Collection[UUID]) -> None:
+    """Locks calls that are to be deleted, in the order of `end_calls`: those that are ending have ended then.
+
+    A delete by itself locks generations before their answers, and several as they come. Chats are locked before this.
+    """
+    for statement in (_HOLD_ANSWERS, _HOLD_GENERATIONS):
+        conn.execute(statement, {"gids": list(generation_ids)})
+
+
 def _answer_values(end: CallEnd, key: int | UUID | None) -> dict[str, Any]:
     return {"key": key, "text": end.content, "ending": end.figures.status, "figures": dict(end.metrics)}
 
@@ -127,6 +136,12 @@ _FINISH_GENERATION = (
         delta_chars=bindparam("lengths", type_=generations.c.delta_chars.type),
     )
 )
+_HOLD_ANSWERS = text("""
+SELECT FROM answers WHERE generation_id = ANY(:gids) ORDER BY generation_id FOR UPDATE
+""").bindparams(bindparam("gids", type_=ARRAY(Uuid)))
+_HOLD_GENERATIONS = text("""
+SELECT FROM generations WHERE id = ANY(:gids) ORDER BY id FOR UPDATE
+""").bindparams(bindparam("gids", type_=ARRAY(Uuid)))
 _DROP_EVENTS = text("""
 WITH gone AS (DELETE FROM generation_events WHERE generation_id = ANY(:gids))
 SELECT pg_notify(:channel, CAST(id AS text)) FROM unnest(:gids) AS ended(id)

@@ -12,6 +12,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Connection, Uuid, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
+from db.call_ends import hold_calls
+from db.generations import list_streaming_ids
 from db.schema import chat_sessions, users
 from db.schema.chats import BREAKS, SEARCHED
 
@@ -214,8 +216,11 @@ def delete_chat(conn: Connection, *, user_id: int, chat_id: UUID) -> bool:
 
 def delete_chats(conn: Connection, *, user_id: int) -> int:
     """Removes all chats of the person that have messages, and tells how many."""
-    query = delete(chat_sessions).where(chat_sessions.c.user_id == user_id, chat_sessions.c.locked_at.is_not(None))
-    return conn.execute(query).rowcount
+    begun = (chat_sessions.c.user_id == user_id) & chat_sessions.c.locked_at.is_not(None)
+    query = select(chat_sessions.c.id).where(begun).order_by(chat_sessions.c.id).with_for_update()
+    ids = list(conn.execute(query).scalars())
+    hold_calls(conn, generation_ids=list_streaming_ids(conn, user_id=user_id, chat_id=None))
+    return conn.execute(delete(chat_sessions).where(chat_sessions.c.id.in_(ids))).rowcount
 
 
 def get_person_params(conn: Connection, *, user_id: int) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
+from db.call_ends import hold_calls
 from db.schema import (
     chat_sessions,
     comparison_answers,
@@ -190,7 +191,9 @@ DELETE FROM generations WHERE id IN (
 
 
 def delete_comparison(conn: Connection, *, comparison_id: UUID) -> None:
-    """With its panes, runs, answers and votes; only the usage rows stay."""
+    """With its panes, runs, answers and votes; only the usage rows stay. Callers have locked it."""
+    coming = [generation_id for _, generation_id in list_streaming(conn, comparison_id=comparison_id)]
+    hold_calls(conn, generation_ids=coming)
     conn.execute(text(_GENERATIONS_OF), {"id": comparison_id})
     conn.execute(delete(comparisons).where(comparisons.c.id == comparison_id))
 

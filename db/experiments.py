@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as add
 
+from db.call_ends import hold_calls
 from db.schema import (
     experiment_arms,
     experiment_cases,
@@ -225,8 +226,19 @@ def list_experiments(
     return [ExperimentSummary(*row) for row in rows]
 
 
+_COMING_IN = """
+SELECT g.id FROM usage u JOIN generations g ON g.id = u.generation_id
+WHERE u.experiment_id = :id AND g.status = 'streaming'
+"""
+
+
 def delete_experiment(conn: Connection, *, experiment_id: UUID) -> None:
-    """With its trials and their answers; the usage rows stay."""
+    """With its trials and their answers; the usage rows stay.
+
+    Its row is locked last, as by the ends of its trials. Callers have seen to it that no more of them begin.
+    """
+    coming = conn.execute(text(_COMING_IN), {"id": experiment_id}).scalars()
+    hold_calls(conn, generation_ids=list(coming))
     conn.execute(
         text("DELETE FROM generations WHERE id IN (SELECT generation_id FROM usage WHERE experiment_id = :id)"),
         {"id": experiment_id},

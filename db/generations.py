@@ -286,8 +286,18 @@ def list_events(conn: Connection, *, generation_id: UUID, after_seq: int = 0) ->
     return [EventBatch(*row) for row in conn.execute(query)]
 
 
+_HOLD_ANSWER = text("SELECT FROM answers WHERE generation_id = :gid FOR NO KEY UPDATE")
+_HOLD_CHAT = text("""
+SELECT FROM chat_sessions WHERE id = (SELECT session_id FROM chat_messages WHERE id = :message) FOR NO KEY UPDATE
+""")
+
+
 def claim_dead(conn: Connection, *, row: GenerationRow) -> bool:
-    """Locks a generation whose heartbeat still is the one in `row`; False when it lives or was claimed."""
+    """Locks a generation whose heartbeat still is the one in `row`; False when it lives or was claimed.
+
+    Its chat or its answer is locked before it, as by `end_calls`.
+    """
+    conn.execute(_HOLD_ANSWER if row.message_id is None else _HOLD_CHAT, {"gid": row.id, "message": row.message_id})
     query = select(generations.c.id).where(
         generations.c.id == row.id,
         generations.c.status == "streaming",

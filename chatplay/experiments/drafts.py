@@ -145,15 +145,6 @@ class Drafts:
             own(conn, user_id, experiment_id, for_update=True)
             db.rename_experiment(conn, experiment_id=experiment_id, name=name)
 
-    def delete(self, *, user_id: int, experiment_id: UUID) -> None:
-        """Ends and removes it with its answers; its usage rows stay."""
-        with self._desk.store.transaction() as conn:
-            own(conn, user_id, experiment_id, for_update=True)
-            running = trials.list_running_calls(conn, experiment_id=experiment_id)
-            for generation_id in running:
-                self._desk.calls.stop_in(conn, generation_id)
-            db.delete_experiment(conn, experiment_id=experiment_id)
-
     def clone(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> Experiment:
         """A draft of the person's own with the same plan and cases."""
         with self._desk.store.reading() as conn:

@@ -1,4 +1,4 @@
-"""The part of the experiment service that runs: start, pause, resume, cancel, extend, run again, progress."""
+"""The part of the experiment service that runs: start, pause, resume, cancel, delete, extend, run again, progress."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from db import jobs, trials
 from db.experiments import ExperimentRow
 from db.trials import NewTrial
 
+_UNDER_WAY = ("running", "paused")
 WINDOW_SEC = 30.0  # the pace of these last seconds tells the time left
 
 
@@ -85,6 +86,10 @@ class Runs(Drafts):
         self._set_running(conn, row, plan)
         return len(planned)
 
+    def _stop(self, running: Sequence[UUID]) -> None:
+        for generation_id in running:
+            self._desk.calls.stop_unchecked(generation_id)
+
     def _set_running(self, conn: Connection, row: ExperimentRow, plan: Plan) -> None:
         db.update_experiment(
             conn,
@@ -135,13 +140,20 @@ class Runs(Drafts):
         """Stops the calls that run, and begins no more. `extend` with the same plan runs what was cancelled."""
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
-            if row.state not in ("running", "paused"):
+            if row.state not in _UNDER_WAY:
                 raise Conflict("This experiment does not run.", cure="Reload the page to see how it stands.")
-            db.update_experiment(conn, experiment_id=row.id, state="cancelled", paused_because=None, ended_at=db.NOW)
-            trials.cancel_waiting(conn, experiment_id=row.id)
-            running = trials.list_running_calls(conn, experiment_id=row.id)
-        for generation_id in running:
-            self._desk.calls.stop_unchecked(generation_id)
+            running = _halt(conn, row)
+        self._stop(running)
+
+    def delete(self, *, user_id: int, experiment_id: UUID) -> None:
+        """Ends and removes it with its answers; its usage rows stay."""
+        with self._desk.store.transaction() as conn:
+            row = own(conn, user_id, experiment_id, for_update=True)
+            running = _halt(conn, row)
+        self._stop(running)
+        # Apart: it waits for calls that are ending, and the ends of trials wait for the experiment's row.
+        with self._desk.store.transaction() as conn:
+            db.delete_experiment(conn, experiment_id=experiment_id)
 
     def set_caps(self, *, user_id: int, experiment_id: UUID, plan: Plan) -> None:
         """Takes over `plan.caps` and `plan.pace`, also while it runs. Raises BadInput for impossible ones, as is a cap
@@ -178,6 +190,14 @@ class Runs(Drafts):
             row = readable(conn, user_id, experiment_id, token)
             counts = trials.count_states(conn, experiment_id=row.id, window_sec=WINDOW_SEC)
         return progress_of(row, counts)
+
+
+def _halt(conn: Connection, row: ExperimentRow) -> list[UUID]:
+    """From now on no call begins; those that run are returned."""
+    if row.state in _UNDER_WAY:
+        db.update_experiment(conn, experiment_id=row.id, state="cancelled", paused_because=None, ended_at=db.NOW)
+        trials.cancel_waiting(conn, experiment_id=row.id)
+    return trials.list_running_calls(conn, experiment_id=row.id)
 
 
 def _plan_missing(
