@@ -17,7 +17,8 @@
     │   └── TooManyConnections     this person holds more streams and sockets open than the settings allow
     ├── StoreError                 PostgreSQL refused or failed the work
     │   ├── StoreUnavailable       it cannot be reached
-    │   └── StoreFull              its disk is full
+    │   ├── StoreFull              its disk is full
+    │   └── StoreConflict          two works met, and it undid this one for the other
     └── ProviderError              the model's server failed; carries provider, model, status
         ├── ProviderAuthFailed     401/403: key missing, wrong or without access
         ├── ModelUnknown           404 for this model
@@ -133,6 +134,10 @@ class StoreUnavailable(StoreError):
 
 class StoreFull(StoreError):
     code = "store_full"
+
+
+class StoreConflict(StoreError):
+    code = "store_conflict"
 
 
 class ProviderError(ChatplayError):

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chatplay.errors import StoreError, StoreFull, StoreUnavailable
+from chatplay.errors import StoreConflict, StoreError, StoreFull, StoreUnavailable
 
 __all__ = ["Connection", "Store", "translate"]  # services name the connection they pass on to `db`
 _DISK_FULL = "53100"  # SQLSTATE class 53, insufficient resources: disk_full
+_MET_ANOTHER = ("40001", "40P01")  # class 40, transaction rollback: serialization_failure, deadlock_detected
 
 
 class Store:
@@ -42,7 +43,10 @@ class Store:
 
 def translate(error: SQLAlchemyError) -> StoreError:
     """The member of our tree for one of SQLAlchemy's; the original text goes to the log, not to people."""
-    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _DISK_FULL:
+    sqlstate = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    if sqlstate in _MET_ANOTHER:  # not done again here: the work stands in the caller's `with` block
+        return StoreConflict("Something else changed the same at this moment, so nothing was done.", cure="Try again.")
+    if sqlstate == _DISK_FULL:
         return StoreFull("The database's disk is full.", cure="Free some space on it; nothing stored so far is lost.")
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)) or _disconnected(error):
         return StoreUnavailable(

@@ -27,6 +27,7 @@ _STATUS: tuple[tuple[type[ChatplayError], int], ...] = (
     (errors.TooManyRequests, 429),
     (errors.StoreUnavailable, 503),
     (errors.StoreFull, 503),
+    (errors.StoreConflict, 409),
     (errors.StoreError, 500),
     (errors.ConfigError, 503),
     (errors.ModelUnknown, 404),

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import text
 
+from chatplay.errors import StoreConflict
 from chatplay.generation import reaper
 from chatplay.generation.reaper import Reaper
+from chatplay.store import Store
 from db import call_ends, chats
 from tests.db.chat_rig import Gate, eventually, rig
 from tests.db.experiment_rig import house as experiment_house
@@ -133,3 +135,36 @@ def test_all_chats_are_deleted_while_their_answers_show_signs_of_life(lost):
                 beating.execute(beat, {"id": generation_id})
             beating.commit()
     assert _count(lost.store, "generations") == 0
+
+
+_LOCK = text("SELECT pg_advisory_xact_lock(:number)")
+
+
+def test_of_two_works_that_wait_in_a_circle_one_is_told_to_try_again(engine):
+    store, both_hold_one = Store(engine), threading.Barrier(2)
+
+    def lock(first, then):
+        with store.transaction() as conn:
+            conn.execute(_LOCK, {"number": first})
+            both_hold_one.wait(10)
+            conn.execute(_LOCK, {"number": then})
+
+    with ThreadPoolExecutor(2) as pool:
+        works = [pool.submit(lock, 1, 2), pool.submit(lock, 2, 1)]
+    failed = [work.exception() for work in works if work.exception()]
+    assert [(type(error), error.cure) for error in failed] == [(StoreConflict, "Try again.")]
+
+
+def test_work_whose_ground_has_moved_is_told_so(engine):
+    store, change = Store(engine), text("UPDATE alembic_version SET version_num = version_num")
+
+    def change_late():
+        with store.transaction() as conn:
+            conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+            conn.execute(text("SELECT FROM alembic_version"))
+            with store.transaction() as other:
+                other.execute(change)
+            conn.execute(change)
+
+    with pytest.raises(StoreConflict, match="Something else changed"):
+        change_late()
