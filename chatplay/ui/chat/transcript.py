@@ -12,6 +12,7 @@ from chatplay.chats.values import MessageRecord
 from chatplay.generation.values import AnswerMetrics
 from chatplay.params import SPECS, Params, get_spec, number_text
 from chatplay.ui import format, state
+from chatplay.ui.answer_words import UNFINISHED
 from chatplay.ui.chat import turn_actions
 from chatplay.ui.markdown import message_markdown, plain_markdown, quoted, safe_markdown
 
@@ -27,10 +28,6 @@ _MENUS = {
         "branch": "Continue in a new chat from here",
         "compare": "Compare from here",
     },
-}
-_UNFINISHED = {
-    "stopped": "You stopped this answer. What had come is kept.",
-    "interrupted": "The app was restarted while this answer came. What had come is kept.",
 }
 
 
@@ -107,8 +104,8 @@ def draw_outcome(message: MessageRecord, prompt: MessageRecord | None) -> None:
     metrics = message.metrics
     if message.status == "failed":
         _draw_failure(message, prompt)
-    elif message.status in _UNFINISHED:
-        st.caption(_UNFINISHED[message.status])
+    elif message.status in UNFINISHED:
+        st.caption(UNFINISHED[message.status])
     elif not message.content.strip():
         st.caption("The model sent an empty answer. Regenerate asks again.")
     if metrics is not None and metrics.omitted_messages:

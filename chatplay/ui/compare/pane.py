@@ -10,6 +10,7 @@ from chatplay.models.catalog import ModelInfo
 from chatplay.params import SPECS
 from chatplay.runtime import get_runtime
 from chatplay.ui import params_panel, state
+from chatplay.ui.answer_words import UNFINISHED
 from chatplay.ui.compare import actions as compare_actions
 from chatplay.ui.compare import figures as compare_figures
 from chatplay.ui.compare.live import AnswerPlace, LivePlace, Place, draw_answer
@@ -17,10 +18,6 @@ from chatplay.ui.markdown import message_markdown, plain_markdown
 from chatplay.ui.model_menu import model_id
 
 _WAITING = '<span class="chat-dots"><i></i><i></i><i></i></span>'
-_UNFINISHED = {
-    "stopped": "You stopped this answer. What had come is kept.",
-    "interrupted": "The app was restarted while this answer came. What had come is kept.",
-}
 
 
 def draw(view: ComparisonView, place: int, models: tuple[ModelInfo, ...]) -> LivePlace:
@@ -119,8 +116,8 @@ def _draw_outcome(view: ComparisonView, pane: Pane, answer: PaneAnswer) -> None:
         st.error(compare_figures.mismatch_text(answer.check), icon=":material/gpp_bad:")
     if answer.status == "failed":
         _draw_failure(view, pane, answer)
-    elif answer.status in _UNFINISHED:
-        st.caption(_UNFINISHED[answer.status])
+    elif answer.status in UNFINISHED:
+        st.caption(UNFINISHED[answer.status])
     elif not answer.content.strip():
         st.caption("The model sent an empty answer.")
     if answer.prompt != view.asks_now:
