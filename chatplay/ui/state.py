@@ -154,8 +154,8 @@ def metrics() -> MetricsState:
 class CompareState:
     """What one browser tab knows of its compare page between two runs.
 
-    `seen` is what the database held when a widget was last filled from it, by key. `feeds` are the answers drawn so
-    far, by generation; `drawn` the most elements an answer took at each place.
+    `seen` is what the database held when a widget was last filled from it, by key. `feeds` are the answers of the
+    page that were drawn while they came, by generation; `drawn` the most elements an answer took at each place.
     """
 
     comparison_id: UUID | None = None

@@ -77,6 +77,13 @@ def test_run_all_answers_in_every_pane_with_figures_and_fingerprints(services, a
     assert app.query_params["comparison"]
 
 
+def test_tab_keeps_of_all_runs_only_the_answers_on_the_page(services, desk):
+    app = press(opened("compare", comparison=desk.who["comparison_id"]), "Run all")
+    press(app, "Run all")
+    on_page = {answer.generation_id for answer in desk.get().answers.values()}
+    assert set(app.session_state["compare_state"].feeds) == on_page
+
+
 def test_page_begins_with_a_heading_for_screen_readers(services, ada):
     assert '<h1 class="chat-unseen">Compare</h1>' in html(opened("compare"))
 

@@ -135,6 +135,7 @@ def follow(view: ComparisonView, places: Mapping[UUID, LivePlace]) -> None:
     """Draws until every answer has ended, then draws the page anew. While names are hidden nothing is shown: how
     quickly the words come would tell the models apart.
     """
+    _forget_earlier(view)
     feeds = {pane_id: _feed(answer) for pane_id, answer in view.answers.items() if answer.is_coming}
     after = {pane_id: feed.seq for pane_id, feed in feeds.items()}
     screen = _Screen(places, feeds, is_veiled=view.is_veiled)
@@ -182,6 +183,12 @@ class _Screen:
             if feed.end is not None and now_sec - ended_sec >= _FINISH_AFTER_SEC:
                 del self._panes[pane_id], self._ended_sec[pane_id]
                 place.finish(feed.end)
+
+
+def _forget_earlier(view: ComparisonView) -> None:
+    """Feeds of answers that others have taken the place of would pile up with each run."""
+    page, shown = state.compare(), {answer.generation_id for answer in view.answers.values()}
+    page.feeds = {generation_id: feed for generation_id, feed in page.feeds.items() if generation_id in shown}
 
 
 def _feed(answer: PaneAnswer) -> Feed:
