@@ -29,7 +29,7 @@ from chatplay.models.view import (
 )
 from chatplay.providers.base import Provider
 from chatplay.providers.openai import Learned, Limits, OpenAIProvider
-from chatplay.providers.registry import Upstream, list_effective, make_provider
+from chatplay.providers.registry import Upstream, list_effective, make_provider, same_provider
 from chatplay.providers.safety import AddressPolicy
 from chatplay.waits import wait_text
 
@@ -199,9 +199,8 @@ class ModelCatalog:
         self._view = described(replace(self._view, refused=refused))
         for provider in self._view.providers.values():
             if isinstance(provider, OpenAIProvider):
-                for (base_url, model), params in refused.items():
-                    if base_url == provider.base_url:
-                        provider.know_refused(model, params)
+                here = {model: params for (base_url, model), params in refused.items() if base_url == provider.base_url}
+                provider.know_refused(here)
 
     def learned(self, base_url: str, model: str, param: str) -> None:
         """A provider was told that `param` is not taken for `model`."""
@@ -213,8 +212,8 @@ class ModelCatalog:
             self.on_learned(base_url, model, param)
 
     def set_upstreams(self, upstreams: Iterable[Upstream]) -> None:
-        """The registry has changed. Providers of unchanged upstreams stay, with their connections; answers that
-        run on a replaced one go on.
+        """The registry has changed. Providers stay, with their connections, where only prices and the like have
+        changed; answers that run on a replaced one go on, and `close_retired` closes it after the last of them.
         """
         view = self._view
         before = {upstream.name: upstream for upstream in view.upstreams}
@@ -241,15 +240,21 @@ class ModelCatalog:
 
         await asyncio.gather(*(ask(upstream) for upstream in self._view.upstreams if upstream.kind == "openai"))
 
+    async def close_retired(self) -> None:
+        """Close what replaced providers keep open; on the event loop they were used on."""
+        while self._retired:
+            await self._retired.pop().aclose()
+
     async def aclose(self) -> None:
-        """Close what the providers keep open; on the event loop they were used on."""
-        for provider in (*self._view.providers.values(), *self._retired):
+        """Close what all providers keep open; on the event loop they were used on."""
+        await self.close_retired()
+        for provider in self._view.providers.values():
             await provider.aclose()
 
     # ---- inside --------------------------------------------------------------------------------
 
     def _provider(self, upstream: Upstream, before: Upstream | None) -> Provider | None:
-        if upstream == before:
+        if before is not None and same_provider(before, upstream):
             return self._view.providers[upstream.name]
         try:
             return self._make(upstream) if self._make else None

@@ -123,6 +123,7 @@ class HealthPoller:
             _log.debug("the model servers' state waits for the database (%s)", error.code)
             return
         self._apply(news)
+        await self._catalog.close_retired()
         (self._leads.set if news.state.leads else self._leads.clear)()
 
     async def poll_once(self) -> None:

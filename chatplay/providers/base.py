@@ -110,7 +110,8 @@ class Provider(Protocol):
     `stream` yields text chunks in order and exactly one last chunk with `end`. It raises only
     `ProviderError`s. Closing the generator (`aclose`: iterate it inside `contextlib.aclosing`, so that a
     cancelled task closes it too) closes the upstream connection. It runs on the hub's event loop and
-    must not block it. `aclose` of the provider closes what it keeps open between calls.
+    must not block it. `aclose` of the provider closes what it keeps open between calls: at once, or after the
+    last of those that run. It may still be asked then, and keeps nothing open for the next time.
     """
 
     @property

@@ -55,7 +55,7 @@ class ListedModel:
 
 
 class OpenAIProvider:
-    """One upstream. Keeps one client, and so one connection pool, for its whole life: use it on one event loop."""
+    """One upstream. Keeps one client, and so one connection pool, until it is closed: use it on one event loop."""
 
     def __init__(
         self,
@@ -77,7 +77,9 @@ class OpenAIProvider:
         self._secrets = _secrets(self._key, self._login)
         keep_out_of_logs(*secrets_among(self._secrets))
         _require_address(self._base_url)
-        self._client = self._make_client()
+        self._client: openai.AsyncOpenAI | None = self._make_client()
+        self._calls = 0  # those that use it now
+        self._is_closed = False
         self._dialects: dict[str, Dialect] = {}
 
     @property
@@ -93,10 +95,11 @@ class OpenAIProvider:
         caller = self._caller(request.model)
         self._check_key(caller)
         async with contextlib.AsyncExitStack() as stack:
+            client = await stack.enter_async_context(self._use_client())
             patience = Patience(self._limits.first_token_sec if request.stream else self._limits.whole_sec)
             stack.callback(patience.end)
             asked_sec = time.monotonic()
-            response, sent = await self._open(request, caller, stack, patience)
+            response, sent = await self._open(client, request, caller, stack, patience)
             written_sec = written_at(response)
             connect_ms = None if written_sec is None else (written_sec - asked_sec) * 1000
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -111,10 +114,11 @@ class OpenAIProvider:
                     yield _with_sent(chunk, known, opening)
                     opening = None
 
-    def know_refused(self, model: str, params: Iterable[str]) -> None:
-        """Not to send these for `model`: another process has learned that the server takes none."""
-        known = self._dialects.get(model) or dialect_of(model)
-        self._dialects[model] = replace(known, refused=dialect_of(model, params).refused)
+    def know_refused(self, refused: Mapping[str, Iterable[str]]) -> None:
+        """What not to send for which model, as all processes have learned; what they forgot is sent again."""
+        for model in {*self._dialects, *refused}:
+            known = self._dialects.get(model) or dialect_of(model)
+            self._dialects[model] = replace(known, refused=dialect_of(model, refused.get(model, ())).refused)
 
     def _opening(
         self, request: Request, response: httpx2.Response, sent: dict[str, object], connect_ms: float | None
@@ -153,16 +157,34 @@ class OpenAIProvider:
         return found if isinstance(found, Mapping) else {}
 
     async def aclose(self) -> None:
-        await self._client.close()
+        """See Provider."""
+        self._is_closed = True
+        await self._close_unused()
+
+    @contextlib.asynccontextmanager
+    async def _use_client(self) -> AsyncGenerator[openai.AsyncOpenAI, None]:
+        """Around each call. Who got hold of the provider before it was closed may come late, and needs a new one."""
+        self._client = self._client or self._make_client()
+        self._calls += 1
+        try:
+            yield self._client
+        finally:
+            self._calls -= 1
+            await self._close_unused()
+
+    async def _close_unused(self) -> None:
+        if self._is_closed and not self._calls and self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
 
     async def _ask(self, method: str, url: str, body: Mapping[str, Any] | None) -> Any:
         caller = self._caller("models")
         self._check_key(caller)
         try:
-            async with asyncio.timeout(self._limits.connect_sec * 2):
+            async with self._use_client() as client, asyncio.timeout(self._limits.connect_sec * 2):
                 if method == "POST":
-                    return await self._client.post(url, cast_to=object, body=body)
-                return await self._client.get(url, cast_to=object)
+                    return await client.post(url, cast_to=object, body=body)
+                return await client.get(url, cast_to=object)
         except TimeoutError:
             raise faults.silent(caller, self._limits.connect_sec * 2, begun=False) from None
         except Exception as error:
@@ -173,14 +195,19 @@ class OpenAIProvider:
         return self._base_url.removesuffix("/v1")
 
     async def _open(
-        self, request: Request, caller: Caller, stack: contextlib.AsyncExitStack, patience: Patience
+        self,
+        client: openai.AsyncOpenAI,
+        request: Request,
+        caller: Caller,
+        stack: contextlib.AsyncExitStack,
+        patience: Patience,
     ) -> tuple[httpx2.Response, dict[str, object]]:
         """The response, its headers read, with the body that was sent; at most one try for each dialect."""
         dialect = before = self._dialects.get(request.model) or dialect_of(request.model)
         while True:
             body = dialect.body(request)
             try:
-                response = await patience.wait(self._post(body | messages_of(request)))
+                response = await patience.wait(_post(client, body | messages_of(request)))
                 stack.push_async_callback(response.aclose)
                 self._keep(request.model, before, dialect)
                 return response, body | shown_of(request)
@@ -193,18 +220,6 @@ class OpenAIProvider:
                 dialect = learned
             except Exception as error:
                 raise faults.from_sdk(error, caller) from error
-
-    async def _post(self, body: dict[str, object]) -> httpx2.Response:
-        """The response, its body not read yet; raises the SDK's errors."""
-        answer = await self._client.post(
-            "/chat/completions",
-            cast_to=object,
-            body=body,
-            options={"security": {"bearer_auth": True}},
-            stream=True,
-            stream_cls=openai.AsyncStream[object],
-        )
-        return answer.response
 
     def _keep(self, model: str, before: Dialect, now: Dialect) -> None:
         """What was learned, once it has helped."""
@@ -236,6 +251,19 @@ class OpenAIProvider:
         return openai.AsyncOpenAI(
             base_url=self._base_url, api_key=sendable or NO_KEY, max_retries=0, http_client=http_client
         )
+
+
+async def _post(client: openai.AsyncOpenAI, body: dict[str, object]) -> httpx2.Response:
+    """The response, its body not read yet; raises the SDK's errors."""
+    answer = await client.post(
+        "/chat/completions",
+        cast_to=object,
+        body=body,
+        options={"security": {"bearer_auth": True}},
+        stream=True,
+        stream_cls=openai.AsyncStream[object],
+    )
+    return answer.response
 
 
 def _with_sent(chunk: Chunk, known: End, opening: End | None) -> Chunk:

@@ -141,4 +141,9 @@ def make_provider(
     return _MAKERS[upstream.kind]()
 
 
+def same_provider(before: Upstream, now: Upstream) -> bool:
+    """Whether `make_provider` would make the same of both, whatever else has changed."""
+    return all(getattr(before, field) == getattr(now, field) for field in ("name", "kind", "base_url", "api_key"))
+
+
 _MAKERS: Mapping[Kind, Callable[[], Provider]] = {"echo": EchoProvider, "demo": DemoProvider}

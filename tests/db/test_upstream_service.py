@@ -179,6 +179,21 @@ def test_removed_server_is_gone_and_gone_twice_is_not_found(rig):
         rig.service.remove(actor=ADMIN, upstream_id=upstream_id)
 
 
+def test_connections_outlive_an_edit_they_do_not_depend_on_and_no_other(rig, server):
+    upstream_id = rig.service.add(actor=ADMIN, draft=draft(server.base_url, api_key=KEY))
+    rig.service.refresh_now(actor=ADMIN)
+    for price in (Price(1, 2), Price(3, 4)):
+        settings = ModelSettings(price=price)
+        rig.service.edit(actor=ADMIN, upstream_id=upstream_id, draft=draft(server.base_url, settings=settings))
+        rig.service.refresh_now(actor=ADMIN)
+    assert (server.open_count, server.connection_count) == (1, 1)
+    rig.service.edit(actor=ADMIN, upstream_id=upstream_id, draft=draft(server.base_url, api_key=f"{KEY}-new"))
+    rig.service.refresh_now(actor=ADMIN)
+    server.wait_until(lambda: (server.open_count, server.connection_count) == (1, 2))
+    rig.service.remove(actor=ADMIN, upstream_id=upstream_id)
+    server.wait_until(lambda: server.open_count == 0)
+
+
 # ---- keys ----
 
 

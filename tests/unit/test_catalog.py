@@ -1,12 +1,14 @@
 """The catalog: who is offered what, what servers say of themselves, and what happens when they do not answer."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from chatplay.errors import BadInput, ConfigError, NotFound
 from chatplay.models.catalog import ModelCatalog, build_catalog
 from chatplay.params import Range
+from chatplay.prices import Price
 from chatplay.providers.echo import EchoProvider
 from chatplay.providers.openai import Limits
 from chatplay.providers.registry import Upstream, upstreams_from
@@ -190,6 +192,42 @@ def test_server_that_comes_back_is_offered_again(upstream):
     assert mock.MODEL not in while_away
     assert catalog.problem("openai") is None
     assert catalog.default(ROLE).name == mock.MODEL
+
+
+def changed(upstream, **change):
+    """The providers before and after a change of the one upstream; its server was asked before it."""
+
+    async def run():
+        lab = Upstream("lab", "openai", base_url=upstream.base_url, api_key="sk-one")
+        catalog = build_catalog([lab], LIMITS)
+        await catalog.refresh()
+        before = catalog.find_provider("lab")
+        catalog.set_upstreams([replace(lab, **change)])
+        await catalog.close_retired()
+        open_count = 1 if catalog.find_provider("lab") is before else 0
+        await asyncio.to_thread(upstream.wait_until, lambda: upstream.open_count == open_count)
+        await catalog.refresh()
+        await catalog.aclose()
+        await asyncio.to_thread(upstream.wait_until, lambda: upstream.open_count == 0)
+        return before, catalog.find_provider("lab")
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"price": Price(1, 2)}, {"allowed_models": ("x",)}, {"roles": ("analyst",)}, {"engine_type": "vllm"}, {"id": 7}],
+)
+def test_provider_keeps_its_connections_when_nothing_they_depend_on_changes(upstream, change):
+    before, after = changed(upstream, **change)
+    assert after is before
+    assert upstream.connection_count == 1
+
+
+@pytest.mark.parametrize("change", [{"api_key": "sk-two"}, {"base_url": "http://127.0.0.1:9/v1"}, {"enabled": False}])
+def test_provider_that_is_replaced_closes_its_connections(upstream, change):
+    before, after = changed(upstream, **change)
+    assert after is not before
 
 
 def test_model_names_that_cannot_be_stored_are_left_out(upstream):

@@ -1,6 +1,7 @@
 """The OpenAI-compatible provider against a scriptable upstream: answers read, requests sent, connections closed."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -251,6 +252,39 @@ def test_cancelling_the_task_closes_the_connection(upstream, model):
         await provider.aclose()
 
     asyncio.run(run())
+
+
+def test_closed_provider_hangs_up_after_the_answer_that_is_coming(upstream):
+    gate = threading.Event()
+    first, last = mock.event(mock.delta("Hello")), mock.event(mock.delta(" there", finish="stop"))
+    upstream.script(mock.steps(mock.Head(), mock.Body(first), mock.Gate(gate), mock.Body(last), mock.Body(mock.DONE)))
+
+    async def run():
+        provider = OpenAIProvider(base_url=upstream.base_url)
+        chunks = provider.stream(request())
+        texts = [(await anext(chunks)).text]
+        await provider.aclose()
+        still_open = upstream.open_count
+        gate.set()
+        texts += [chunk.text async for chunk in chunks]
+        await asyncio.to_thread(upstream.wait_until, lambda: upstream.open_count == 0)
+        return still_open, "".join(texts)
+
+    assert asyncio.run(run()) == (1, "Hello there")
+
+
+def test_closed_provider_answers_who_comes_late_and_keeps_nothing_open(upstream):
+    async def run():
+        provider = OpenAIProvider(base_url=upstream.base_url)
+        await provider.list_models()
+        await provider.aclose()
+        await asyncio.to_thread(upstream.wait_until, lambda: upstream.open_count == 0)
+        _, end, _ = await collect(provider, request("usage-missing"))
+        await asyncio.to_thread(upstream.wait_until, lambda: upstream.open_count == 0)
+        return end, upstream.connection_count
+
+    end, connections = asyncio.run(run())
+    assert (end.finish_reason, connections) == ("stop", 2)
 
 
 def test_connection_is_kept_for_the_next_answer(upstream):

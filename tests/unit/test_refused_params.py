@@ -21,14 +21,16 @@ def refusing(message, param=None, code=None):
     return mock.refuse(400, {"message": message, "param": param, "code": code, "type": "invalid_request_error"})
 
 
-def ask(server, *, times=1, params=None, known=None):
+def ask(server, *, times=1, params=None, known=None, forgets=False):
     """The end of the last answer, and what was learned."""
     learned = []
 
     async def run():
         provider = OpenAIProvider("lab", base_url=server.base_url, on_learned=lambda *news: learned.append(news))
         if known:
-            provider.know_refused("m", known)
+            provider.know_refused({"m": known})
+        if forgets:
+            provider.know_refused({})
         request = Request("m", (Message("user", "Hi"),), params or Params(seed=1, stop=("x",)))
         try:
             for _ in range(times):
@@ -110,6 +112,12 @@ def test_parameter_another_process_learned_about_is_not_sent(server):
     end, learned = ask(server, known=["seed"])
     assert (end.ignored_params, learned) == (("seed",), [])
     assert "seed" not in server.chats[0].body
+
+
+def test_parameter_that_all_processes_forgot_is_sent_again(server):
+    end, _ = ask(server, known=["seed"], forgets=True)
+    assert end.ignored_params == ()
+    assert "seed" in server.chats[0].body
 
 
 def test_parameter_that_was_not_set_is_not_told(server):

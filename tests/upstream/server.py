@@ -75,6 +75,11 @@ class Upstream:
         return f"http://127.0.0.1:{self._port}/v1"
 
     @property
+    def open_count(self) -> int:
+        """Connections that are open now."""
+        return len(self._connections)
+
+    @property
     def chats(self) -> list[Recorded]:
         """The chat requests, oldest first."""
         return [request for request in self.requests if request.path.endswith("/chat/completions")]
@@ -127,7 +132,7 @@ class _Connection(asyncio.Protocol):
         self.number = self.upstream.connection_count
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.upstream._connections.discard(self)
+        self.upstream.note(lambda: self.upstream._connections.discard(self))
         if self.task is not None:
             self.task.cancel()
         request = self.current
