@@ -31,7 +31,7 @@ def draw() -> None:
     experiments_plan.keep_typed()
     place = experiments_state.current()
     if place.is_list:
-        experiments_listing.draw(place)
+        experiments_listing.draw()
         return
     try:
         experiment = find(place)

@@ -62,7 +62,8 @@ def draw() -> None:
     budget_note.draw(person)
     gate.watch()
     if destination := state.take_destination():
-        st.switch_page(destination)
+        page_file, query = destination
+        st.switch_page(page_file, query_params=query)
     try:
         page.run()
     except Exception as error:  # a fault of ours: said in our words, found again by its number

@@ -90,14 +90,16 @@ class ModelsState:
     offers: list[Offer] | None = None  # None: not looked for yet
 
 
-def go_to(page: str) -> None:
-    """The next run shows this page, a file of `pages/`. For callbacks, which cannot turn to another page themselves."""
-    st.session_state[_DESTINATION] = page
+def go_to(page: str, **query: str) -> None:
+    """The next run shows this page, a file of `pages/`, with `query` in its address. For callbacks, which cannot turn
+    to another page themselves.
+    """
+    st.session_state[_DESTINATION] = (page, query)
 
 
-def take_destination() -> str | None:
-    """The page that a callback asked for, once."""
-    return cast("str | None", st.session_state.pop(_DESTINATION, None))
+def take_destination() -> tuple[str, dict[str, str]] | None:
+    """The page that a callback asked for, and the query of its address, once."""
+    return cast("tuple[str, dict[str, str]] | None", st.session_state.pop(_DESTINATION, None))
 
 
 def set_person(person: Person) -> None:

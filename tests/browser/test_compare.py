@@ -121,3 +121,18 @@ def test_message_of_a_chat_is_compared_and_an_answer_goes_back_to_a_chat(chat, a
     again = Chat(board.page, app.url).ready()
     expect(again.messages).to_have_count(4)
     expect(again.answer).to_contain_text("Left or right.")
+
+
+def test_one_step_back_from_a_new_experiment_returns_to_the_comparison_and_makes_no_more(board, app):
+    page, compared = board.page, board.id
+    board.prompt.fill("What is rain?")
+    page.get_by_role("button", name="Make it an experiment").click()
+    expect(page.get_by_role("textbox", name="Prompt", exact=True)).to_have_value("What is rain?")
+    expect(page.get_by_role("heading", name=re.compile("From compare"))).to_be_visible()
+    page.go_back()
+    expect(board.run_all).to_be_visible()
+    expect(page).to_have_url(re.compile(f"/compare.*comparison={compared}"))
+    page.go_back()
+    expect(board.run_all).to_be_visible()
+    page.goto(f"{app.url}/experiments")
+    expect(page.locator("[class*=st-key-experiments_line_]")).to_have_count(1)

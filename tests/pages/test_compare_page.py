@@ -127,10 +127,10 @@ def test_prompt_and_run_in_one_go_runs_what_was_typed(services, desk):
 
 
 def test_field_of_a_variable_is_called_as_it_is_written(services, desk):
-    desk.service.set_prompt(**desk.who, prompt="Tell {{the_reader}} about {{www.example.org}}")
+    desk.service.set_prompt(**desk.who, prompt="Tell {{the_reader}} about {{my big-topic}}, {{www.example.org}}")
     app = opened("compare", comparison=desk.who["comparison_id"])
-    plain, escaped = (one.label for one in app.text_area[1:])
-    assert (plain, "\\" in escaped) == ("{{the_reader}}", True)
+    *plain, escaped = (one.label for one in app.text_area[1:])
+    assert (plain, "\\" in escaped) == (["{{the_reader}}", "{{my big-topic}}"], True)
 
 
 def test_missing_value_is_named_above_the_panes(services, desk):

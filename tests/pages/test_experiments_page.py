@@ -208,12 +208,14 @@ def test_shared_experiment_is_read_only_and_can_be_cloned(services, ada, running
     assert services.experiments.list_experiments(user_id=ben.id)[0].state == "draft"
 
 
-def test_comparison_becomes_a_draft_once(services, ada):
+def test_comparison_becomes_a_draft_with_what_was_typed_last(services, ada):
     view = services.compare.new(user_id=ada.id, role=ada.role)
-    app = opened("experiments", from_compare=view.comparison.id)
+    app = opened("compare", comparison=view.comparison.id)
+    app.text_area[0].set_value("What is {{thing}}?")
+    app = press(app, "Make it an experiment")
     made = services.experiments.list_experiments(user_id=ada.id)
     assert len(made) == 1
     assert app.query_params["experiment"] == str(made[0].id)
     plan = stored(services, ada, made[0]).plan
     assert [axis.param for axis in plan.axes] == ["temperature"]
-    assert plan.prompts[0].prompt == view.comparison.prompt
+    assert plan.prompts[0].prompt == field(app, "Prompt").value == "What is {{thing}}?"

@@ -18,6 +18,7 @@ from chatplay.errors import ChatplayError, NotFound
 from chatplay.params import get_spec
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
+from chatplay.ui.experiments import from_compare as experiments_from_compare
 from chatplay.ui.model_menu import model_id
 from chatplay.ui.state import Notice
 
@@ -107,6 +108,18 @@ def run(view: ComparisonView, pane: Pane | None = None) -> None:
 @action
 def stop(comparison_id: UUID, pane: Pane | None = None) -> None:
     get_runtime().compare.stop(**mine(comparison_id), pane_ids=None if pane is None else [pane.id])
+
+
+@action
+def make_experiment(view: ComparisonView) -> None:
+    """A draft of what stands here, what was just typed included. It is made before its address is turned to: going back
+    and forth makes no more.
+    """
+    _save_typed(view)
+    made, left_out = experiments_from_compare.create(get_runtime(), **mine(view.comparison.id))
+    if left_out:
+        state.experiments().notice = Notice(left_out, kind="info")
+    state.go_to("pages/experiments.py", experiment=str(made.id), tab="plan")
 
 
 def _save_typed(view: ComparisonView) -> None:

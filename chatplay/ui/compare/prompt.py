@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import streamlit as st
 
 from chatplay import templates
@@ -11,6 +13,7 @@ from chatplay.ui.compare import actions as compare_actions
 from chatplay.ui.markdown import message_markdown, plain_markdown, quoted, safe_markdown
 
 _VALUES_IN_A_ROW = 3
+_INERT_NAME = re.compile(r"\w+|[^\W_]+(?:[ -][^\W_]+)*")
 _FIRST = (
     "Every pane answers the same prompt with its own model and settings; what differs between them is bold. "
     "Run all asks them together."
@@ -82,7 +85,7 @@ def _draw_values(view: ComparisonView) -> None:
 def _label(name: str) -> str:
     """Screen readers read a label as it is written: where nothing in a name could act, without backslashes."""
     label = f"{{{{{name}}}}}"
-    return label if name.replace("_", "").isalnum() else plain_markdown(label)
+    return label if _INERT_NAME.fullmatch(name) else plain_markdown(label)
 
 
 def _draw_bar(view: ComparisonView, *, can_run: bool) -> None:
@@ -123,8 +126,14 @@ def _draw_bar(view: ComparisonView, *, can_run: bool) -> None:
             on_change=compare_actions.set_blind,
             args=(comparison.id, blind),
         )
-        if st.button("Make it an experiment", type="tertiary", icon=":material/science:", key="compare_experiment"):
-            st.switch_page("pages/experiments.py", query_params={"from_compare": str(comparison.id)})
+        st.button(
+            "Make it an experiment",
+            key="compare_experiment",
+            type="tertiary",
+            icon=":material/science:",
+            on_click=compare_actions.make_experiment,
+            args=(view,),
+        )
 
 
 def _draw_notice() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import streamlit as st
 
 from chatplay.errors import ChatplayError
@@ -11,26 +9,20 @@ from chatplay.experiments.values import ExperimentLine, ModelRef, Plan
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
 from chatplay.ui import state
-from chatplay.ui.experiments import from_compare as experiments_from_compare
 from chatplay.ui.experiments import head as experiments_head
 from chatplay.ui.experiments import sample as experiments_sample
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words
-from chatplay.ui.experiments.state import Place, act
+from chatplay.ui.experiments.state import act
 from chatplay.ui.markdown import message_markdown, plain_markdown
 from chatplay.ui.people import viewer_zone
-from chatplay.ui.state import Notice
 
 _PAGE = 50
 _NEW = "Untitled experiment"
 
 
-def draw(place: Place) -> None:
+def draw() -> None:
     """All experiments of the person, last touched first."""
-    if place.from_compare is not None:
-        act(_open_comparison, place.from_compare)
-        st.query_params.pop("from_compare", None)
-        st.rerun()
     st.title("Experiments", anchor=False)
     experiments_head.draw_notice()
     shown = state.widget_value(state.experiments_key("shown")) or _PAGE
@@ -102,16 +94,6 @@ def _new() -> None:
     plan = Plan(models=(ModelRef(model.name, model.upstream),) if model else ())
     made = runtime.experiments.create(user_id=person.id, name=_NEW, plan=plan)
     experiments_state.go(made.id)
-
-
-def _open_comparison(comparison_id: UUID) -> None:
-    """Once: the address then names the draft, so that a reload makes no second one."""
-    made, left_out = experiments_from_compare.create(
-        get_runtime(), user_id=state.person().id, comparison_id=comparison_id
-    )
-    experiments_state.go(made.id)
-    if left_out:
-        state.experiments().notice = Notice(left_out, kind="info")
 
 
 def _open_sample() -> None:

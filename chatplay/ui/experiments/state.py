@@ -37,7 +37,6 @@ class Place:
     experiment_id: UUID | None = None
     token: str | None = None
     tab: str | None = None
-    from_compare: UUID | None = None
 
     @property
     def is_list(self) -> bool:
@@ -51,7 +50,6 @@ def read(query: Mapping[str, str]) -> Place:
         experiment_id=_uuid(query.get("experiment")),
         token=query.get("shared") or None,
         tab=tab if tab in TABS else None,
-        from_compare=_uuid(query.get("from_compare")),
     )
 
 
