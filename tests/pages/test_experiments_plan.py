@@ -6,7 +6,7 @@ import pytest
 
 from chatplay.experiments.values import AxisText, CaseTable, ModelRef, Plan
 from tests.pages.plan_form import field, fill, paste, stored
-from tests.pages.screen import button, opened, press, ran, said
+from tests.pages.screen import button, labels, opened, press, ran, said
 
 DEMO = ModelRef("demo-small", "demo")
 
@@ -232,3 +232,24 @@ def test_overtaken_plan_takes_the_others_place_when_told_to(services, ada, draft
 def test_overtaken_plan_makes_way_for_the_other(services, ada, draft, overtaken):
     app = press(overtaken, "Show the other")
     assert app.number_input(key=next(one.key for one in app.number_input if one.label == "Repeats")).value == 5
+
+
+def test_plan_that_another_tab_has_started_says_so_and_keeps_what_was_typed_here(services, ada, draft):
+    app = opened("experiments", experiment=draft.id)
+    services.experiments.start(user_id=ada.id, role=ada.role, experiment_id=draft.id)
+    app = fill(app, Repeats=7)
+    assert "started in another tab" in said(app)
+    assert "Running" in said(app)
+    assert "6 cases" not in said(app)
+    assert "Replace the other with mine" not in labels(app)
+    app = press(app, "Save mine as a copy")
+    copy = services.experiments.list_experiments(user_id=ada.id)[0]
+    assert (copy.state, stored(services, ada, copy).plan.repeats) == ("draft", 7)
+    assert stored(services, ada, draft).plan.repeats == 3
+
+
+def test_plan_that_another_tab_has_started_makes_way_for_what_runs(services, ada, draft):
+    app = opened("experiments", experiment=draft.id)
+    services.experiments.start(user_id=ada.id, role=ada.role, experiment_id=draft.id)
+    app = press(fill(app, Repeats=7), "Show the other")
+    assert "It has started, so its plan stays." in said(app)

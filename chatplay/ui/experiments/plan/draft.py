@@ -53,7 +53,7 @@ class Draft:
     database holds of `plan` and `cases`.
 
     `revision` is the experiment's as this copy of it was last read or saved; `overtaken` once another plan was saved
-    since: nothing is saved over it until the person has chosen.
+    since, `is_started` once it runs: nothing is saved over it until the person has chosen.
     `left_out` are hashes of arms that are not to run; an arm that is new in the grid is.
     `table` is what the case editor began with; `edition` counts how often that, `grid` how often the choice of arms
     was replaced other than by hand.
@@ -69,6 +69,7 @@ class Draft:
     stored_cases: CaseTable
     revision: int
     overtaken: bool = False
+    is_started: bool = False
     number: int = field(default_factory=lambda: next(_numbers))
     left_out: set[str] = field(default_factory=set)
     edition: int = 0

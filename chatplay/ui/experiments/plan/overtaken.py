@@ -11,20 +11,26 @@ from chatplay.ui import state
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments.plan.draft import Draft
 
+_CHANGED = (
+    "This plan was changed in another tab since it was opened here. What you see is your version: it is not saved "
+    "while both stand."
+)
+_STARTED = (
+    "This experiment was started in another tab since its plan was opened here. What you see is your version: it is "
+    "not saved, and what runs stays as it is."
+)
+
 
 def draw(draft: Draft) -> None:
     """Nothing unless it was overtaken."""
     if not draft.overtaken:
         return
     with st.container(key="experiments_overtaken", gap="small"):
-        st.warning(
-            "This plan was changed in another tab since it was opened here. What you see is your version: it is not "
-            "saved while both stand.",
-            icon=":material/tab:",
-        )
+        st.warning(_STARTED if draft.is_started else _CHANGED, icon=":material/tab:")
         wide: dict[str, Any] = {"width": "stretch"}
         st.button("Save mine as a copy", key=draft.key("copy"), on_click=_copy, args=(draft,), type="primary", **wide)
-        st.button("Replace the other with mine", key=draft.key("replace"), on_click=_replace, args=(draft,), **wide)
+        if not draft.is_started:
+            st.button("Replace the other with mine", key=draft.key("replace"), on_click=_replace, args=(draft,), **wide)
         st.button("Show the other", key=draft.key("drop"), on_click=_drop, **wide)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from chatplay.auth import gate
-from chatplay.errors import ChatplayError, PlanChanged
+from chatplay.errors import ChatplayError, Conflict, PlanChanged
 from chatplay.experiments.values import Experiment
 from chatplay.models.catalog import ModelInfo
 from chatplay.runtime import get_runtime
@@ -27,11 +27,17 @@ from chatplay.ui.scripts import keep_html
 
 def draw(experiment: Experiment, token: str | None) -> None:
     """An editor for one's own draft; anything else is read."""
-    if experiment.is_mine and experiment.state == "draft":
+    if experiment.is_mine and (experiment.state == "draft" or _is_started_elsewhere(experiment)):
         _open(experiment)
         _edit()
     else:
         plan_read.draw(experiment, token)
+
+
+def _is_started_elsewhere(experiment: Experiment) -> bool:
+    """Whether something was typed here since another tab has started it; it stays in sight."""
+    draft = state.experiments().draft
+    return isinstance(draft, Draft) and draft.experiment_id == experiment.id and draft.is_started
 
 
 def keep_typed() -> None:
@@ -75,6 +81,7 @@ def _edit() -> None:
     """Changes are taken over and saved first, so that every field is drawn with what is wrong with it now."""
     gate.recheck()
     draft: Draft = state.experiments().draft
+    was_started = draft.is_started
     try:
         _take_over(draft)
         models = get_runtime().catalog.list_running(state.person().role)
@@ -82,6 +89,8 @@ def _edit() -> None:
         st.error(message_markdown(str(error)))
         st.button("Try again", key=draft.key("again"))
         return
+    if draft.is_started and not was_started:
+        st.rerun()  # the head says so, too
     with st.container(key="experiments_board"):
         left, right = st.columns([3, 2], gap="large")
     with left.container(key="experiments_editor"):
@@ -154,14 +163,18 @@ def _save(draft: Draft) -> None:
             draft.stored_cases = draft.cases
     except PlanChanged:
         draft.overtaken = True
+    except Conflict:
+        draft.overtaken = draft.is_started = True
     except ChatplayError as error:
         draft.error = str(error)
 
 
 def _look_ahead(draft: Draft) -> None:
-    """The grid and what it takes, anew only when something changed."""
+    """The grid and what it takes, anew only when something changed. Once it runs, a preview would be of an extension:
+    the one before stays.
+    """
     seen = (draft.plan, draft.cases)
-    if draft.previewed == seen:
+    if draft.previewed == seen or draft.is_started:
         return
     person = state.person()
     draft.preview = get_runtime().experiments.preview(
