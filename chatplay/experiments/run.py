@@ -40,6 +40,7 @@ from db.trial_ends import TrialEnd
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+_draw = random.SystemRandom().random
 _BATCH = 32  # calls opened in one transaction at most
 _LOOK_AGAIN_SEC = 0.25  # at an upstream whose places others hold
 _PAUSE_AFTER_ERROR_SEC = 1.0
@@ -65,7 +66,7 @@ class Runner:
         catalog: ModelCatalog,
         calls_at_once: int,
         upstream_calls: int,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] = _draw,
     ) -> None:
         self._store = store
         self._calls = calls

@@ -33,6 +33,7 @@ from db.health import HealthRow
 from db.upstreams import RefusedParam
 
 _log = logging.getLogger(__name__)
+_draw = random.SystemRandom().random
 _JITTER = 0.1
 # Failures that say something about the server; the others are about the request.
 _SERVER_FAULTS = (ProviderUnreachable, ProviderSilent, ProviderAuthFailed, ProviderBadAnswer, StreamCut)
@@ -64,7 +65,7 @@ class HealthPoller:
         pace: Pace,
         check_path: str | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] = _draw,
     ) -> None:
         self._catalog = catalog
         self._book = book
