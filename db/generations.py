@@ -215,11 +215,11 @@ def beat(conn: Connection, *, owner: UUID, generation_ids: Collection[UUID]) -> 
     return [row.id for row in rows if row.stop_requested_at is not None]
 
 
-# Locked in the order in which ends and the event log lock several, so that none waits for another in a circle.
+# One that somebody holds, because it ends or is deleted, keeps no other from its heartbeat.
 _BEAT = text("""
 WITH running AS (
     SELECT id FROM generations WHERE owner = :owner AND status = 'streaming' AND id = ANY(:ids)
-    ORDER BY id FOR NO KEY UPDATE
+    FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE generations g SET heartbeat_at = clock_timestamp() FROM running WHERE g.id = running.id
 RETURNING g.id, g.stop_requested_at

@@ -13,6 +13,7 @@ from chatplay.errors import ProviderAuthFailed, ProviderBadAnswer, RateLimited, 
 from chatplay.generation.running import Limits
 from chatplay.params import Params
 from chatplay.providers.base import Chunk, End, Usage
+from db import generations
 from tests.db.chat_rig import STOP, Gate, eventually, process, read_to_end, rig
 
 
@@ -225,6 +226,22 @@ def test_reaper_spares_the_living_however_the_clock_jumps(database_url):
         threading.Event().wait(1.5)
         gate.open()
         assert house.finish(turn).status == "complete"
+
+
+def test_answer_that_somebody_holds_keeps_no_other_from_its_heartbeat(database_url):
+    gate = Gate()
+    with rig(database_url, heartbeat_sec=60.0, reap_after_sec=120.0) as house:
+        house.provider.script = ["a", gate, STOP]
+        held, other = (house.send().generation_id for _ in range(2))
+        owner = house.process.calls.owner
+        seen = text("SELECT heartbeat_at FROM generations WHERE id = :id")
+        with house.store.transaction() as holding, house.store.transaction() as conn:
+            before = conn.execute(seen, {"id": other}).scalar_one()
+            holding.execute(text("SELECT FROM generations WHERE id = :id FOR UPDATE"), {"id": held})
+            conn.execute(text("SET LOCAL lock_timeout = '2s'"))
+            assert generations.beat(conn, owner=owner, generation_ids=[held, other]) == []
+            assert conn.execute(seen, {"id": other}).scalar_one() > before
+        gate.open()
 
 
 def test_database_that_goes_away_in_mid_answer_costs_no_token(house):
