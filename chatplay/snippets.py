@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pprint import pformat
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from chatplay.providers.base import Message
 
 Language = Literal["curl", "python"]
 _KEY = "OPENAI_API_KEY"
+_TOKEN = "CHATPLAY_TOKEN"
+_TOKEN_NOTE = f"# {_TOKEN}: an access token with the scope chat, made on the Account page\n"
 _SDK_NAMES = {"model", "messages", "stream", "stream_options", "temperature", "top_p", "seed", "stop"} | {
     "max_tokens",
     "max_completion_tokens",
@@ -27,13 +30,40 @@ _SHOW_STREAM = """for chunk in answer:
 """
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where the program asks: the base address, the variable with the key, and what the model is called there."""
+
+    address: str
+    key: str
+    model: str
+    note: str = ""
+
+
 def write_code(
-    *, language: Language, catalog: ModelCatalog, upstream: str, sent: Mapping[str, Any], messages: Sequence[Message]
+    *,
+    language: Language,
+    catalog: ModelCatalog,
+    role: str,
+    app_url: str,
+    upstream: str,
+    sent: Mapping[str, Any],
+    messages: Sequence[Message],
 ) -> str:
     """The program. `sent` is the request body without messages, as a usage row keeps it.
 
-    Raises BadInput for a built-in model, which has no address, or one whose server is gone.
+    It asks the model's server for an administrator, and this app at `app_url` for everybody else, who neither learn
+    that server's address nor have its key; and for built-in models, which have no server.
+
+    Raises BadInput for a model whose server is gone or that is not open to `role`, NotFound for one no longer served.
     """
+    place = _place(catalog, role, app_url, upstream, sent["model"])
+    said = [{"role": message.role, "content": message.content} for message in messages]
+    body = {**sent, "model": place.model, "messages": said}
+    return place.note + (_curl(place, body) if language == "curl" else _python(place, body))
+
+
+def _place(catalog: ModelCatalog, role: str, app_url: str, upstream: str, model: str) -> _Place:
     known = next((one for one in catalog.upstreams if one.name == upstream), None)
     if known is None:
         raise BadInput(
@@ -41,34 +71,29 @@ def write_code(
             param="trial",
             cure="An administrator can add it again.",
         )
-    if not known.address:
-        raise BadInput(
-            f"`{upstream}` is built into this app and has no server of its own.",
-            param="trial",
-            cure="Programs ask its models through this app: make an access token on the Account page, see /v1/docs.",
-        )
-    body = {**sent, "messages": [{"role": message.role, "content": message.content} for message in messages]}
-    key = known.api_key_env or _KEY
-    return _curl(known.address, body, key) if language == "curl" else _python(known.address, body, key)
+    if role == "administrator" and known.address:
+        return _Place(known.address.rstrip("/"), known.api_key_env or _KEY, model)
+    info = catalog.get(model, role=role, upstream=upstream)
+    return _Place(f"{app_url}/v1", _TOKEN, catalog.id_of(info, role), _TOKEN_NOTE)
 
 
-def _curl(address: str, body: Mapping[str, Any], key: str) -> str:
+def _curl(place: _Place, body: Mapping[str, Any]) -> str:
     data = shlex.quote(json.dumps(body, ensure_ascii=False, indent=2))
-    url = shlex.quote(f"{address.rstrip('/')}/chat/completions")
+    url = shlex.quote(f"{place.address}/chat/completions")
     return (
-        f'curl --no-buffer {url} \\\n  -H "Authorization: Bearer ${key}" \\\n'
+        f'curl --no-buffer {url} \\\n  -H "Authorization: Bearer ${place.key}" \\\n'
         f"  -H 'Content-Type: application/json' \\\n  --data-binary {data}\n"
     )
 
 
-def _python(address: str, body: Mapping[str, Any], key: str) -> str:
+def _python(place: _Place, body: Mapping[str, Any]) -> str:
     known = {name: value for name, value in body.items() if name in _SDK_NAMES}
     if more := {name: value for name, value in body.items() if name not in _SDK_NAMES}:
         known["extra_body"] = more
     show = _SHOW_STREAM if body.get("stream") else _SHOW_WHOLE
     return (
         "import os\n\nfrom openai import OpenAI\n\n"
-        f"client = OpenAI(base_url={address!r}, api_key=os.environ[{key!r}])\n"
+        f"client = OpenAI(base_url={place.address!r}, api_key=os.environ[{place.key!r}])\n"
         f"request = {pformat(known, sort_dicts=False, width=100)}\n"
         f"answer = client.chat.completions.create(**request)\n{show}"
     )

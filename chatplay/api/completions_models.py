@@ -33,13 +33,8 @@ def describe_model(catalog: ModelCatalog, model_id: str, role: str) -> dict[str,
     return _described(catalog, find_model(catalog, model_id, role), role)
 
 
-def id_of(catalog: ModelCatalog, info: ModelInfo, role: str) -> str:
-    first = catalog.get(info.name, role=role)
-    return info.name if first.upstream == info.upstream else f"{info.upstream}/{info.name}"
-
-
 def _described(catalog: ModelCatalog, info: ModelInfo, role: str) -> dict[str, Any]:
     window = {} if info.context_tokens is None else {"max_model_len": info.context_tokens}
     # The protocol wants a time; no server says when a model was made.
-    described = {"id": id_of(catalog, info, role), "object": "model", "created": 0, "owned_by": info.upstream}
+    described = {"id": catalog.id_of(info, role), "object": "model", "created": 0, "owned_by": info.upstream}
     return described | window

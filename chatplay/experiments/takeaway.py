@@ -64,6 +64,8 @@ class TakeAway(Judges, Reads):
         self,
         *,
         user_id: int,
+        role: str,
+        app_url: str,
         experiment_id: UUID,
         trial_id: int,
         language: CodeLanguage,
@@ -71,7 +73,8 @@ class TakeAway(Judges, Reads):
     ) -> str:
         """A program that makes the trial's call again; the key comes from an environment variable.
 
-        Raises BadInput for a built-in model, which has no address.
+        It asks the model's server for an administrator, else this app, which the person reaches at `app_url`. Raises
+        BadInput for a model that is gone or not open to `role`.
         """
         with self._desk.store.reading() as conn:
             row = readable(conn, user_id, experiment_id, token)
@@ -87,12 +90,16 @@ class TakeAway(Judges, Reads):
         return snippets.write_code(
             language=language,
             catalog=self._desk.catalog,
+            role=role,
+            app_url=app_url,
             upstream=arm.model.upstream,
             sent=sent,
             messages=messages_for(arm, case.values),
         )
 
-    def get_turn_code(self, *, user_id: int, chat_id: UUID, message_id: int, language: CodeLanguage) -> str:
+    def get_turn_code(
+        self, *, user_id: int, role: str, app_url: str, chat_id: UUID, message_id: int, language: CodeLanguage
+    ) -> str:
         """A program that asks for an answer of one of the person's chats again, as `get_code`."""
         with self._desk.store.reading() as conn:
             chat = own_chat(conn, user_id, chat_id)
@@ -109,6 +116,8 @@ class TakeAway(Judges, Reads):
         return snippets.write_code(
             language=language,
             catalog=self._desk.catalog,
+            role=role,
+            app_url=app_url,
             upstream=chat.upstream,
             sent=sent or _as_sent(chat.model_name, params),
             messages=prompt_messages(thread[omitted:], params),

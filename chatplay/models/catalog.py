@@ -94,6 +94,13 @@ class ModelCatalog:
             raise BadInput(f"`{model}` is not open to you.", param="model", cure="Choose one of the models listed.")
         return allowed[0]
 
+    def id_of(self, info: ModelInfo, role: str) -> str:
+        """What programs call the model: its name where this server is the first that has it for `role`, else
+        `server/name`.
+        """
+        first = self.get(info.name, role=role)
+        return info.name if first.upstream == info.upstream else f"{info.upstream}/{info.name}"
+
     def find_info(self, model: str, *, upstream: str) -> ModelInfo | None:
         """A model of a chat, whether it runs or is listed still; None when its upstream is gone."""
         view = self._view

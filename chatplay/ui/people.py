@@ -1,14 +1,18 @@
-"""How people and their browsers are shown: times in the viewer's zone, a browser by a name one recognises."""
+"""How people and their browsers are shown: times in the viewer's zone, a browser by a name one recognises, and the
+address by which the viewer reaches this app.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from chatplay.auth.person import Person
+from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
 from chatplay.ui.markdown import plain_markdown
 
@@ -27,6 +31,15 @@ _SYSTEMS = (
 def viewer_zone(person: Person) -> ZoneInfo:
     """The zone this person chose, else their browser's, else UTC."""
     return fmt.zone(person.preferences.time_zone or st.context.timezone)
+
+
+def app_url() -> str:
+    """The address set for the app, else the one in the viewer's browser; without a slash at the end."""
+    base = get_runtime().settings.public_url
+    if base is None:
+        parts = urlsplit(st.context.url or "")
+        base = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+    return base.rstrip("/")
 
 
 def when(moment: datetime | None, person: Person) -> str:

@@ -1,12 +1,14 @@
-"""Programs of others against the OpenAI-compatible routes: the `llm` command line and curl, each as people call it."""
+"""Programs against the OpenAI-compatible routes, each as people call it: `llm`, curl, and the code we hand out."""
 
 import json
 import os
 import subprocess
 import sys
+from uuid import uuid4
 
 import pytest
 
+from chatplay.params import Params
 from tests.api.openai_rig import MODEL, rig
 from tests.databases import fresh_database
 from tests.upstream import answer
@@ -75,3 +77,22 @@ def test_curl_gets_an_answer_and_a_stream(house):
 
 def test_curl_lists_the_models(house):
     assert MODEL in [model["id"] for model in json.loads(curl(house, "/v1/models"))["data"]]
+
+
+@pytest.mark.parametrize("language", ["curl", "python"])
+def test_code_of_an_answer_asks_for_it_again_through_this_app(house, language):
+    house.upstream.script(answer("Hello"), answer("Again"))
+    who = {"user_id": house.person.id, "role": house.person.role}
+    chat_id = house.runtime.chats.new_chat(**who).chat.id
+    params = Params(temperature=0.4, stop=("it's",), seed=7)
+    turn = house.runtime.chats.send(**who, chat_id=chat_id, text="Don't $HOME", params=params, request_key=uuid4())
+    assert house.usage_row()["generation_id"] == turn.generation_id  # its end is stored
+    code = house.runtime.experiments.get_turn_code(
+        **who, app_url=house.url, chat_id=chat_id, message_id=turn.assistant_message.id, language=language
+    )
+    command = ["sh", "-eu", "-c", code] if language == "curl" else [sys.executable, "-c", code]
+    environment = os.environ | {"CHATPLAY_TOKEN": house.token, "NO_PROXY": "*"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert "Again" in done.stdout, done.stderr
+    assert house.sent(2) == house.sent(1)
+    assert house.usage_row()["source"] == "completions"

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from chatplay.errors import BadInput
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.values import CaseTable
+from chatplay.models.view import described
 from chatplay.prices import Price
 from chatplay.providers.base import last_user_text
 from chatplay.providers.registry import Upstream
@@ -90,21 +92,68 @@ def test_export_of_an_unknown_kind_is_refused_at_once(house):
         house.call("export", experiment_id, fmt="docx")
 
 
-def test_code_of_a_trial_makes_its_call_and_holds_no_key(house):
-    experiment_id = house.run()
+LAB = Upstream(
+    "scripted",
+    "openai",
+    base_url="http://lab.example/v1",
+    api_key="sk-secret",
+    api_key_env="LAB_KEY",
+    allowed_models=("tiny",),
+)
+
+
+def serve(house, *upstreams):
+    catalog = house.process.catalog
+    catalog._view = described(replace(catalog._view, upstreams=upstreams))
+
+
+def codes(house, experiment_id, role, **more):
+    """The program of a trial in both languages."""
     trial = house.call("get_cell", experiment_id, arm=1, case=0).trials[0]
-    with pytest.raises(BadInput, match="built into this app"):
-        house.call("get_code", experiment_id, trial_id=trial.id, language="curl")
-    lab = Upstream("scripted", "openai", base_url="http://lab.example/v1", api_key="sk-secret", api_key_env="LAB_KEY")
-    object.__setattr__(house.process.catalog._view, "upstreams", (lab,))
-    curl = house.call("get_code", experiment_id, trial_id=trial.id, language="curl")
-    python = house.call("get_code", experiment_id, trial_id=trial.id, language="python")
+    wanted = {"trial_id": trial.id, "role": role, "app_url": "https://chat.example"} | more
+    return [house.call("get_code", experiment_id, language=language, **wanted) for language in ("curl", "python")]
+
+
+def test_code_of_a_trial_asks_the_models_server_for_an_administrator_and_holds_no_key(house):
+    experiment_id = house.run()
+    serve(house, LAB)
+    curl, python = codes(house, experiment_id, "administrator")
     for code in (curl, python):
         assert "LAB_KEY" in code
         assert "sk-secret" not in code
         assert "Say w0" in code
     assert "http://lab.example/v1/chat/completions" in curl
     compile(python, "code", "exec")
+
+
+def test_code_of_a_trial_asks_this_app_for_everybody_else(house):
+    experiment_id = house.run()
+    serve(house, replace(LAB, name="first"), LAB)
+    curl, python = codes(house, experiment_id, "analyst")
+    for code in (curl, python):
+        assert "lab.example" not in code
+        assert "LAB_KEY" not in code
+        assert "CHATPLAY_TOKEN" in code
+        assert "Say w0" in code
+        assert "scripted/tiny" in code  # `tiny` alone is the first server's
+    assert "https://chat.example/v1/chat/completions" in curl
+    compile(python, "code", "exec")
+
+
+def test_code_of_a_built_in_model_asks_this_app_whoever_wants_it(house):
+    experiment_id = house.run()
+    curl, _ = codes(house, experiment_id, "administrator")
+    assert "https://chat.example/v1/chat/completions" in curl
+
+
+def test_code_of_a_model_that_is_gone_or_closed_says_so(house):
+    experiment_id = house.run()
+    serve(house, replace(LAB, roles=("administrator",)))
+    with pytest.raises(BadInput, match="not open to you"):
+        codes(house, experiment_id, "analyst")
+    serve(house)
+    with pytest.raises(BadInput, match="not there any more"):
+        codes(house, experiment_id, "administrator")
 
 
 def test_code_of_a_chat_turn_holds_its_thread(house):
@@ -114,10 +163,14 @@ def test_code_of_a_chat_turn_holds_its_thread(house):
     chat_id = rig.new_chat()
     rig.ask("First", chat_id=chat_id)
     turn = rig.ask("Second", chat_id=chat_id)
-    lab = Upstream("scripted", "openai", base_url="http://lab.example/v1")
-    object.__setattr__(house.process.catalog._view, "upstreams", (lab,))
+    serve(house, replace(LAB, api_key_env=None))
     code = house.experiments.get_turn_code(
-        user_id=house.user_id, chat_id=chat_id, message_id=turn.assistant_message.id, language="python"
+        user_id=house.user_id,
+        role="administrator",
+        app_url="https://chat.example",
+        chat_id=chat_id,
+        message_id=turn.assistant_message.id,
+        language="python",
     )
     assert code.index("'First'") < code.index("First at 0.7") < code.index("'Second'")
     assert "OPENAI_API_KEY" in code

@@ -411,7 +411,7 @@ def test_cells_at_absurd_places_do_not_exist(house, number):
         ("get_cell", {"arm": number, "case": 0}),
         ("rerun_cell", {"arm": number, "case": 0}),
         ("get_trial", {"trial_id": number}),
-        ("get_code", {"trial_id": number, "language": "curl"}),
+        ("get_code", {"trial_id": number, "language": "curl", "role": "analyst", "app_url": "http://here"}),
     ):
         with pytest.raises(NotFound, match="There is no such"):
             house.call(method, experiment_id, **wanted)

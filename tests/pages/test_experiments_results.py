@@ -385,6 +385,13 @@ def test_all_files_are_offered(services, ada):
     assert [one.label for one in app.get("download_button")] == ["Notebook"]
 
 
+def test_code_asks_this_app_with_a_token_of_ones_own(services, ada):
+    app = opened("experiments", experiment=finish(services, ada.id).id, tab="take-away")
+    code = next(one.value for one in app.code if one.language == "bash")
+    assert "/v1/chat/completions" in code
+    assert "$CHATPLAY_TOKEN" in code
+
+
 @pytest.fixture
 def shared(services, ada, bob, sign_in_as):
     """The token of ada's experiment; bob is signed in."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -14,7 +14,7 @@ from chatplay.ui import state
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments.cells import call as cells_call
 from chatplay.ui.experiments.results.data import about
-from chatplay.ui.people import viewer_zone
+from chatplay.ui.people import app_url, viewer_zone
 
 _ABOUT_DATA = (
     "Every trial with its settings, case, answer, scores and figures. Arms, cases and repeats count from 0 there, as "
@@ -98,7 +98,7 @@ def _draw_links(experiment: Experiment) -> None:
     )
     made: tuple[Any, Link] | None = state.experiments().link
     if made is not None and made[0] == experiment.id:
-        st.code(_address(made[1].token or ""), language=None, wrap_lines=True)
+        st.code(f"{app_url()}/experiments?shared={made[1].token}", language=None, wrap_lines=True)
         st.caption("Copy it now: only a fingerprint of it is kept, so it can't be shown again.")
     zone = viewer_zone(state.person())
     for link in get_runtime().experiments.list_links(user_id=state.person().id, experiment_id=experiment.id):
@@ -119,15 +119,6 @@ def _draw_links(experiment: Experiment) -> None:
         args=(_make_link, experiment),
         key=state.experiments_key("make_link"),
     )
-
-
-def _address(token: str) -> str:
-    """As people reach this page: the address set for the app, else the one in the browser's bar."""
-    base = get_runtime().settings.public_url
-    if base is None:
-        parts = urlsplit(st.context.url or "")
-        base = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
-    return f"{base.rstrip('/')}/experiments?shared={token}"
 
 
 def _make_link(experiment: Experiment) -> None:

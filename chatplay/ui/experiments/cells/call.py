@@ -15,7 +15,7 @@ from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.results.data import about
 from chatplay.ui.markdown import message_markdown
-from chatplay.ui.people import viewer_zone
+from chatplay.ui.people import app_url, viewer_zone
 
 _LANGUAGES: Mapping[CodeLanguage, tuple[str, str]] = {"curl": ("curl", "bash"), "python": ("Python", "python")}
 
@@ -110,7 +110,13 @@ def draw_code(experiment: Experiment, token: str | None, trial_id: int) -> None:
         label_visibility="collapsed",
     )
     try:
-        code = get_runtime().experiments.get_code(**about(experiment, token), trial_id=trial_id, language=language)
+        code = get_runtime().experiments.get_code(
+            **about(experiment, token),
+            role=state.person().role,
+            app_url=app_url(),
+            trial_id=trial_id,
+            language=language,
+        )
     except ChatplayError as error:
         st.info(message_markdown(str(error)))
         return
