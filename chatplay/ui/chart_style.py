@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import altair as alt
 import streamlit as st
@@ -35,7 +35,6 @@ TIME_FORMAT = {
     "minutes": "%H:%M",
     "seconds": "%H:%M:%S",
 }
-HEAT: Final = "blues"  # one hue, light to dark: readable in grey, too
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:

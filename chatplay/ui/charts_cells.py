@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from chatplay.params import number_text
-from chatplay.ui import chart_style as style
+from chatplay.ui import chart_heat
 from chatplay.ui.charts import PICK
 from chatplay.usage.values import HourCell, SettingsCell
 
@@ -20,17 +20,16 @@ _NOT_SENT = "not sent"
 def settings_map(cells: Sequence[SettingsCell], *, x_title: str, y_title: str, title: str) -> Any:
     """A cell for each pair of settings: its colour the mean, in it the number of calls. PICK a cell."""
     xs, ys = _steps(cell.x for cell in cells), _steps(cell.y for cell in cells)
-    known = sorted(cell.value for cell in cells if cell.value is not None)
-    middle = (known[0] + known[-1]) / 2 if known else 0.0
+    inks = chart_heat.inks([cell.value for cell in cells])
     data = pd.DataFrame(
         {
             "x": _setting(cell.x),
             "y": _setting(cell.y),
             "value": cell.value,
             "n": cell.n,
-            "ink": _ink(cell.value, middle),
+            "ink": ink,
         }
-        for cell in cells
+        for cell, ink in zip(cells, inks, strict=True)
     )
     base = alt.Chart(data).encode(
         x=alt.X("x:N", title=x_title, sort=xs, axis=alt.Axis(labelAngle=0)),
@@ -77,29 +76,18 @@ def setting_of(label: str) -> float | None:
 
 
 def _heat(base: alt.Chart, *, value: str, text: str | None, title: str, fields: Sequence[str] = ("x", "y")) -> Any:
-    scale = alt.Color(
+    shade = alt.Color(
         f"{value}:Q",
         title=title,
-        scale=alt.Scale(scheme=style.HEAT),
+        scale=alt.Scale(scheme=chart_heat.SCHEME),
         legend=alt.Legend(orient="right", format=",.3~r"),  # 0.2 calls an hour are no "200m"
     )
-    shade = alt.condition(f"isValid(datum.{value})", scale, alt.value(style.NEUTRAL))
-    cells = base.mark_rect().encode(color=alt.ColorValue(**shade))
+    cells = base.mark_rect().encode(color=shade)
     cells = cells.add_params(alt.selection_point(name=PICK, fields=list(fields), on="click", clear="dblclick"))
     if text is None:
         return cells
-    # Not a colour channel without a scale: Streamlit's theme stumbles over that in layered charts.
-    white = alt.when("datum.ink == 'white'").then(alt.value("#FFFFFF"))
-    ink = white.when("datum.ink == 'black'").then(alt.value("#1E2327")).otherwise(alt.value(style.NEUTRAL))
-    texts = base.mark_text(fontSize=11).encode(text=alt.Text(f"{text}:Q", format=".3~s"), color=alt.ColorValue(**ink))
-    return cells + texts
-
-
-def _ink(value: float | None, middle: float) -> str:
-    """What can be read on a cell's colour: white on the dark half, black on the light one."""
-    if value is None:
-        return "neutral"
-    return "white" if value > middle else "black"
+    texts = base.mark_text(fontSize=11).encode(text=alt.Text(f"{text}:Q", format=".3~s"), color=chart_heat.ink_colour())
+    return alt.layer(cells, chart_heat.without(base, value), texts)
 
 
 def _setting(value: float | None) -> str:

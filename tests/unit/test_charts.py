@@ -9,6 +9,7 @@ import pytest
 
 from chatplay.ui import charts, charts_bars, charts_cells
 from chatplay.ui.chart_models import Cast
+from chatplay.ui.chart_style import NEUTRAL
 from chatplay.usage.values import (
     Bin,
     Binned,
@@ -113,6 +114,19 @@ def test_setting_that_was_not_sent_has_a_place_of_its_own():
     assert [charts_cells.setting_of(row["x"]) for row in drawn] == [0.5, None]
 
 
+def test_number_in_a_cell_of_middling_shade_is_black():
+    cells = [SettingsCell(float(x), 1.0, value, 4, 4) for x, value in enumerate((0.0, 60.0, 100.0, None))]
+    drawn = rows_of(charts_cells.settings_map(cells, x_title="Seed", y_title="Top-p", title="TTFT"))
+    assert [row["ink"] for row in drawn] == ["black", "black", "white", "black"]
+
+
+def test_cell_without_a_mean_is_drawn_so_that_its_number_can_be_read():
+    cells = [SettingsCell(0.5, 1.0, 10.0, 4, 4), SettingsCell(None, 1.0, None, 0, 2)]
+    _, without, _ = charts_cells.settings_map(cells, x_title="x", y_title="y", title="TTFT").to_dict()["layer"]
+    assert without["transform"] == [{"filter": "!isValid(datum.value)"}]
+    assert without["mark"] == {"type": "rect", "color": NEUTRAL}
+
+
 def test_setting_picked_in_the_map_has_all_its_digits():
     cells = [SettingsCell(float(seed), 1.0, 10.0, 4, 4) for seed in (1234567, 1234568)]
     drawn = rows_of(charts_cells.settings_map(cells, x_title="Seed", y_title="Top-p", title="TTFT"))
@@ -125,7 +139,7 @@ def test_load_is_calls_an_hour_and_not_calls():
 
 
 def test_rates_below_one_are_not_written_in_thousandths():
-    legend = charts_cells.hours([HourCell(0, 9, 0, 1, 1, 5)]).to_dict()["encoding"]["color"]["condition"]["legend"]
+    legend = charts_cells.hours([HourCell(0, 9, 0, 1, 1, 5)]).to_dict()["encoding"]["color"]["legend"]
     assert legend["format"] == ",.3~r"  # "~s" writes 0.2 as 200m
 
 

@@ -40,6 +40,13 @@ DRAWN = {
 }
 
 
+def test_text_on_a_middling_shade_is_black():
+    cells = [("0", "1", Mark(name, value)) for name, value in (("a", 0.0), ("b", 0.6), ("c", 1.0), ("d", None))]
+    drawn = charts.heat(cells, x_title="top-p", y_title="temperature", title="Score").to_dict()
+    (rows,) = drawn["datasets"].values()
+    assert [row["ink"] for row in rows] == ["black", "black", "white", "black"]
+
+
 @pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
 def test_chart_is_drawn_as_the_whole_schema_would_have_it(draw):
     drawn = draw().properties(height=style.HEIGHT_PX, config=style.CONFIG)

@@ -14,10 +14,10 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from chatplay.ui import chart_heat
 from chatplay.ui import chart_style as style
 
 ROW_PX = 60
-_INK = {"white": "#FFFFFF", "black": "#1E2327"}
 
 
 @dataclass(frozen=True)
@@ -106,22 +106,18 @@ def effect(marks: Sequence[Mark], *, title: str, x_title: str, low: float, high:
 
 def heat(cells: Sequence[tuple[str, str, Mark]], *, x_title: str, y_title: str, title: str) -> Any:
     """A cell for each pair of values, (row, column, mean): the mean in words and as a shade."""
-    known = sorted(mark.value for _, _, mark in cells if mark.value is not None)
-    middle = (known[0] + known[-1]) / 2 if known else 0.0
     data = _frame([mark for _, _, mark in cells])
     data["row"], data["column"] = [row for row, _, _ in cells], [column for _, column, _ in cells]
-    data["ink"] = ["white" if mark.value is not None and mark.value > middle else "black" for _, _, mark in cells]
+    data["ink"] = chart_heat.inks([mark.value for _, _, mark in cells])
     base = alt.Chart(data).encode(
         x=alt.X("column:N", sort=None, title=x_title, axis=alt.Axis(labelAngle=0, labelLimit=110, labelFlush=False)),
         y=alt.Y("row:N", sort=None, title=y_title, axis=alt.Axis(labelLimit=130)),
         tooltip=_tooltip(title),
     )
-    shade = alt.Color("value:Q", scale=alt.Scale(scheme=style.HEAT), legend=None)
-    known_shade = alt.condition("isValid(datum.value)", shade, alt.value(style.NEUTRAL))
-    rects = base.mark_rect().encode(color=alt.ColorValue(**known_shade))
-    ink = alt.when("datum.ink == 'white'").then(alt.value(_INK["white"])).otherwise(alt.value(_INK["black"]))
-    texts = base.mark_text(fontSize=12).encode(text=alt.Text("note:N"), color=alt.ColorValue(**ink))
-    return alt.layer(rects, texts)
+    shade = alt.Color("value:Q", scale=alt.Scale(scheme=chart_heat.SCHEME), legend=None)
+    rects = base.mark_rect().encode(color=shade)
+    texts = base.mark_text(fontSize=12).encode(text=alt.Text("note:N"), color=chart_heat.ink_colour())
+    return alt.layer(rects, chart_heat.without(base, "value"), texts)
 
 
 def frontier(
@@ -161,7 +157,7 @@ def _told(places: Sequence[Place], among: Sequence[str]) -> alt.Color:
 
 def _ink() -> str:
     """Of texts in the plot, which the theme leaves black in the dark."""
-    return _INK["black"] if st.context.theme.type != "dark" else "#E6E9EB"
+    return "#1E2327" if st.context.theme.type != "dark" else "#E6E9EB"
 
 
 def _fill(names: Sequence[str], among: Sequence[str] = ()) -> Any:
