@@ -117,13 +117,16 @@ class Range(BaseModel):
 
 
 class Planned(BaseModel):
-    """What a draft comes to, from stored measurements; null where too little is known. It starts without `problems`."""
+    """What a draft comes to, from stored measurements; null where too little is known. It starts without `problems`;
+    `warnings` keep it from nothing.
+    """
 
     trials: int
     cost_usd: Range | None
     most_cost_usd: float | None
     duration_sec: Range | None
     problems: list[str]
+    warnings: list[str]
 
     @classmethod
     def of(cls, preview: Preview) -> Self:
@@ -134,6 +137,7 @@ class Planned(BaseModel):
             most_cost_usd=ahead.most_cost_usd if ahead else None,
             duration_sec=_range(ahead.duration_sec) if ahead else None,
             problems=[f"{one.message} {one.cure}".strip() for one in preview.problems],
+            warnings=[f"{one.message} {one.cure}".strip() for one in preview.warnings],
         )
 
 

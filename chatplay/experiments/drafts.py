@@ -14,7 +14,7 @@ from chatplay.experiments.blocks import Place, list_missing
 from chatplay.experiments.desk import Desk, own, readable
 from chatplay.experiments.estimate import Work, forecast
 from chatplay.experiments.plan import chosen_of, lay_out_arms, merge_arms, plan_to_json
-from chatplay.experiments.problems import check_storable, list_foreign_columns, list_problems
+from chatplay.experiments.problems import check_storable, list_foreign_columns, list_problems, list_warnings
 from chatplay.experiments.values import (
     Arm,
     CaseTable,
@@ -233,6 +233,7 @@ class Drafts:
             new_trials=len(places),
             forecast=looked_ahead,
             problems=tuple(problems),
+            warnings=tuple(list_warnings(running, table)),
         )
 
     def _forecast(

@@ -62,6 +62,18 @@ def list_foreign_columns(known: CaseTable, more: CaseTable | None) -> list[Probl
     ]
 
 
+def list_warnings(arms: Iterable[Arm], table: CaseTable) -> list[Problem]:
+    """What is likely a slip in a plan that can start: variables that some cases have nothing for."""
+    texts = dict.fromkeys(text for arm in arms for text in (arm.params.system_prompt, arm.prompt.prompt))
+    found = []
+    for name in (name for name in templates.variables(*texts) if name in table.columns):
+        place = table.columns.index(name)
+        if empty := sum(not row[place].strip() for row in table.rows):
+            text = f"The column `{name}` is empty in {empty:,} of {len(table):,} cases: nothing is sent for it there."
+            found.append(Problem("cases", text, "Fill it in, unless that is meant."))
+    return found
+
+
 def check_storable(plan: Plan) -> None:
     """Raises BadInput for what could not even be kept to be mended later: a limit that is no number, a text with a
     character that the database does not take.

@@ -89,6 +89,7 @@ def test_experiment_is_created_with_what_it_comes_to_and_then_started(house):
         made = create(client).json()
         started = act(client, made, "start").json()
     assert (made["state"], made["planned"]["trials"], made["planned"]["problems"]) == ("draft", 8, [])
+    assert made["planned"]["warnings"] == []
     assert (started["state"], started["progress"]["waiting"]) == ("running", 8)
     assert [arm["params"]["max_tokens"] for arm in started["arms"]] == [256, 256]
     assert (started["cases"], started["case_columns"]) == (2, ["word", "expected"])
@@ -206,6 +207,15 @@ def test_draft_without_its_variable_says_so_before_it_is_started(house):
         refused = act(client, made, "start")
     assert "no column `word`" in made["planned"]["problems"][0]
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "cases")
+
+
+def test_draft_with_an_empty_cell_warns_of_it_and_starts(house):
+    with house.ana.client() as client:
+        made = create(client, cases=[{"word": "one"}, {"word": None}], rules=[]).json()
+        started = act(client, made, "start")
+    assert made["planned"]["problems"] == []
+    assert "`word` is empty in 1 of 2 cases" in made["planned"]["warnings"][0]
+    assert started.json()["state"] == "running"
 
 
 @pytest.mark.parametrize(("verb", "body"), [("resume", None), ("cancel", None), ("extend", {"repeats": 5})])

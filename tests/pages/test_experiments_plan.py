@@ -70,6 +70,8 @@ def test_variable_without_a_column_is_marked_and_the_column_added_by_a_button(se
     assert "the cases have no column `reader`" in said(app)
     app = press(app, "Add the column to the cases")
     assert "no column" not in said(app)
+    assert "The column `reader` is empty in 3 of 3 cases" in said(app)
+    assert not button(app, "Start 27 trials").disabled
     assert stored(services, ada, draft).case_columns == ("topic", "expected", "reader")
 
 

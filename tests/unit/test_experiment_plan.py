@@ -11,9 +11,9 @@ from chatplay.errors import BadInput
 from chatplay.experiments.axes import parse_axis
 from chatplay.experiments.blocks import Place, list_missing, order_trials, seed_for
 from chatplay.experiments.plan import lay_out_arms, merge_arms, plan_from_json, plan_to_json
-from chatplay.experiments.problems import list_problems
+from chatplay.experiments.problems import list_problems, list_warnings
 from chatplay.experiments.scoring import Answer, Contains, FitsSchema, score_answer
-from chatplay.experiments.values import AxisText, Caps, ModelRef, Pace, Plan, PromptVersion
+from chatplay.experiments.values import AxisText, Caps, CaseTable, ModelRef, Pace, Plan, PromptVersion
 from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params, Range
 
@@ -166,6 +166,17 @@ def test_plan_without_problems_has_none():
 )
 def test_problem_of_a_plan_names_its_field(change, more, field):
     assert field in {problem.field for problem in problems(replace(PLAN, **change), **more)}
+
+
+def test_variable_that_some_cases_have_nothing_for_is_a_warning_and_no_problem():
+    arms = lay_out_arms(replace(PLAN, prompts=(replace(PROMPT, system_prompt="Be {{tone}}."),)))
+    table = CaseTable(("word", "tone", "expected"), (("rain", "", ""), ("sun", " ", ""), ("snow", "calm", "")))
+    warning = list_warnings(arms, table)[0]
+    assert (warning.field, warning.message) == (
+        "cases",
+        "The column `tone` is empty in 2 of 3 cases: nothing is sent for it there.",
+    )
+    assert len(list_warnings(arms, table)) == 1
 
 
 def test_range_of_the_model_counts_not_the_tables():

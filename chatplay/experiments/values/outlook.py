@@ -49,7 +49,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a plan can't start, and which field of the plan it is about."""
+    """Why a plan can't start, or what may not be meant in it, and which field of the plan it is about."""
 
     field: str
     message: str
@@ -58,7 +58,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Preview:
-    """A plan seen from all sides. `arms` is the whole grid, `chosen` the numbers of those that will run."""
+    """A plan seen from all sides. `arms` is the whole grid, `chosen` the numbers of those that will run.
+
+    It starts without `problems`; `warnings` keep it from nothing.
+    """
 
     arms: tuple[Arm, ...]
     chosen: tuple[int, ...]
@@ -67,3 +70,4 @@ class Preview:
     new_trials: int
     forecast: Forecast | None
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()

@@ -18,7 +18,7 @@ from chatplay.ui.experiments import words
 from chatplay.ui.experiments.plan import outlook as plan_outlook
 from chatplay.ui.experiments.plan import settings as plan_settings
 from chatplay.ui.experiments.plan.draft import Draft, begin
-from chatplay.ui.experiments.plan.fields import draw_error
+from chatplay.ui.experiments.plan.fields import draw_error, draw_warnings
 from chatplay.ui.experiments.state import act, close_dialog
 from chatplay.ui.markdown import message_markdown, plain_markdown
 
@@ -174,6 +174,7 @@ def _draw_outcome(experiment: Experiment, draft: Draft, preview: Preview, *, is_
         draft.error = ""
     for problem in preview.problems[:10]:
         draw_error(f"{problem.message} {problem.cure}".strip())
+    draw_warnings(preview)
     progress = _progress(experiment)
     cancelled, to_run = progress.cancelled, preview.new_trials
     can_run = is_readable and not preview.problems and bool(preview.arms)

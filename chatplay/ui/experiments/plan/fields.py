@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from chatplay.experiments.values import Preview
 from chatplay.ui.experiments.plan.draft import Draft, errors_of
 from chatplay.ui.markdown import message_markdown
 
@@ -21,6 +22,13 @@ def draw_error(*texts: str) -> None:
     for text in texts:
         if text:
             st.markdown(f":red[:material/error: {message_markdown(text)}]")
+
+
+def draw_warnings(preview: Preview) -> None:
+    """What may not be meant, though the plan can start."""
+    for warning in preview.warnings[:10]:
+        text = f"{warning.message} {warning.cure}".strip()
+        st.markdown(f":orange[:material/warning: {message_markdown(text)}]")
 
 
 def shown_columns(names: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from chatplay.ui import state
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words
 from chatplay.ui.experiments.plan.draft import Draft
-from chatplay.ui.experiments.plan.fields import draw_error, draw_errors
+from chatplay.ui.experiments.plan.fields import draw_error, draw_errors, draw_warnings
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.state import Notice
 from chatplay.ui.tables import rows_key, table_height
@@ -162,6 +162,7 @@ def draw_start(draft: Draft, preview: Preview, *, take_over: Callable[[Draft], N
         st.markdown(f"Before it can start:\n\n{found}")
     elif not draft.error and not draft.overtaken:
         st.caption("Everything you change is saved at once.")
+    draw_warnings(preview)
 
 
 def _may_start(draft: Draft) -> bool:
