@@ -6,6 +6,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from alembic import command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from chatplay.store import Store
 from chatplay.usage.values import ModelKey
 from db import usage_rollup
-from db.engine import migrate
+from db.engine import alembic_config, newest_revision
 from db.usage_source import rollup_source
 from tests.db.usage_rig import FAILED, NOON, day, make_rig, rows_of
 
@@ -109,7 +110,10 @@ def as_before_periods(engine):
         conn.execute(text("DELETE FROM usage_rollups WHERE level = 3"))
         conn.execute(text("DROP AGGREGATE usage_added(jsonb); DROP AGGREGATE usage_merged(bigint[])"))
         conn.execute(text("UPDATE alembic_version SET version_num = '0008'"))
-    migrate(engine)
+        config = alembic_config()
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0009")
+        conn.execute(text("UPDATE alembic_version SET version_num = :newest"), {"newest": newest_revision()})
 
 
 def as_after_bulk_loading(engine):
