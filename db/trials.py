@@ -77,6 +77,12 @@ def revive_cancelled(conn: Connection, *, experiment_id: UUID) -> int:
     return conn.execute(update(trials).where(here).values(**anew)).rowcount
 
 
+_DROP_JUDGEMENTS = """
+DELETE FROM experiment_trials WHERE experiment_id = :experiment_id AND judge IS NOT NULL
+AND (subject_id = ANY(:ids) OR against_id = ANY(:ids))
+"""
+
+
 def reset_cell(conn: Connection, *, experiment_id: UUID, arm: int, case_no: int) -> int | None:
     """Lets the repeats of a cell run again; None, and nothing is done, while one of them waits or runs.
 
@@ -92,9 +98,7 @@ def reset_cell(conn: Connection, *, experiment_id: UUID, arm: int, case_no: int)
     if any(row.state in ("waiting", "running") for row in rows):
         return None
     ids = [row.id for row in rows]
-    conn.execute(
-        text("DELETE FROM experiment_trials WHERE subject_id = ANY(:ids) OR against_id = ANY(:ids)"), {"ids": ids}
-    )
+    conn.execute(text(_DROP_JUDGEMENTS), {"experiment_id": experiment_id, "ids": ids})
     empty = {field.name: None for field in fields(TrialEnd)} | {"state": "waiting", "attempt": 0, "ended_at": None}
     return conn.execute(update(trials).where(trials.c.id.in_(ids)).values(**empty)).rowcount
 
@@ -102,12 +106,14 @@ def reset_cell(conn: Connection, *, experiment_id: UUID, arm: int, case_no: int)
 # ---- over, cancelled ---------------------------------------------------------------------------
 
 
+# Each state has an index of its own: this is asked under a lock, of experiments that may have 100,000 trials.
 _FINISH = """
 UPDATE experiments SET ended_at = clock_timestamp(), updated_at = clock_timestamp(), reserved_usd = 0, state = CASE
   WHEN EXISTS (SELECT FROM experiment_trials WHERE experiment_id = :id AND state = 'cancelled' AND judge IS NULL)
   THEN 'cancelled' ELSE 'done' END
-WHERE id = :id AND NOT EXISTS (
-  SELECT FROM experiment_trials WHERE experiment_id = :id AND state IN ('waiting', 'running'))
+WHERE id = :id
+AND NOT EXISTS (SELECT FROM experiment_trials WHERE experiment_id = :id AND state = 'waiting')
+AND NOT EXISTS (SELECT FROM experiment_trials WHERE experiment_id = :id AND state = 'running')
 """
 
 

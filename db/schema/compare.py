@@ -95,7 +95,7 @@ comparison_votes = Table(
     Column("run_id", ForeignKey("comparison_runs.id", ondelete="CASCADE"), primary_key=True),
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     Column("choice", Text, nullable=False),
-    Column("answer_id", ForeignKey("comparison_answers.id", ondelete="CASCADE")),  # the best one
+    Column("answer_id", ForeignKey("comparison_answers.id", ondelete="CASCADE"), index=True),  # the best one
     Column("is_blind", Boolean, nullable=False),
     Column("created_at", Stamp, nullable=False, server_default=Now),
     CheckConstraint(one_of("choice", VOTES), name="choice"),

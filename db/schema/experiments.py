@@ -92,7 +92,7 @@ experiment_arms = Table(
     Column("experiment_id", ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("hash", Text, nullable=False),
-    Column("prompt_version_id", ForeignKey("prompt_versions.id"), nullable=False),
+    Column("prompt_version_id", ForeignKey("prompt_versions.id"), nullable=False, index=True),
     Column("model", Text, nullable=False),
     Column("upstream", Text, nullable=False),
     Column("params", JSONB, nullable=False),
@@ -147,6 +147,7 @@ Index(
     unique=True,
     postgresql_where=text("judge IS NULL"),
 )
+Index("ix_experiment_trials_experiment_id", experiment_trials.c.experiment_id)
 Index(
     "ix_experiment_trials_waiting",
     experiment_trials.c.experiment_id,
@@ -179,8 +180,8 @@ experiment_votes = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("experiment_id", ForeignKey("experiments.id", ondelete="CASCADE"), nullable=False),
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
-    Column("left_trial_id", ForeignKey("experiment_trials.id", ondelete="CASCADE"), nullable=False),
-    Column("right_trial_id", ForeignKey("experiment_trials.id", ondelete="CASCADE"), nullable=False),
+    Column("left_trial_id", ForeignKey("experiment_trials.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("right_trial_id", ForeignKey("experiment_trials.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("left_generation_id", Uuid, nullable=False),
     Column("right_generation_id", Uuid, nullable=False),
     Column("winner", Text, nullable=False),

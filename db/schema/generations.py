@@ -123,6 +123,13 @@ Index(
     usage.c.created_at,
     postgresql_where=text("experiment_id IS NOT NULL"),
 )
+Index(
+    "ix_usage_model",
+    usage.c.upstream,
+    usage.c.model,
+    usage.c.created_at,
+    postgresql_where=text("status = 'complete'"),
+)
 # A random 64th of all calls, for the points of scatter charts: read from the index alone.
 Index(
     "ix_usage_sample",

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from chatplay.errors import BadInput, StoreError
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.values import AxisText, CaseTable
-from db import trial_reads
+from db import experiments, reviews, trial_reads, trials
 from tests.db.chat_rig import eventually
 from tests.db.experiment_rig import house as make_house
 from tests.db.experiment_rig import words
@@ -44,6 +44,31 @@ def test_preview_forecasts_from_calls_that_are_stored(house):
 def test_preview_of_an_extension_counts_only_new_cases(house):
     experiment_id = house.run()
     assert house.call("preview", experiment_id, role="analyst", cases=words(2)).new_trials == 2 * 2 * 2
+
+
+_OF_ONE_EXPERIMENT = {
+    "states": lambda conn, id: trials.count_states(conn, experiment_id=id, window_sec=60),
+    "over": lambda conn, id: trials.finish_if_over(conn, experiment_id=id),
+    "places": lambda conn, id: trials.next_places(conn, experiment_id=id),
+    "revived": lambda conn, id: trials.revive_cancelled(conn, experiment_id=id),
+    "cell": lambda conn, id: trials.reset_cell(conn, experiment_id=id, arm=0, case_no=0),
+    "judgements": lambda conn, id: reviews.count_judgements(conn, experiment_id=id),
+    "judge": lambda conn, id: reviews.list_judge_votes(conn, experiment_id=id, judge=1),
+    "deleted": lambda conn, id: experiments.delete_experiment(conn, experiment_id=id),
+}
+
+
+@pytest.mark.parametrize("ask", _OF_ONE_EXPERIMENT.values(), ids=_OF_ONE_EXPERIMENT)
+def test_what_is_asked_of_one_experiment_looks_through_no_others_trials(house, engine, ask):
+    experiment_id = house.run()
+    scans = text(
+        "SELECT sum(seq_scan) FROM pg_stat_xact_user_tables WHERE relname IN ('experiment_trials', 'experiment_votes')"
+    )
+    with engine.begin() as conn:
+        conn.execute(text("SET LOCAL enable_seqscan = off"))  # so few rows would be read whole, index or not
+        conn.execute(text("UPDATE experiments SET state = 'running'"))
+        ask(conn, experiment_id)
+        assert conn.scalar(scans) == 0
 
 
 def test_chosen_arms_alone_run(house):
