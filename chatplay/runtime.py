@@ -206,7 +206,7 @@ def start(settings: Settings, *, progress: Callable[[str], None] = print) -> Run
         undo.callback(runtime.store.engine.dispose)
         with runtime.store.reading():  # a server that cannot be reached is said so before it is migrated
             pass
-        migrate(runtime.store.engine)
+        migrate(runtime.store.engine, progress=progress)
         runtime.sessions.clean_up()
         runtime.generations.start()
         undo.callback(runtime.rollup.close)

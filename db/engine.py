@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import select
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from db.errors import DatabaseError, MigrationError, UnsuitableServer
 
 OLDEST_MAJOR = 14
 _LONGEST_WAIT_SEC = 300
+_IN_THE_WAY_SEC = 5
+_PAUSE_SEC = 1.0
 _LOCK_KEY = 0x63686174_706C6179  # "chatplay": one number for all processes that migrate one database
 
 
@@ -166,17 +169,18 @@ def _leave_out_jit(connection: Any, _record: Any) -> None:
     connection.commit()
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the tables to the newest revision. Safe to call from many processes at once.
+def migrate(engine: Engine, *, progress: Callable[[str], None] = lambda line: None) -> None:
+    """Bring the tables to the newest revision. Safe to call from many processes at once. `progress` gets a line when
+    tables that are in use are changed, which may take a while.
 
     Raises DatabaseError when the server cannot be reached, MigrationError when the database was already migrated by
-    newer code, when a migration fails, or when another process has been migrating for minutes.
+    newer code, when a migration fails, or when another process has been migrating, or using the tables, for minutes.
     """
     try:
         with engine.connect() as conn:
             _lock(conn)
             try:
-                _upgrade(conn)
+                _upgrade(conn, progress)
             finally:
                 _unlock(conn)
     except OperationalError as error:
@@ -189,7 +193,7 @@ def _lock(conn: Connection) -> None:
         conn.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
         conn.commit()
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != "55P03":  # lock_not_available
+        if not _waited_in_vain(error):
             raise
         raise MigrationError(
             f"Another process has been migrating the database for {_LONGEST_WAIT_SEC} seconds.",
@@ -197,17 +201,46 @@ def _lock(conn: Connection) -> None:
         ) from None
 
 
-def _upgrade(conn: Connection) -> None:
+def _waited_in_vain(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) == "55P03"  # lock_not_available
+
+
+def _upgrade(conn: Connection, progress: Callable[[str], None]) -> None:
     config = alembic_config()
     _refuse_newer(conn)
+    _announce(conn, progress)
     config.attributes["connection"] = conn
+    deadline = time.monotonic() + _LONGEST_WAIT_SEC
+    while not _upgraded(conn, config):
+        if time.monotonic() > deadline:
+            raise MigrationError(
+                f"The database cannot be migrated: its tables have been in use for {_LONGEST_WAIT_SEC} seconds.",
+                cure="Stop the other processes that use it (`make down`), then start again.",
+            )
+        time.sleep(_PAUSE_SEC)
+
+
+def _announce(conn: Connection, progress: Callable[[str], None]) -> None:
+    current, newest = current_revision_of(conn), newest_revision()
+    if current not in (None, newest):
+        progress(f"Migrating the database ({current} -> {newest})")
+
+
+def _upgraded(conn: Connection, config: Config) -> bool:
+    """False when a table was in use for too long: nothing has changed then."""
     try:
+        # Whoever comes after a change that waits for its table waits with it: rather stand back and come again.
+        conn.execute(text(f"SET LOCAL lock_timeout = '{_IN_THE_WAY_SEC}s'"))
         command.upgrade(config, "head")
         conn.commit()
     except CommandError as error:
         raise MigrationError(f"The database could not be migrated: {error}.", cure=_RESTORE) from error
     except DBAPIError as error:
+        conn.rollback()
+        if _waited_in_vain(error):
+            return False
         raise MigrationError(f"A migration failed and was rolled back: {error.orig}.", cure=_RESTORE) from error
+    return True
 
 
 _RESTORE = "Nothing was changed. Report it with the line above; `make backup` keeps a copy meanwhile."

@@ -107,6 +107,61 @@ def test_tables_of_schema_and_migrations_agree(engine):
         assert compare_metadata(context, metadata) == []
 
 
+def test_foreign_keys_to_rows_that_go_by_the_thousand_have_an_index(engine):
+    """Without one each row that goes has the whole other table looked through. People go one at a time."""
+    with engine.connect() as conn:
+        bare = conn.scalars(
+            text(
+                "SELECT conname FROM pg_constraint k WHERE contype = 'f' AND starts_with(conname, 'fk_') "
+                "AND confrelid NOT IN ('users'::regclass, 'organisations'::regclass) AND NOT EXISTS "
+                "(SELECT FROM pg_index i WHERE i.indrelid = k.conrelid AND i.indkey[0] = k.conkey[1])"
+            )
+        )
+        assert bare.all() == []
+
+
+def as_before_indexes(engine):
+    with engine.begin() as conn:
+        conn.execute(
+            text(
+                "DROP INDEX ix_usage_model, ix_experiment_trials_experiment_id, ix_experiment_votes_left_trial_id, "
+                "ix_experiment_votes_right_trial_id, ix_experiment_arms_prompt_version_id, "
+                "ix_comparison_votes_answer_id"
+            )
+        )
+        conn.execute(text("UPDATE alembic_version SET version_num = '0010'"))
+
+
+def test_migrate_says_from_where_to_where_and_nothing_where_nothing_is_to_do(engine):
+    said = []
+    as_before_indexes(engine)
+    migrate(engine, progress=said.append)
+    migrate(engine, progress=said.append)
+    assert said == [f"Migrating the database (0010 -> {newest_revision()})"]
+
+
+def test_migrate_stands_back_from_a_table_in_use_and_comes_again(engine, database_url, monkeypatch):
+    as_before_indexes(engine)
+    monkeypatch.setattr("db.engine._IN_THE_WAY_SEC", 0.01)
+    with psycopg.connect(libpq_url(database_url)) as other:
+        other.execute("LOCK TABLE experiment_trials IN ROW EXCLUSIVE MODE")
+        monkeypatch.setattr("db.engine._PAUSE_SEC", 0)
+        monkeypatch.setattr("db.engine.time.sleep", lambda seconds: other.rollback())
+        migrate(engine)
+    assert current_revision(engine) == newest_revision()
+
+
+def test_migrate_of_a_table_that_stays_in_use_says_what_to_stop(engine, database_url, monkeypatch):
+    as_before_indexes(engine)
+    monkeypatch.setattr("db.engine._IN_THE_WAY_SEC", 0.01)
+    monkeypatch.setattr("db.engine._LONGEST_WAIT_SEC", 0.1)
+    with psycopg.connect(libpq_url(database_url)) as other:
+        other.execute("LOCK TABLE experiment_trials IN ROW EXCLUSIVE MODE")
+        with pytest.raises(MigrationError, match="make down"):
+            migrate(engine)
+    assert current_revision(engine) == "0010"
+
+
 def test_engine_after_a_server_restart_heals():
     with reachable_folder() as folder:
         server = EmbeddedPostgres(folder)
