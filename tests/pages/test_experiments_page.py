@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from chatplay.experiments.values import Caps, Pace, Plan
 from tests.pages.plan_form import field, fill, stored
-from tests.pages.screen import button, figures, notices, opened, press, said
+from tests.pages.screen import button, figures, labels, notices, opened, press, said
 
 # ---- the list ----------------------------------------------------------------------------------
 
@@ -101,6 +101,20 @@ def test_extension_tells_how_many_trials_are_new_and_runs_only_those(services, a
     app = fill(app, Repeats=5, Temperature="0, 0.7, 1, 0.3")
     app = press(app, "Run 33 new trials")
     assert "0 of 60 trials" in app.get("progress")[0].proto.text
+
+
+def test_extension_by_another_wording_of_the_prompt_leaves_the_one_that_ran_as_it_is(services, ada, running):
+    before = stored(services, ada, running).plan.prompts
+    app = press(press(opened("experiments", experiment=running.id), "Extend"), "Add another version")
+    assert "Nothing new so far" in said(app)
+    app = fill(app, Prompt="Explain {{topic}} to {{reader}}")
+    assert "the cases have no column `reader`" in said(app)
+    assert "Add the column to the cases" not in labels(app)
+    press(fill(app, Prompt="What is {{topic}}?"), "Run 27 new trials")
+    after = stored(services, ada, running).plan.prompts
+    assert after[:-1] == before
+    assert after[-1].prompt == "What is {{topic}}?"
+    assert services.experiments.get_progress(user_id=ada.id, experiment_id=running.id).waiting == 54
 
 
 def test_extension_to_another_number_than_the_button_said_waits_for_a_second_press(services, ada, running):

@@ -16,6 +16,7 @@ from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.experiments import words
 from chatplay.ui.experiments.plan import outlook as plan_outlook
+from chatplay.ui.experiments.plan import prompts as plan_prompts
 from chatplay.ui.experiments.plan import settings as plan_settings
 from chatplay.ui.experiments.plan.draft import Draft, begin
 from chatplay.ui.experiments.plan.fields import draw_error, draw_warnings
@@ -123,6 +124,7 @@ def _begin_anew(now: Experiment) -> None:
 def _take_over(experiment: Experiment, draft: Draft) -> tuple[Preview, CaseTable | None, str]:
     """What the fields come to, the cases to add, and what is wrong with those."""
     person = state.person()
+    plan_prompts.collect(draft)
     draft.plan = _with_new_arms(plan_settings.collect(draft), experiment.plan)
     more, error = _more_cases(draft)
     draft.preview = get_runtime().experiments.preview(
@@ -146,6 +148,7 @@ def _draw_fields(experiment: Experiment, draft: Draft, models: Any) -> None:
     least = experiment.plan.repeats
     st.number_input("Repeats", least, 1000, draft.plan.repeats, key=draft.key("repeats"), width=200)
     with st.expander("New arms", icon=":material/tune:"):
+        plan_prompts.draw_more(draft, known=len(experiment.plan.prompts))
         plan_settings.draw_models(draft, models)
         plan_settings.draw_params(draft)
     with st.expander("More cases", icon=":material/playlist_add:"):

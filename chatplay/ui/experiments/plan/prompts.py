@@ -59,11 +59,26 @@ def _store(draft: Draft, one: PromptText) -> None:
 
 def draw(draft: Draft) -> None:
     st.subheader("Prompt" if len(draft.prompts) == 1 else "Prompts", anchor=False)
-    for place, one in enumerate(draft.prompts):
-        with st.container(border=True, gap="small", key=draft.key(f"block_{one.number}")):
-            _draw_one(draft, one, first=draft.prompts[0] if place else None)
+    _draw_blocks(draft, draft.prompts)
     if any(not one.is_empty for one in draft.prompts):
         draw_errors(draft, "prompts")
+    _draw_adding(draft)
+
+
+def draw_more(draft: Draft, *, known: int) -> None:
+    """For an extension: the first `known` prompts have run and stay as they are, as do the columns of the cases."""
+    _draw_blocks(draft, draft.prompts[known:], columns_stay=True)
+    _draw_adding(draft)
+
+
+def _draw_blocks(draft: Draft, prompts: Sequence[PromptText], *, columns_stay: bool = False) -> None:
+    first = draft.prompts[0]
+    for one in prompts:
+        with st.container(border=True, gap="small", key=draft.key(f"block_{one.number}")):
+            _draw_one(draft, one, first=None if one is first else first, columns_stay=columns_stay)
+
+
+def _draw_adding(draft: Draft) -> None:
     with st.container(horizontal=True, gap="small"):
         st.button(
             "Add another version",
@@ -76,7 +91,7 @@ def draw(draft: Draft) -> None:
         _draw_templates(draft)
 
 
-def _draw_one(draft: Draft, one: PromptText, *, first: PromptText | None) -> None:
+def _draw_one(draft: Draft, one: PromptText, *, first: PromptText | None, columns_stay: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.text_input("Template", one.name, key=_key(draft, one, "name"), max_chars=200, width=260)
         st.caption(f"v{one.version.number}" if one.version and one.is_stored else "", width="content")
@@ -102,12 +117,12 @@ def _draw_one(draft: Draft, one: PromptText, *, first: PromptText | None) -> Non
     )
     st.text_area("System prompt", one.system_prompt, key=_key(draft, one, "system_prompt"), height="content")
     draw_error(one.error)
-    _draw_variables(draft, one)
+    _draw_variables(draft, one, columns_stay=columns_stay)
     if first is not None:
         _draw_difference(draft, one, first)
 
 
-def _draw_variables(draft: Draft, one: PromptText) -> None:
+def _draw_variables(draft: Draft, one: PromptText, *, columns_stay: bool) -> None:
     names = templates.variables(one.prompt, one.system_prompt)
     if not names:
         return
@@ -117,7 +132,7 @@ def _draw_variables(draft: Draft, one: PromptText) -> None:
             colour, icon = ("red", "close") if name in missing else ("green", "check")
             what = "No column of the cases is called so." if name in missing else "Filled from the cases."
             st.badge(f"{{{{{plain_markdown(name)}}}}}", icon=f":material/{icon}:", color=colour, help=what)  # type: ignore[arg-type]
-        if missing:
+        if missing and not columns_stay:
             st.button(
                 f"Add the {'column' if len(missing) == 1 else 'columns'} to the cases",
                 key=_key(draft, one, "add_columns"),
