@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from dataclasses import dataclass
@@ -32,8 +34,8 @@ def parse_axis(param: str, text: str) -> Levels:
     """The levels that `text` names. Raises BadInput with `param` set.
 
     Numbers: a list of values, of ranges `start:stop:step` (both ends in, when the step meets them), of both. `unset`
-    leaves a parameter to the server. Stop sequences: a JSON list of lists (`[[], ["END"]]`), or plain texts, each a
-    level of its own. System prompts: one per line.
+    leaves a parameter to the server. Stop sequences: a JSON list of lists (`[[], ["END"]]`), or plain texts as in CSV,
+    each a level of its own. System prompts: one per line.
     """
     spec = parameters.get_spec(param)
     values = _VALUES_OF[spec.kind](spec, text)
@@ -131,9 +133,20 @@ def _lists(spec: Spec, text: str) -> list[Any]:
             ) from None
         found = [[item] if isinstance(item, str) else item for item in found]
     else:
-        parts = (part.strip() for part in text.replace("\n", ",").split(","))
-        found = [[] if part.lower() in _UNSET else [part] for part in parts if part]
+        found = [[] if part.lower() in _UNSET else [part] for part in _parts(spec, text) if part]
     return [parameters.check(spec, item) for item in found]
+
+
+def _parts(spec: Spec, text: str) -> list[str]:
+    try:
+        rows = list(csv.reader(io.StringIO(text), skipinitialspace=True, strict=True))
+    except csv.Error:
+        raise BadInput(
+            f"{spec.label}: a quotation mark is not closed, or stands inside a text in quotation marks.",
+            param=spec.name,
+            cure='Close it, or double those inside, as in "say ""hi""".',
+        ) from None
+    return [part.strip() for row in rows for part in row]
 
 
 def _lines(spec: Spec, text: str) -> list[Any]:

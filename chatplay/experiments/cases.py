@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
@@ -23,7 +23,9 @@ MAX_CELL_CHARS = 100_000
 _MOST_BLANK_ROWS = 100_000  # sheets may carry a million, and a file of a few bytes can name them
 _UNPACKED_BYTES = 20 * MAX_BYTES
 _MOST_SHEET_CELLS = 1_500_000  # openpyxl takes 300 bytes for each cell of a row, and a zip hides millions in a few KB
-_CELL, _LONGEST_CELL_HEAD = re.compile(rb"<(?:\w{1,12}:)?c[\s/>]"), 16
+_CELL, _FORMULA = (re.compile(rb"<(?:\w{1,12}:)?%b[\s/>]" % name) for name in (b"c", b"f"))
+_LONGEST_HEAD = 16  # of those two
+_NAMED_ROWS = 5
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _Row = tuple[int, Sequence[Any]]  # its number as the person sees it in the file, and its cells
 
@@ -87,7 +89,8 @@ def _sheet_rows(data: bytes) -> Iterator[_Row]:
     try:
         with ZipFile(io.BytesIO(data)) as packed:
             unpacked = sum(entry.file_size for entry in packed.infolist())
-            crowded = unpacked <= _UNPACKED_BYTES and _is_crowded(packed)
+            crowded = unpacked <= _UNPACKED_BYTES and _has_more(packed, _CELL, _MOST_SHEET_CELLS)
+            calculates = unpacked <= _UNPACKED_BYTES and not crowded and _has_more(packed, _FORMULA, 0)
     except BadZipFile:
         raise _bad("The file is no XLSX workbook.", "Save it again as XLSX or CSV.") from None
     if unpacked > _UNPACKED_BYTES or crowded:
@@ -96,29 +99,56 @@ def _sheet_rows(data: bytes) -> Iterator[_Row]:
 
     try:
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        sheet = book.worksheets[0]
-        yield from enumerate(
-            (_trimmed(row) for row in sheet.iter_rows(values_only=True, max_col=MAX_COLUMNS + 1)), start=1
-        )
+        if calculates:
+            _check_results(book.worksheets[0], load_workbook(io.BytesIO(data), read_only=True).worksheets[0])
+        yield from enumerate((_trimmed(row) for row in _cells(book.worksheets[0])), start=1)
     except BadInput:
         raise
     except Exception as error:  # openpyxl raises whatever its parsers do
         raise _bad(f"The workbook cannot be read ({type(error).__name__}).", "Save it again as XLSX or CSV.") from None
 
 
-def _is_crowded(packed: ZipFile) -> bool:
-    """Whether the workbook names more cells than cases can have; counted as it is unpacked, piece by piece."""
-    cells = 0
+def _has_more(packed: ZipFile, head: re.Pattern[bytes], most: int) -> bool:
+    """Whether the workbook has more than `most` elements of this head; counted as it is unpacked, piece by piece."""
+    count = 0
     for name in packed.namelist():
         with packed.open(name) as part:
             before = b""
             while piece := part.read(1 << 20):
                 text = before + piece
-                cells += sum(found.end() > len(before) for found in _CELL.finditer(text))
-                before = text[-_LONGEST_CELL_HEAD:]
-                if cells > _MOST_SHEET_CELLS:
+                count += sum(found.end() > len(before) for found in head.finditer(text))
+                before = text[-_LONGEST_HEAD:]
+                if count > most:
                     return True
     return False
+
+
+def _cells(sheet: Any) -> Iterator[Sequence[Any]]:
+    return sheet.iter_rows(values_only=True, max_col=MAX_COLUMNS + 1)  # type: ignore[no-any-return]
+
+
+def _check_results(results: Any, formulas: Any) -> None:
+    """Raises BadInput when formulas were written by a program that did not calculate them: their cells seem empty. Of
+    those that were calculated, one that is empty came to an empty text.
+    """
+    empty = []
+    for number, (values, texts) in enumerate(zip(_cells(results), _cells(formulas), strict=False), start=1):
+        found = [value for value, text in zip(values, texts, strict=False) if _is_formula(text) and value != text]
+        if any(value is not None for value in found):
+            return
+        if found:
+            empty.append(number)
+    if empty:
+        named = ", ".join(f"{number:,}" for number in empty[:_NAMED_ROWS])
+        more = f" and {len(empty) - _NAMED_ROWS:,} more" if len(empty) > _NAMED_ROWS else ""
+        raise _bad(
+            f"Formulas have no stored results, in {'row' if len(empty) == 1 else 'rows'} {named}{more}.",
+            "Open the file in a spreadsheet program and save it there, or save the sheet as CSV.",
+        )
+
+
+def _is_formula(text: Any) -> bool:
+    return isinstance(text, str) and text.startswith("=")
 
 
 def _trimmed(row: Sequence[Any]) -> Sequence[Any]:
@@ -186,6 +216,8 @@ def _text(cell: Any) -> str:
         return "true" if cell else "false"
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
         return str(int(cell))
+    if isinstance(cell, datetime) and cell.time() == time():
+        return cell.date().isoformat()  # sheets have no dates without a time
     if isinstance(cell, (datetime, date)):
         return cell.isoformat()
     return cell if isinstance(cell, str) else str(cell)

@@ -87,6 +87,7 @@ def test_pasted_cases_take_the_place_of_those_there(services, ada, draft):
     app = press(paste(opened("experiments", experiment=draft.id), "topic\texpected\nrain\twet"), "Replace the 3 cases")
     assert services.experiments.get_cases(user_id=ada.id, experiment_id=draft.id).rows == (("rain", "wet"),)
     assert not button(app, "Start 9 trials").disabled
+    assert button(paste(app, "topic\nsun"), "Replace the case")
 
 
 def test_rule_is_added_and_removed(services, ada, draft):

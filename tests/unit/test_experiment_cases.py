@@ -2,6 +2,9 @@
 
 import io
 import json
+import re
+from datetime import date, datetime
+from zipfile import ZipFile
 
 import pytest
 from openpyxl import Workbook
@@ -54,6 +57,26 @@ def test_numbers_dates_and_lists_become_text():
     rows = read_file(sheet(["n", "f", "b"], [3, 2.5, True]), name="a.xlsx").rows
     assert rows == (("3", "2.5", "true"),)
     assert read_text('{"a": [1, 2], "b": null, "c": 3.0}').rows == (("[1, 2]", "", "3"),)
+
+
+def test_date_of_a_sheet_has_no_time_unless_the_cell_has_one():
+    data = sheet(["day", "moment"], [date(2026, 1, 2), datetime(2026, 1, 2, 15, 30)])
+    assert read_file(data, name="a.xlsx").rows == (("2026-01-02", "2026-01-02T15:30:00"),)
+
+
+def test_formulas_that_were_never_calculated_are_named_by_their_rows():
+    data = sheet(["n", "word"], ["=1+1", "one"], [2, "two"], ["=1+3", None])
+    with pytest.raises(BadInput, match=r"rows 2, 4.*spreadsheet program"):
+        read_file(data, name="a.xlsx")
+
+
+def test_calculated_formula_may_come_to_an_empty_text():
+    """As a spreadsheet program saves it: `<v>` holds what the formula came to."""
+    data, file = sheet(["n", "word"], ["=1+1", "one"], ["=A9&A9", "two"]), io.BytesIO()
+    with ZipFile(io.BytesIO(data)) as before, ZipFile(file, "w") as after:
+        for name in before.namelist():
+            after.writestr(name, re.sub(rb"(1\+1</f>)<v ?/?>(</v>)?", rb"\1<v>2</v>", before.read(name)))
+    assert read_file(file.getvalue(), name="a.xlsx").rows == (("2", "one"), ("", "two"))
 
 
 def test_columns_of_json_lines_are_those_of_all_objects():

@@ -126,7 +126,10 @@ def _draw_upload(draft: Draft) -> None:
 
 
 def _use_label(draft: Draft) -> str:
-    return f"Replace the {len(draft.cases):,} cases" if len(draft.cases) else "Use these cases"
+    count = len(draft.cases)
+    if count == 1:
+        return "Replace the case"
+    return f"Replace the {count:,} cases" if count else "Use these cases"
 
 
 def _first_columns(draft: Draft) -> tuple[str, ...]:

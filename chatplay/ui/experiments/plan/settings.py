@@ -23,6 +23,10 @@ _POLICIES: dict[SeedPolicy, tuple[str, str]] = {
     "none": ("None", "No seed is sent, or those below."),
 }
 _FIELDS_IN_A_ROW = 3
+_LIST_HELP = (
+    'Here each text is a value to try. One with a comma in it stands in quotation marks: `"a,b", c` are two. Several '
+    'that hold together are a list: `[["a", "b"]]` is one value.'
+)
 LabelVisibility = Literal["visible", "collapsed"]
 
 
@@ -98,7 +102,7 @@ def draw_param(draft: Draft, spec: Spec) -> None:
         key=draft.key(f"param_{spec.name}"),
         live="0.5s",
         placeholder="" if spec.default in (None, ()) else f"{spec.default:g}",
-        help=spec.help,
+        help=f"{spec.help} {_LIST_HELP}" if spec.kind == "list" else spec.help,
     )
     try:
         understood = reading(spec, text)
