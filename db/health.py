@@ -67,12 +67,16 @@ class Day:
 
 
 def watch(conn: Connection, *, process: UUID, lease_sec: float) -> State:
-    """Renews the lease or takes one that has run out, and reads the state."""
+    """Renews the lease or takes one that has run out, and reads the state.
+
+    One that runs for longer than a lease does was given before the clock was set back, and has run out, too.
+    """
     until = func.clock_timestamp() + timedelta(seconds=lease_sec)
     free = or_(
         catalog_state.c.poller.is_(None),
         catalog_state.c.poller == process,
         catalog_state.c.poller_until < func.clock_timestamp(),
+        catalog_state.c.poller_until > until,
     )
     conn.execute(update(catalog_state).where(free).values(poller=process, poller_until=until))
     row = conn.execute(select(catalog_state, func.clock_timestamp().label("now"))).one()

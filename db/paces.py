@@ -29,7 +29,8 @@ class Paces:
 
 # GCRA: `due_at` moves on by `every` with each request and may run ahead of the clock by `burst` of these. It is one
 # statement on the database's clock: two processes that ask at once are counted one after the other. Keys are locked
-# in order, so that two requests with the same two keys cannot wait for each other.
+# in order, so that two requests with the same two keys cannot wait for each other. A `due_at` further ahead than the
+# burst allows was counted before the clock was set back, and is forgotten.
 _ASKED = text("""
     SELECT key, make_interval(secs => every) AS every, make_interval(secs => every * burst) AS ahead FROM (
         SELECT 'person:' || found.id AS key, :person_every AS every, :person_burst AS burst FROM found
@@ -43,10 +44,11 @@ _ASKED = text("""
 _COUNTED = text("""
     INSERT INTO request_limits AS l (key, due_at)
     SELECT key, clock_timestamp() + every FROM asked
-    ON CONFLICT (key) DO UPDATE SET due_at = greatest(l.due_at, clock_timestamp())
-        + (SELECT every FROM asked WHERE asked.key = l.key)
-    WHERE greatest(l.due_at, clock_timestamp()) + (SELECT every FROM asked WHERE asked.key = l.key)
-        <= clock_timestamp() + (SELECT ahead FROM asked WHERE asked.key = l.key)
+    ON CONFLICT (key) DO UPDATE SET due_at = (
+        SELECT CASE WHEN l.due_at <= clock_timestamp() + ahead THEN greatest(l.due_at, clock_timestamp())
+                    ELSE clock_timestamp() END + every FROM asked WHERE asked.key = l.key)
+    WHERE (SELECT l.due_at + every <= clock_timestamp() + ahead OR l.due_at > clock_timestamp() + ahead
+           FROM asked WHERE asked.key = l.key)
     RETURNING l.key
 """)
 # Who waited for a request of the same key to be counted reads here what stood before that one: refused is refused.

@@ -104,10 +104,12 @@ def lock_gates(conn: Connection, *, ids: Collection[UUID]) -> dict[UUID, Gate]:
     return {row.id: Gate(*row) for row in conn.execute(text(_GATES), {"ids": list(ids)})}
 
 
+# No rate lets the next call wait for longer than the slowest does; a later time is of before the clock was set back.
 _LANE = """
-WITH lane AS (SELECT next_at FROM upstream_paces WHERE upstream = :upstream FOR UPDATE)
-SELECT (SELECT count(*) FROM experiment_trials WHERE upstream = :upstream AND state = 'running'),
-       clock_timestamp(), next_at FROM lane
+WITH lane AS (SELECT next_at FROM upstream_paces WHERE upstream = :upstream FOR UPDATE),
+slowest AS (SELECT make_interval(secs => 60 / min(calls_per_minute)) AS every FROM experiments WHERE state = 'running')
+SELECT (SELECT count(*) FROM experiment_trials WHERE upstream = :upstream AND state = 'running'), clock_timestamp(),
+       CASE WHEN next_at > clock_timestamp() + every THEN clock_timestamp() ELSE next_at END FROM lane, slowest
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from chatplay.auth.access_tokens import AccessTokens
 from chatplay.errors import BadInput, Conflict, NotFound
@@ -81,6 +81,16 @@ def test_who_asks_is_looked_up_and_counted_in_one_statement(engine, tokens, ana)
     assert 0 < second[1] <= 60
     assert nobody[0] is more[0] is None
     assert more[1] > 0  # the address is counted whoever asks
+
+
+def test_pace_forgets_what_was_counted_before_the_clock_was_set_back(engine, tokens, ana):
+    paces, made = Paces(Pace(60, 2), Pace(60, 9), "10.0.0.1"), create(tokens, ana)
+    tokens.admit(made.secret, paces)
+    with engine.begin() as conn:
+        conn.execute(text("UPDATE request_limits SET due_at = due_at + interval '1 day'"))
+    early = [tokens.admit(made.secret, paces)[1] for _ in range(3)]
+    assert early[:2] == [0, 0]
+    assert 0 < early[2] <= 60
 
 
 def test_revoked_token_opens_nothing(tokens, ana):

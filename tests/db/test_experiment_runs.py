@@ -283,6 +283,15 @@ def test_rate_spaces_the_calls(house):
     assert (stamps[1] - stamps[0]).total_seconds() >= (10 - 1) * 0.1 - 1.0 - 0.2  # a burst of one second is allowed
 
 
+def test_rate_counted_before_the_clock_was_set_back_holds_nobody_up(house):
+    experiment_id = house.start(axes="0", cases=3, repeats=1, pace=Pace(calls_per_minute=600))
+    of_tomorrow = "SELECT DISTINCT upstream, now() + interval '1 day' FROM experiment_trials"
+    query(house.url, f"INSERT INTO upstream_paces (upstream, next_at) {of_tomorrow}")
+    house.work()
+    house.finish(experiment_id)
+    assert house.progress(experiment_id).done == 3
+
+
 def test_two_workers_share_the_trials_and_run_none_twice(house):
     experiment_id = house.start(cases=40)
     house.work()

@@ -11,6 +11,7 @@ from chatplay.models.health import Breaker
 from db import health as health_rows
 from tests import upstream as mock
 from tests.db.model_rig import served_by, step_until, until, watcher
+from tests.db.processes import query
 
 REFUSED = ProviderUnreachable("no", provider="openai", model="mock-model")
 
@@ -72,6 +73,16 @@ def test_lease_of_a_dead_process_is_taken_over_when_it_runs_out(database_url, tm
         await step_until(next_one, lambda: next_one.poller.leads)
         await dead.poller.watch_once()
         assert not dead.poller.leads, "two processes poll"
+
+    scenario(database_url, tmp_path, steps, processes=2, **served_by(server))
+
+
+def test_lease_given_before_the_clock_was_set_back_is_taken_over(database_url, tmp_path, server):
+    async def steps(dead, next_one):
+        await dead.poller.watch_once()
+        query(database_url, "UPDATE catalog_state SET poller_until = poller_until + interval '1 day'")
+        await next_one.poller.watch_once()
+        assert next_one.poller.leads
 
     scenario(database_url, tmp_path, steps, processes=2, **served_by(server))
 
