@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +78,10 @@ def backup(url: str, file: Path) -> Backup:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         half_done.touch(mode=0o600)
-        _run([*command, "--dbname", _without_password(url)], url, failed="No backup was written", cure=_NOTHING_LOST)
+        with _environment(url) as env:
+            _run(
+                [*command, "--dbname", _without_password(url)], env, failed="No backup was written", cure=_NOTHING_LOST
+            )
         half_done.replace(file)
     except OSError as error:
         raise BackupError(f"{file} cannot be written ({error.strerror}).", cure="Name another file.") from None
@@ -99,8 +103,9 @@ def restore(url: str, file: Path, *, replace: bool = False) -> None:
     pg_restore, psql = _client("pg_restore", max(major, 18), or_else=major), _client("psql", major)
     script = [pg_restore, "--no-owner", "--no-privileges", "--file=-", str(file)]
     target = [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction", "--dbname", _without_password(url)]
-    _run([pg_restore, "--list", str(file)], url, failed=f"{file} cannot be restored", cure=_UNCHANGED)
-    _pipe(script, target, url)
+    with _environment(url) as env:
+        _run([pg_restore, "--list", str(file)], env, failed=f"{file} cannot be restored", cure=_UNCHANGED)
+        _pipe(script, target, env)
     engine = make_engine(url, pool_size=1)
     try:
         migrate(engine)
@@ -108,12 +113,10 @@ def restore(url: str, file: Path, *, replace: bool = False) -> None:
         engine.dispose()
 
 
-def _pipe(script: list[str], target: list[str], url: str) -> None:
+def _pipe(script: list[str], target: list[str], env: dict[str, str]) -> None:
     """Run `script`'s SQL through `target`, after emptying the schema and before checking the revision."""
     source = subprocess.Popen(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    sink = subprocess.Popen(
-        target, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment(url)
-    )
+    sink = subprocess.Popen(target, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env)
     assert source.stdout is not None
     assert source.stderr is not None
     assert sink.stdin is not None
@@ -196,24 +199,34 @@ def _client(name: str, major: int, *, or_else: int | None = None) -> str:
     return str(found)
 
 
+_SECRETS = ("password", "sslpassword")
+
+
 def _without_password(url: str) -> str:
-    # Command lines are visible to everybody on the machine; the password goes through the environment.
+    # Command lines are visible to everybody on the machine; what is secret goes through the environment.
     bare = psycopg_url(url).set(drivername="postgresql")._replace(password=None)  # set() takes None for "as it is"
-    return bare.render_as_string(hide_password=False)
+    return bare.difference_update_query(_SECRETS).render_as_string(hide_password=False)
 
 
-def _environment(url: str) -> dict[str, str]:
+@contextmanager
+def _environment(url: str) -> Iterator[dict[str, str]]:
+    """What the programs are run with."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    password = psycopg_url(url).password
-    return (
-        inherited
-        | {"LC_ALL": "C", "PGOPTIONS": "-c client_min_messages=warning"}
-        | ({"PGPASSWORD": password} if password else {})
-    )
+    own = {"LC_ALL": "C", "PGOPTIONS": "-c client_min_messages=warning"}
+    secrets = {name: values[-1] for name, values in psycopg_url(url).normalized_query.items() if name in _SECRETS}
+    if password := secrets.get("password", psycopg_url(url).password):
+        own["PGPASSWORD"] = password
+    with tempfile.TemporaryDirectory() as folder:
+        if key_password := secrets.get("sslpassword"):
+            # libpq has no variable for this one, but reads it from a file of its owner's that a variable names.
+            service = Path(folder) / "service.conf"
+            service.write_text(f"[chatplay]\nsslpassword={key_password}\n")
+            own |= {"PGSERVICEFILE": str(service), "PGSERVICE": "chatplay"}
+        yield inherited | own
 
 
-def _run(command: list[str], url: str, *, failed: str, cure: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, env=_environment(url), timeout=_LIMIT_SEC)
+def _run(command: list[str], env: dict[str, str], *, failed: str, cure: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=_LIMIT_SEC)
     if done.returncode != 0:
         raise _failed(failed, done.stderr, cure=cure)
 

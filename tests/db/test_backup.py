@@ -1,10 +1,12 @@
 """A backup comes back whole, on either server and from one to the other, or not at all."""
 
+from pathlib import Path
+
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
-from db.backup import BackupError, _without_password, backup, restore
+from db.backup import BackupError, _environment, _without_password, backup, restore
 from db.engine import current_revision, libpq_url, make_engine, newest_revision
 from db.errors import DatabaseError
 from tests.databases import fresh_database
@@ -120,6 +122,22 @@ def test_backup_of_an_unreachable_server_says_why_without_the_password(tmp_path)
 @pytest.mark.parametrize("password", ["topsecret", "p%40ss%20w%2Frd%25"])
 def test_password_is_on_no_command_line(password):
     assert password not in _without_password(f"postgresql://chat:{password}@127.0.0.1:5432/chat")
+
+
+@pytest.mark.parametrize("name", ["password", "sslpassword"])
+def test_password_in_the_query_is_on_no_command_line(name):
+    bare = _without_password(f"postgresql://db/chat?user=chat&{name}=topsecret")
+    assert bare == "postgresql://db/chat?user=chat"
+
+
+def test_passwords_in_the_query_reach_the_programs(outside_url, tmp_path):
+    address = make_url(outside_url)
+    moved = address._replace(password=None).update_query_dict({"password": address.password, "sslpassword": "of a key"})
+    url = moved.render_as_string(hide_password=False)
+    backup(url, tmp_path / "b.dump")
+    with _environment(url) as env:
+        said = Path(env["PGSERVICEFILE"]).read_text()
+    assert said == "[chatplay]\nsslpassword=of a key\n"
 
 
 def test_backup_that_fails_says_that_nothing_was_lost(database_url, tmp_path, monkeypatch):
