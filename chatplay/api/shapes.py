@@ -157,7 +157,11 @@ class UsageOut(BaseModel):
 
 
 class TimingsOut(BaseModel):
-    """Milliseconds, and tokens per second while decoding and from end to end. null is unknown."""
+    """Milliseconds, and tokens per second while decoding and from end to end. null is unknown.
+
+    A model that reasons decodes its text alone; where its reasoning tokens are not reported, both together from the
+    first piece of reasoning on.
+    """
 
     ttft_ms: float | None
     duration_ms: float | None

@@ -50,12 +50,14 @@ def assemble(
     at_close: Callable[[], Awaitable[None]] | None = None,
     on_call: OnCall | None = None,
     on_counted: Callable[[Sample], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Generations:
     """The parts, connected; nothing runs yet. `at_close` is awaited on the hub's loop, after the last answer;
-    `on_call` hears how each call ended, `on_counted` how many tokens a server counted.
+    `on_call` hears how each call ended, `on_counted` how many tokens a server counted. `clock` times the answers.
     """
     log = EventLog(store=store)
-    hub = Hub(ends=EndWriter(store, on_counted=on_counted), log=log, limits=limits, at_close=at_close, on_call=on_call)
+    ends = EndWriter(store, on_counted=on_counted)
+    hub = Hub(ends=ends, log=log, limits=limits, at_close=at_close, on_call=on_call, clock=clock)
     reaper = Reaper(store=store, lives_here=hub.lives_here, after_sec=reap_after_sec)
     log.on_tick = _every(heartbeat_sec, lambda: _look_around(store, hub, reaper))
     return Generations(hub=hub, log=log, listener=Listener(store=store, on_stop=hub.stop))

@@ -287,6 +287,8 @@ class Hub:
                 running.size_bytes += chunk.size_bytes
                 if chunk.opening is not None and chunk.opening.connect_ms is not None:
                     live.sent_after(chunk.opening.connect_ms)
+                if chunk.reasons:
+                    live.mark_reasoning()
                 if chunk.text:
                     if live.chars + len(chunk.text) > running.max_chars:
                         raise running.endless()

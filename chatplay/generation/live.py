@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from math import ceil
 
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
-from chatplay.timing import decode_rate
+from chatplay.timing import NO_REASONING, Reasoning, decode_rate
 
 _PATIENCE_SEC = 1.0  # a follower gets an empty update at least this often, to look around
 
@@ -25,6 +25,7 @@ class LiveGeneration:
         self._waiting = 0
         self._watchers: tuple[Callable[[], None], ...] = ()
         self.sent_sec = clock()
+        self.reasoning = NO_REASONING
         self.end: GenerationEnd | None = None
         self.saved = threading.Event()  # the end is in the database, too
 
@@ -46,7 +47,7 @@ class LiveGeneration:
 
     def begin(self) -> None:
         """Marks now as the moment the model is asked; a repeated request starts the clock anew."""
-        self.sent_sec = self._clock()
+        self.sent_sec, self.reasoning = self._clock(), NO_REASONING
 
     def sent_after(self, connect_ms: float) -> None:
         """The request went out that long after the model was asked: times count from there."""
@@ -69,6 +70,11 @@ class LiveGeneration:
     def mark(self) -> None:
         """A delta that is no text: timed, not kept."""
         self._stamps.append(self._clock())
+
+    def mark_reasoning(self) -> None:
+        """A piece of reasoning: timed apart from the deltas, and not among the tokens that are counted here."""
+        now, first_sec = self._clock(), self.reasoning.first_sec
+        self.reasoning = Reasoning(now if first_sec is None else first_sec, now, tokens=0)
 
     def finish(self, end: GenerationEnd) -> None:
         """Ends it and wakes every follower."""
@@ -106,7 +112,7 @@ class LiveGeneration:
         return LiveMetrics(
             ttft_ms=(stamps[0] - self.sent_sec) * 1000 if stamps else None,
             completion_tokens=tokens,
-            tokens_per_second=decode_rate(tokens, stamps[:1] + stamps[-1:]) if count > 1 else None,
+            tokens_per_second=decode_rate(tokens, stamps[:1] + stamps[-1:], self.reasoning) if count > 1 else None,
             elapsed_ms=(self._clock() - self.sent_sec) * 1000,
         )
 

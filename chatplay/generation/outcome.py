@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from chatplay.errors import ChatplayError, ProviderError
 from chatplay.generation.values import AnswerMetrics, GenerationEnd, Job, Status
 from chatplay.prices import cost_usd
 from chatplay.providers.base import End, Usage
-from chatplay.timing import Timings, summarise
+from chatplay.timing import Reasoning, Timings, summarise
 from chatplay.tokens.calibrations import Sample
 from chatplay.tokens.ranks import estimate_usage
 from db.generations import UsageFigures
@@ -26,6 +26,7 @@ class Outcome:
     queued_sec: float
     delta_secs: tuple[float, ...]
     delta_chars: tuple[int, ...]
+    reasoning: Reasoning
     ended_sec: float
     end: End | None
     streamed: bool
@@ -56,6 +57,7 @@ def describe(outcome: Outcome) -> Ending:
         delta_secs=outcome.delta_secs,
         ended_sec=outcome.ended_sec,
         completion_tokens=usage.completion_tokens if usage else None,
+        reasoning=replace(outcome.reasoning, tokens=_reasoning_tokens(outcome, usage)),
     )
     metrics = _metrics(outcome, usage, timings)
     return Ending(
@@ -77,6 +79,14 @@ def _usage(outcome: Outcome) -> Usage | None:
     if len(outcome.delta_secs) > len(outcome.delta_chars):  # tool calls, which are not kept
         return None
     return estimate_usage(outcome.job.request.messages, outcome.content, outcome.job.request.model)
+
+
+def _reasoning_tokens(outcome: Outcome, usage: Usage | None) -> int | None:
+    """Of the tokens that were counted; None where nobody says. Our own count is of the visible text alone."""
+    if usage is None or usage.estimated:
+        return 0
+    was_seen = outcome.reasoning.first_sec is not None
+    return None if was_seen and usage.reasoning_tokens == 0 else usage.reasoning_tokens
 
 
 def _sample(outcome: Outcome, usage: Usage | None) -> Sample | None:
@@ -103,6 +113,8 @@ def _metrics(outcome: Outcome, usage: Usage | None, timings: Timings) -> AnswerM
         duration_ms=timings.duration_ms,
         tokens_per_second=timings.tokens_per_second,
         end_to_end_tokens_per_second=timings.end_to_end_tokens_per_second,
+        reasoning_ms=timings.reasoning_ms,
+        reasoning_tokens=usage.reasoning_tokens if usage else None,
         prompt_tokens=usage.prompt_tokens if usage else None,
         completion_tokens=usage.completion_tokens if usage else None,
         tokens_estimated=usage.estimated if usage else None,

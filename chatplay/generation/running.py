@@ -56,6 +56,7 @@ class Running:
             queued_sec=max(self.began_sec - self.submitted_sec, 0.0),
             delta_secs=tuple(self.live.stamps),
             delta_chars=self.live.delta_chars,
+            reasoning=self.live.reasoning,
             ended_sec=ended_sec,
             end=self.end,
             streamed=self.streaming,

@@ -66,6 +66,8 @@ class AnswerMetrics:
 
     `ignored_params` were set but had no effect: the server takes none of them for this model.
     `omitted_messages`: the oldest of the thread that were left out of the prompt, with an estimate of their tokens.
+    `reasoning_ms`: the first piece of reasoning to the first of the text; `reasoning_tokens` are among those of the
+    completion.
     `fingerprint` is of the request as the upstream really got it (`chatplay.fingerprint`).
     """
 
@@ -81,6 +83,8 @@ class AnswerMetrics:
     duration_ms: float | None = None
     tokens_per_second: float | None = None
     end_to_end_tokens_per_second: float | None = None
+    reasoning_ms: float | None = None
+    reasoning_tokens: int | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     tokens_estimated: bool | None = None

@@ -55,12 +55,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Usage:
-    """Token counts of one call. `estimated` when we counted because the server reported none."""
+    """Token counts of one call. `estimated` when we counted because the server reported none.
+
+    `reasoning_tokens` are among the completion tokens, as `cached_tokens` are among those of the prompt; None when
+    the server does not say.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int | None = None
     estimated: bool = False
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,8 @@ class End:
 class Chunk:
     """A piece of text, or the end (text is then empty). `size_bytes`: bytes read from the upstream.
 
-    With neither it is a sign of life: the model reasons or prepares. It is no delta and is not timed.
+    With neither it is a sign of life: the model prepares or, with `reasons`, thinks. It is no delta; pieces of
+    reasoning are timed apart from the text.
     `raw`, only of relayed requests: the choice as the server sent it (`delta` or `message`, `logprobs`), where it
     holds more than `text`. `calls_tool`: it holds a piece of a tool call, which is as good as text.
     `opening`, of the first chunk: what is known of the call before its end, for answers that never reach one.
@@ -101,6 +107,7 @@ class Chunk:
     size_bytes: int = 0
     raw: Json | None = None
     calls_tool: bool = False
+    reasons: bool = False
     opening: End | None = field(default=None, compare=False)
 
 

@@ -22,13 +22,14 @@ class NotTheProtocol(Exception):
 class AnswerReader:
     """What has been read of one answer. `begun` once text or reasoning came, `done` at [DONE].
 
-    With `relays`, `raw` is the choice of the event just read where it holds more than text, and `raw_usage` the
-    usage as it came.
+    `reasons` tells whether the event just read holds a piece of reasoning. With `relays`, `raw` is its choice where
+    that holds more than text, and `raw_usage` the usage as it came.
     """
 
     def __init__(self, *, relays: bool = False) -> None:
         self.begun = False
         self.done = False
+        self.reasons = False
         self.events = 0
         self.finish_reason: str | None = None
         self.usage: Usage | None = None
@@ -42,7 +43,7 @@ class AnswerReader:
 
     def read(self, data: bytes) -> tuple[str, bool]:
         """Text of one event and whether the event shows a model at work. Raises NotTheProtocol."""
-        self.raw = None
+        self.raw, self.reasons = None, False
         if data == b"[DONE]":
             self.done = True
             return self._rest(), True
@@ -62,6 +63,7 @@ class AnswerReader:
             return "", False
         delta = choice.get("delta") or choice.get("message")
         text = self._text(delta) if isinstance(delta, dict) else ""
+        self.reasons = isinstance(delta, dict) and _reasons(delta)
         reason = choice.get("finish_reason")
         if reason:
             self.finish_reason = storable(str(reason))[:_MAX_REASON_CHARS]
@@ -69,7 +71,7 @@ class AnswerReader:
             self._note(body)
         if self._relays and isinstance(delta, dict) and (choice.get("logprobs") or _says_more(delta)):
             self.raw = choice
-        alive = bool(text or reason) or (isinstance(delta, dict) and _works(delta))
+        alive = bool(text or reason) or self.reasons or (isinstance(delta, dict) and _calls(delta))
         self.begun = self.begun or alive
         return text, alive
 
@@ -137,9 +139,15 @@ def read_usage(body: object) -> Usage | None:
     prompt, completion = _count(body.get("prompt_tokens")), _count(body.get("completion_tokens"))
     if prompt is None or completion is None:
         return None
-    details = body.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else None
-    return Usage(prompt, completion, cached)
+    cached = _detail(body, "prompt_tokens_details", "cached_tokens")
+    reasoning = _detail(body, "completion_tokens_details", "reasoning_tokens")
+    known = reasoning is not None and reasoning <= completion  # some servers count them beside the others
+    return Usage(prompt, completion, cached, reasoning_tokens=reasoning if known else None)
+
+
+def _detail(body: Mapping[str, Any], name: str, field: str) -> int | None:
+    details = body.get(name)
+    return _count(details.get(field)) if isinstance(details, Mapping) else None
 
 
 def _count(value: object) -> int | None:
@@ -169,9 +177,12 @@ def _says_more(delta: Mapping[str, Any]) -> bool:
 def calls_tool(raw: Mapping[str, Any] | None) -> bool:
     """Whether a choice holds a tool call or a piece of one."""
     said = (raw.get("delta") or raw.get("message")) if raw else None
-    return isinstance(said, Mapping) and bool(said.get("tool_calls") or said.get("function_call"))
+    return isinstance(said, Mapping) and _calls(said)
 
 
-def _works(delta: Mapping[str, Any]) -> bool:
-    """True for a delta without text that still shows progress: reasoning or a tool call."""
-    return any(delta.get(key) for key in ("reasoning_content", "reasoning", "tool_calls", "function_call"))
+def _calls(delta: Mapping[str, Any]) -> bool:
+    return bool(delta.get("tool_calls") or delta.get("function_call"))
+
+
+def _reasons(delta: Mapping[str, Any]) -> bool:
+    return bool(delta.get("reasoning_content") or delta.get("reasoning"))

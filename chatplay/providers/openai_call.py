@@ -154,8 +154,8 @@ class Call:
 
     def _chunk(self, text: str) -> Chunk:
         size_bytes, self._unreported_bytes = self._unreported_bytes, 0
-        raw = self._raw_mask.feed(self._reader.raw)
-        return Chunk(text, None, size_bytes) if raw is None else Chunk(text, None, size_bytes, raw, calls_tool(raw))
+        raw, reasons = self._raw_mask.feed(self._reader.raw), self._reader.reasons
+        return Chunk(text, None, size_bytes, raw, raw is not None and calls_tool(raw), reasons)
 
     def _end(self) -> Chunk:
         reader, clean = self._reader, self._clean

@@ -52,6 +52,12 @@ def ending(finish_reason: str | None) -> str:
     return "cut off" if finish_reason == "length" else finish_reason or ""
 
 
+def reasoning(ms: float | None, reasoning_tokens: int | None) -> str:
+    """`Thought for 12.30 s, 2,000 tokens`, without what is not known; "" when nothing is."""
+    thought = "" if ms is None else f"Thought for {duration(ms)}"
+    return ", ".join(part for part in (thought, tokens(reasoning_tokens) if reasoning_tokens else "") if part)
+
+
 def rate(part: int | None, whole: int | None) -> str:
     """`2.1 %`; unknown of nothing."""
     return UNKNOWN if part is None or not whole else f"{100 * part / whole:.1f} %"

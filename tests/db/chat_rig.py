@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from chatplay.generation.running import Limits
 from chatplay.generation.values import GenerationEnd
 from chatplay.models.catalog import ModelCatalog
 from chatplay.params import Params
-from chatplay.providers.base import Chunk, End, Request
+from chatplay.providers.base import Chunk, End, Provider, Request
 from chatplay.providers.registry import Upstream
 from chatplay.store import Store
 from chatplay.tokens.calibrations import Calibrations
@@ -172,9 +173,11 @@ def process(
     reap_after_sec: float = 10.0,
     heartbeat_sec: float = 0.2,
     max_prompt_chars: int = 1000,
+    provider: Provider | None = None,
+    clock: Callable[[], float] = time.monotonic,
     **settings,
 ):
-    provider = ScriptedProvider()
+    provider = provider or ScriptedProvider()
     upstream = Upstream("scripted", "demo", allowed_models=("tiny", "other"), context_tokens=1000, **settings)
     catalog = ModelCatalog((upstream,), {"scripted": provider})
     store = Store(make_engine(url, pool_size=8))
@@ -185,6 +188,7 @@ def process(
         heartbeat_sec=heartbeat_sec,
         reap_after_sec=reap_after_sec,
         on_counted=calibrations.learn,
+        clock=clock,
     )
     generations.start()
     calls = Calls(store=store, hub=generations.hub, listener=generations.listener, catalog=catalog)

@@ -1,8 +1,21 @@
 """The words under a pane."""
 
+from types import SimpleNamespace
+
+import pytest
+
 from chatplay.compare.values import Window
-from chatplay.generation.values import LiveMetrics
+from chatplay.generation.values import AnswerMetrics, LiveMetrics
+from chatplay.params import Params
+from chatplay.ui.chat import transcript
+from chatplay.ui.compare import figures
 from chatplay.ui.compare.figures import live_line
+
+ANSWER = SimpleNamespace(status="complete", params=Params(), attempt=1)
+SHOWN = {
+    "chat": lambda metrics: transcript._details(ANSWER, metrics),
+    "compare": lambda metrics: figures.details(ANSWER, metrics, 8192),
+}
 
 
 def test_line_under_a_coming_answer_has_its_place_in_the_context_window():
@@ -13,3 +26,10 @@ def test_line_under_a_coming_answer_has_its_place_in_the_context_window():
 
 def test_line_without_a_known_window_tells_nothing_of_it():
     assert "Context" not in live_line(LiveMetrics(ttft_ms=145.0, completion_tokens=34), None)
+
+
+@pytest.mark.parametrize("details", SHOWN.values(), ids=SHOWN)
+def test_all_figures_tell_of_reasoning_where_there_was_some(details):
+    metrics = AnswerMetrics("openai", "m", reasoning_ms=12_300.0, reasoning_tokens=2_000)
+    assert "<dt>Reasoning</dt><dd>Thought for 12.30 s, 2,000 tokens</dd>" in details(metrics)
+    assert "Reasoning" not in details(AnswerMetrics("openai", "m", reasoning_tokens=0))

@@ -30,6 +30,20 @@ def test_duration_is_short_and_has_its_unit(ms, shown):
 
 
 @pytest.mark.parametrize(
+    ("ms", "tokens", "shown"),
+    [
+        (12_300, 2_000, "Thought for 12.30 s, 2,000 tokens"),
+        (12_300, None, "Thought for 12.30 s"),
+        (None, 2_000, "2,000 tokens"),
+        (None, 0, ""),
+        (None, None, ""),
+    ],
+)
+def test_reasoning_is_told_as_far_as_it_is_known(ms, tokens, shown):
+    assert format.reasoning(ms, tokens) == shown
+
+
+@pytest.mark.parametrize(
     ("value", "shown"),
     [
         (None, "n/a"),

@@ -73,3 +73,25 @@ def test_live_rate_counts_from_the_first_delta_and_not_from_the_request():
     live.append("b")
     assert live.metrics().tokens_per_second == 1.0
     assert live.metrics().ttft_ms == 10_000
+
+
+def test_live_rate_is_of_the_text_alone_and_unknown_while_reasoning_comes_between():
+    clock = Clock()
+    live = LiveGeneration(clock)
+    for _ in range(30):
+        live.mark_reasoning()
+        clock.now += 1
+    live.append("a")
+    clock.now += 1
+    live.append("b")
+    assert (live.metrics().tokens_per_second, live.metrics().ttft_ms) == (1.0, 30_000)
+    live.mark_reasoning()
+    live.append("c")
+    assert live.metrics().tokens_per_second is None
+
+
+def test_repeated_request_forgets_the_reasoning_of_the_first():
+    live = LiveGeneration(Clock())
+    live.mark_reasoning()
+    live.begin()
+    assert live.reasoning.first_sec is None

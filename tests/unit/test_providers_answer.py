@@ -64,6 +64,13 @@ def test_usage_that_is_not_whole_is_none(body):
     assert read_usage(body) is None
 
 
+@pytest.mark.parametrize(("said", "known"), [(7, 7), (0, 0), (9, 9), (10, None), (-1, None), ("7", None), (None, None)])
+def test_usage_carries_reasoning_tokens_that_are_among_the_others(said, known):
+    body = {"prompt_tokens": 3, "completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": said}}
+    assert read_usage(body) == Usage(3, 9, reasoning_tokens=known)
+    assert read_usage(body | {"completion_tokens_details": [said]}) == Usage(3, 9)
+
+
 def test_usage_carries_cached_tokens():
     details = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
     assert read_usage(details) == Usage(9, 2, 4)

@@ -72,16 +72,17 @@ def test_reasoning_keeps_the_stream_alive_and_is_no_text(upstream):
     assert ask(upstream, limits=QUICK_SILENCE)[0] == "Yes"
 
 
-def test_reasoning_shows_as_signs_of_life_for_whoever_watches(upstream):
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_reasoning_shows_as_signs_of_life_for_whoever_watches(upstream, name):
     async def run():
         provider = OpenAIProvider(base_url=upstream.base_url)
         chunks = [chunk async for chunk in provider.stream(request())]
         await provider.aclose()
-        return [(chunk.text, chunk.end is None) for chunk in chunks]
+        return [(chunk.text, chunk.reasons, chunk.end is None) for chunk in chunks]
 
-    thought = mock.event(mock.delta(reasoning_content="hm"))
+    thought = mock.event(mock.delta(**{name: "hm"}))
     upstream.script(mock.raw(thought, mock.event(mock.delta("Yes", finish="stop")), mock.DONE, before=()))
-    assert asyncio.run(run()) == [("", True), ("Yes", True), ("", False)]
+    assert asyncio.run(run()) == [("", True, True), ("Yes", False, True), ("", False, False)]
 
 
 def test_slow_reader_is_not_taken_for_a_silent_server(upstream):

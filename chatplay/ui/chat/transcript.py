@@ -252,6 +252,7 @@ def _details(message: MessageRecord, metrics: AnswerMetrics) -> str:
         ("Model used", metrics.model_used or metrics.model),
         ("Provider", metrics.provider),
         ("Ended", f"{message.status}, {metrics.finish_reason or format.UNKNOWN}"),
+        ("Reasoning", format.reasoning(metrics.reasoning_ms, metrics.reasoning_tokens)),
         ("Time to first token", format.duration(metrics.ttft_ms)),
         ("Between tokens, p50 / p95", f"{format.duration(metrics.itl_p50_ms)} / {format.duration(metrics.itl_p95_ms)}"),
         ("Decode speed", format.speed(metrics.tokens_per_second)),
@@ -265,7 +266,7 @@ def _details(message: MessageRecord, metrics: AnswerMetrics) -> str:
     if metrics.fallback_reason:
         rows.append(("Fallback", metrics.fallback_reason))
     rows += _settings_rows(metrics.params)
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows if value)
     return f'<dl class="chat-details">{items}</dl>'
 
 

@@ -92,6 +92,7 @@ def details(answer: PaneAnswer, metrics: AnswerMetrics, window_tokens: int | Non
         ("Model used", metrics.model_used or metrics.model),
         ("Provider", metrics.provider),
         ("Ended", f"{answer.status}, {metrics.finish_reason or format.UNKNOWN}"),
+        ("Reasoning", format.reasoning(metrics.reasoning_ms, metrics.reasoning_tokens)),
         ("Time to first token", format.duration(metrics.ttft_ms)),
         ("Between tokens, p50 / p95", f"{format.duration(metrics.itl_p50_ms)} / {format.duration(metrics.itl_p95_ms)}"),
         ("Decode speed", format.speed(metrics.tokens_per_second)),
@@ -104,7 +105,7 @@ def details(answer: PaneAnswer, metrics: AnswerMetrics, window_tokens: int | Non
         ("Fingerprint", _digits(metrics.fingerprint)),
     ]
     rows += [(spec.label, value_text(answer.params, spec.name)) for spec in SPECS]
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows if value)
     return f'<dl class="chat-details">{items}</dl>'
 
 
