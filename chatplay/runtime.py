@@ -52,6 +52,7 @@ from db.errors import DatabaseError
 log = logging.getLogger(__name__)
 _RANKS_FOLDER = "token-ranks"
 _SHARE_AHEAD = 5  # a fifth of the connections asks ahead of pages, the rest is for who waits
+_LONGEST_SILENCE_SEC, _MISSED_POLLS = 60.0, 3  # of all who could ask a model server; then it counts as gone
 Clock = Callable[[], datetime]
 
 
@@ -230,7 +231,11 @@ def make_worker(runtime: Runtime) -> ExperimentWorker:
         calls=runtime.calls,
         catalog=runtime.catalog,
         url=settings.database_url,
-        pace=WorkerPace(settings.experiment_calls, settings.experiment_upstream_calls),
+        pace=WorkerPace(
+            settings.experiment_calls,
+            settings.experiment_upstream_calls,
+            patience_sec=max(_LONGEST_SILENCE_SEC, _MISSED_POLLS * settings.health_poll_sec),
+        ),
     )
 
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from db.schema import catalog_state, upstream_checks, upstream_health
+from db.schema import catalog_state, upstream_checks, upstream_health, upstreams
 
 _KEPT = timedelta(days=1)
 
@@ -95,6 +95,14 @@ def note_polled(conn: Connection) -> None:
 
 def list_health(conn: Connection) -> list[HealthRow]:
     return [HealthRow(**row._mapping) for row in conn.execute(select(upstream_health))]
+
+
+def find_asked_sec(conn: Connection, *, upstream: str) -> float | None:
+    """Seconds since any process asked `upstream`; None where none ever did, and when it is removed or switched off."""
+    switched_off = exists().where(func.lower(upstreams.c.name) == upstream.lower(), upstreams.c.enabled.is_(False))
+    since = func.extract("epoch", func.clock_timestamp() - upstream_health.c.checked_at)
+    found = conn.scalar(select(since).where(upstream_health.c.upstream == upstream, ~switched_off))
+    return None if found is None else float(found)
 
 
 def lock_health(conn: Connection, *, upstream: str, base_url: str) -> tuple[HealthRow, datetime]:

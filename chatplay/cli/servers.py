@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from chatplay.cli.finding import Finding, Grade
 from chatplay.errors import ChatplayError, ConfigError, StoreError
-from chatplay.models.assembly import KEY_FILE, keybox_of, upstreams_of
-from chatplay.models.health import CheckResult, Problem, check
+from chatplay.models.assembly import keybox_of, upstreams_of
+from chatplay.models.health import CheckResult, Problem, check, missing_here
 from chatplay.models.roster import Entry, Roster
 from chatplay.providers.openai import Limits
 from chatplay.providers.registry import Upstream, make_provider
@@ -19,10 +19,6 @@ from chatplay.settings import Settings
 from chatplay.store import Store
 
 LIMIT_SEC = 5.0
-_LOST_KEY = (
-    f"Its stored key cannot be read with the {KEY_FILE} of the data folder: put the right file back, or type the key "
-    "again on the Models page."
-)
 _WITHOUT_DATABASE = "Those that administrators added are not known while the database is away."
 
 
@@ -104,7 +100,8 @@ def _not_asked(entry: Entry) -> tuple[Grade, str] | None:
         return "warn", f"hidden, because {upstream.shadowed_by} has one of this name. Rename one of the two."
     if not upstream.enabled:
         return "ok", "switched off"
-    return None
+    missing = missing_here(upstream)
+    return ("fail", f"it is not asked. {missing}") if missing else None
 
 
 def _graded(entry: Entry, result: CheckResult) -> tuple[Grade, str]:
@@ -121,8 +118,6 @@ def _graded(entry: Entry, result: CheckResult) -> tuple[Grade, str]:
         return "warn", f"it does not list {', '.join(missing[:5])}, which {_are(missing)} allowed. Correct the list."
     if not names:
         return "warn", "it answers and lists no model. Load one there."
-    if entry.key == "stored but unreadable":
-        return "warn", f"it answers without its key. {_LOST_KEY}"
     count = f"{len(names):,} {'model' if len(names) == 1 else 'models'}"
     return "ok", f"answers in {result.latency_ms or 0:.0f} ms with {count}"
 
@@ -131,8 +126,6 @@ def _cure(entry: Entry, problem: Problem) -> str:
     """The cure in the terms of this terminal: which variable, which file."""
     if problem.code not in ("no_key", "key_refused"):
         return problem.cure
-    if entry.key == "stored but unreadable":
-        return _LOST_KEY
     if entry.upstream.source == "administrator" and entry.upstream.api_key_env is None:
         return "Set a valid key on the Models page."
     variable = entry.upstream.api_key_env

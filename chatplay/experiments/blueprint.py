@@ -79,7 +79,7 @@ def question_of(
     blueprint: Blueprint, trial: WaitingTrial, *, catalog: ModelCatalog, answers: Mapping[int, str]
 ) -> Question:
     """The trial's call, or the judge's; `answers` has the judged texts by trial. Raises NotFound for a model that is
-    gone, BadInput for a template that can't be filled.
+    gone or lacks its key, BadInput for a template that can't be filled.
     """
     arm, values = blueprint.arms[trial.arm], values_of(blueprint, trial)
     messages = messages_for(arm, values)
@@ -107,5 +107,11 @@ def check_open_to(role: str, model: ModelInfo) -> None:
 def _info(catalog: ModelCatalog, model: ModelRef) -> ModelInfo:
     info = catalog.find_info(model.name, upstream=model.upstream)
     if info is None:
-        raise NotFound(f"`{model.name}` at `{model.upstream}` is not there any more.", cure="Add the server again.")
+        raise NotFound(
+            f"`{model.name}` at `{model.upstream}` is not there any more.",
+            cure="Add the server again where it was: on the Models page, in models.toml or in the environment.",
+        )
+    missing = catalog.missing_here(model.upstream)
+    if missing is not None:
+        raise NotFound(f"`{model.name}` at `{model.upstream}` cannot be asked. {missing.message}", cure=missing.cure)
     return info

@@ -20,11 +20,14 @@ _BURST = timedelta(seconds=1)  # how much of a rate may be taken at once after a
 
 @dataclass
 class Ticket:
-    """A trial on its way through a lane. `outcome` is Again, or None when nothing more is to be done here."""
+    """A trial on its way through a lane. `outcome` is Again, or None when nothing more is to be done here; `left` when
+    that is because only other workers can.
+    """
 
     blueprint: Blueprint
     trial: WaitingTrial
     outcome: asyncio.Future[Again | None]
+    left: bool = False
 
 
 @dataclass(frozen=True)

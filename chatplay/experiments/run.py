@@ -29,12 +29,13 @@ from chatplay.experiments.blueprint import (
     question_of,
     values_of,
 )
+from chatplay.experiments.elsewhere import Elsewhere
 from chatplay.experiments.endings import Again, TrialKeeper, judgement_end, trial_end
 from chatplay.experiments.picking import Chosen, Picking, Ticket
 from chatplay.generation.values import GenerationEnd, Job
 from chatplay.models.catalog import ModelCatalog
 from chatplay.store import Connection, Store
-from db import reviews, trial_claims, trials
+from db import jobs, reviews, trial_claims, trials
 from db.trial_claims import Claim, WaitingTrial
 from db.trial_ends import TrialEnd
 
@@ -66,12 +67,16 @@ class Runner:
         catalog: ModelCatalog,
         calls_at_once: int,
         upstream_calls: int,
+        patience_sec: float = 60.0,
+        rest_sec: float = 5.0,
         draw: Callable[[], float] = _draw,
     ) -> None:
         self._store = store
         self._calls = calls
         self._catalog = catalog
         self._upstream_calls = upstream_calls
+        self._elsewhere = Elsewhere(catalog, patience_sec=patience_sec)
+        self._rest_sec = rest_sec
         self._draw = draw
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="experiments")
         self._lanes: dict[str, _Lane] = {}
@@ -82,10 +87,20 @@ class Runner:
     async def run_lot(self, experiment_id: UUID, lot: int) -> None:
         """Sees the waiting trials of a lot through to their ends, and the experiment when it is over."""
         blueprint, waiting = await self.in_thread(lambda: self._load(experiment_id, lot))
+        left: list[bool] = []
         if blueprint is not None and waiting:
-            await asyncio.gather(*(self._see_through(blueprint, trial) for trial in waiting))
-        if not self.closing.is_set():
+            left = await asyncio.gather(*(self._see_through(blueprint, trial) for trial in waiting))
+        if self.closing.is_set():
+            return
+        if any(left):
+            await self._leave_to_others(experiment_id, lot)
+        else:
             await self.in_thread(lambda: self._finish_if_over(experiment_id))
+
+    async def _leave_to_others(self, experiment_id: UUID, lot: int) -> None:
+        """Queues the lot again, and takes no other for a moment: those who can make its calls must come before us."""
+        await self.in_thread(lambda: self._queue_again(experiment_id, lot))
+        await self._pause(self._rest_sec)
 
     async def close(self) -> None:
         """Opens nothing more and lets go of what waits; calls that run are the hub's to end."""
@@ -112,17 +127,22 @@ class Runner:
             if places and not lane.pauses:
                 lane.wake.set()
 
-    async def _see_through(self, blueprint: Blueprint, trial: WaitingTrial) -> None:
+    async def _see_through(self, blueprint: Blueprint, trial: WaitingTrial) -> bool:
+        """True when it is left to other workers."""
         loop = asyncio.get_running_loop()
         while not self.closing.is_set():
             ticket = Ticket(blueprint, trial, loop.create_future())
             self._lane(trial.upstream).take(ticket)
             again = await ticket.outcome
             if again is None:
-                return
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.closing.wait(), again.pause_sec)
+                return ticket.left
+            await self._pause(again.pause_sec)
             trial = ticket.trial
+        return False
+
+    async def _pause(self, pause_sec: float) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.closing.wait(), pause_sec)
 
     def _lane(self, upstream: str) -> _Lane:
         if upstream not in self._lanes:
@@ -149,6 +169,10 @@ class Runner:
             if trials.finish_if_over(conn, experiment_id=experiment_id):
                 self._blueprints.pop(experiment_id, None)
 
+    def _queue_again(self, experiment_id: UUID, lot: int) -> None:
+        with self._store.transaction() as conn:
+            jobs.defer_lots(conn, lots=[(experiment_id, lot)])
+
     def open(self, upstream: str, batch: list[Ticket], loop: asyncio.AbstractEventLoop) -> Opened:
         """Claims the trials that may run now and opens their calls, in one transaction."""
         before = [ticket.trial for ticket in batch]
@@ -173,6 +197,9 @@ class Runner:
     def _question(
         self, conn: Connection, ticket: Ticket, texts: dict[int, str], terms: Terms, role: str
     ) -> Question | None:
+        if self._elsewhere.has(conn, ticket.trial.upstream):
+            ticket.left = True
+            return None
         try:
             question = question_of(ticket.blueprint, ticket.trial, catalog=self._catalog, answers=texts)
             check_open_to(role, question.model)

@@ -32,7 +32,9 @@ _START_AGAIN_SEC = 2.0
 
 @dataclass(frozen=True)
 class WorkerPace:
-    """`calls_at_once` of this worker; `upstream_calls` of all workers at one upstream. Seconds for the rest."""
+    """`calls_at_once` of this worker; `upstream_calls` of all workers at one upstream. Seconds for the rest: a server
+    that is missing here counts as other processes' for `patience_sec` after one of them asked it.
+    """
 
     calls_at_once: int = 16
     upstream_calls: int = 32
@@ -40,6 +42,7 @@ class WorkerPace:
     beat_sec: float = 5.0
     stalled_sec: float = 20.0
     poll_sec: float = 5.0
+    patience_sec: float = 60.0
 
 
 class ExperimentWorker:
@@ -89,6 +92,8 @@ class ExperimentWorker:
             catalog=self._catalog,
             calls_at_once=self._pace.calls_at_once,
             upstream_calls=self._pace.upstream_calls,
+            patience_sec=self._pace.patience_sec,
+            rest_sec=self._pace.sweep_sec,
         )
 
         async def run_lot(*, experiment_id: str, lot: int) -> None:

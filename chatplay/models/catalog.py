@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from chatplay.errors import BadInput, ConfigError, NotFound, ProviderUnreachable
-from chatplay.models.health import Health, Standing, check
+from chatplay.errors import BadInput, ConfigError, NotFound, ProviderAuthFailed, ProviderUnreachable
+from chatplay.models.health import Health, Problem, Standing, check, missing_here
 from chatplay.models.status import CatalogStatus, UpstreamStatus, for_role, reason_of, words_of
 from chatplay.models.view import (
     Constraints,
@@ -132,9 +132,13 @@ class ModelCatalog:
             raise NotFound(f"`{info.name}` is not served any more.", cure="Choose another model.") from None
 
     def check_open(self, info: ModelInfo) -> None:
-        """Raises ProviderUnreachable while the upstream's breaker is open; an upstream that is merely not well
-        may be tried, it may be back already.
+        """Raises ProviderUnreachable while the upstream's breaker is open, ProviderAuthFailed when its key is not here;
+        an upstream that is merely not well may be tried, it may be back already.
         """
+        missing = self.missing_here(info.upstream)
+        if missing is not None:
+            what = f"`{info.upstream}` cannot be asked. {missing.message}"
+            raise ProviderAuthFailed(what, cure=missing.cure, provider=info.upstream, model=info.name)
         status = self.find_status(info.upstream)
         if status is None or status.breaker != "open":
             return
@@ -157,6 +161,14 @@ class ModelCatalog:
         """Why the upstream is not well, in plain words; None when it is, or was not asked yet."""
         status = self.find_status(upstream)
         return str(status.problem) if status and status.problem else None
+
+    def missing_here(self, upstream: str) -> Problem | None:
+        """What this process lacks to ask an upstream it knows; None when it lacks nothing."""
+        known = next((candidate for candidate in self._view.upstreams if candidate.name == upstream), None)
+        return missing_here(known) if known else None
+
+    def knows(self, upstream: str) -> bool:
+        return any(candidate.name == upstream for candidate in self._view.upstreams)
 
     def find_status(self, upstream: str) -> UpstreamStatus | None:
         view = self._view
@@ -282,12 +294,14 @@ class ModelCatalog:
             checked_at=health.checked_at,
             healthy_at=health.healthy_at,
             latency_ms=health.latency_ms,
-            problem=health.problem,
+            problem=missing_here(upstream) or health.problem,
         )
 
     def _standing(self, upstream: Upstream, health: Health, since: datetime, now: datetime) -> Standing:
         if upstream.kind != "openai":
             return "healthy"
+        if upstream.missing_key is not None:
+            return "unhealthy"
         fresh = health.checked_at is not None and (self._ttl is None or now - health.checked_at <= self._ttl)
         if fresh:
             return "healthy" if health.healthy else "unhealthy"

@@ -127,6 +127,24 @@ class Health:
         )
 
 
+def missing_here(upstream: Upstream) -> Problem | None:
+    """What this process lacks to ask an upstream that others may well ask; None when it can."""
+    if upstream.missing_key == "variable not set":
+        variable = upstream.api_key_env
+        return Problem(
+            "no_key",
+            f"Its API key is not here: the variable {variable} is not set.",
+            f"Set {variable} in the environment or in .env and start again; for a server without a key, name none.",
+        )
+    if upstream.missing_key == "stored but unreadable":
+        return Problem(
+            "no_key",
+            "Its stored API key cannot be opened with the key file of this data folder.",
+            "Put the right upstream-keys.key there and start again, or type the key again on the Models page.",
+        )
+    return None
+
+
 async def check(
     provider: Provider,
     upstream: Upstream,

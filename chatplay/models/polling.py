@@ -1,7 +1,8 @@
 """Keeps the catalog true: one process asks all model servers, every process sees what it found within a second.
 
 The processes of one database share a lease; whoever holds it polls, and when its holder dies the next one takes
-it. Everything here runs on the hub's event loop; the database is asked on threads.
+it. What its round left out, because it has not the key or does not know the server, is asked by those who can.
+Everything here runs on the hub's event loop; the database is asked on threads.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from chatplay.errors import (
@@ -29,7 +31,7 @@ from chatplay.models.catalog import ModelCatalog
 from chatplay.models.health import CheckResult, Health, check
 from chatplay.models.health_book import NOTHING_SEEN, HealthBook, News
 from chatplay.providers.registry import Upstream
-from db.health import HealthRow
+from db.health import HealthRow, State
 from db.upstreams import RefusedParam
 
 _log = logging.getLogger(__name__)
@@ -74,6 +76,8 @@ class HealthPoller:
         self._sleep = sleep
         self._draw = draw
         self._seen = NOTHING_SEEN  # revisions of registry and health
+        self._round: datetime | None = None  # when the last one ended
+        self._made_up: dict[str, datetime | None] = {}  # checks of this process that another's round left out
         self._leads = asyncio.Event()
         self._looking = asyncio.Lock()
         # Threads of its own: a database that hangs must not hold up the end of an answer.
@@ -128,9 +132,8 @@ class HealthPoller:
         (self._leads.set if news.state.leads else self._leads.clear)()
 
     async def poll_once(self) -> None:
-        """Ask every model server, all at once; ends within the check's time limit whatever they do."""
-        asked = [upstream for upstream in self._catalog.upstreams if upstream.kind == "openai"]
-        await asyncio.gather(*(self._check(upstream) for upstream in asked))
+        """Ask every model server this process can ask, all at once; ends within the check's time limit in any case."""
+        await asyncio.gather(*(self._check(upstream) for upstream in self._askable()))
         with suppress(StoreError):
             await self._in_thread(self._book.save_polled)
             self._catalog.set_polled(self._catalog.now(), database=True)
@@ -219,7 +222,10 @@ class HealthPoller:
             self._catalog.set_health({upstream.name: health})
 
     def _find(self, name: str) -> Upstream | None:
-        return next((one for one in self._catalog.upstreams if one.name == name and one.kind == "openai"), None)
+        return next((one for one in self._askable() if one.name == name), None)
+
+    def _askable(self) -> list[Upstream]:
+        return [one for one in self._catalog.upstreams if one.kind == "openai" and one.missing_key is None]
 
     # ---- the database --------------------------------------------------------------------------
 
@@ -243,6 +249,7 @@ class HealthPoller:
         if news.health is not None:
             self._catalog.set_health(self._newer(news.health))
         self._catalog.set_polled(news.state.polled_at, database=True)
+        self._make_up(news.state)
         if news.upstreams is not None and news.state.leads and self._seen != NOTHING_SEEN:
             self._check_new()
         self._seen = (news.state.registry_revision, news.state.health_revision)
@@ -260,10 +267,25 @@ class HealthPoller:
 
     def _check_new(self) -> None:
         """An upstream that was just added, changed or enabled need not wait for the next round."""
-        for upstream in self._catalog.upstreams:
+        for upstream in self._askable():
             status = self._catalog.find_status(upstream.name)
-            if upstream.kind == "openai" and status is not None and status.standing in ("not checked yet", "stale"):
+            if status is not None and status.standing in ("not checked yet", "stale"):
                 self._start(self._check(upstream))
+
+    def _make_up(self, state: State) -> None:
+        """Asks what another process's round, which has just ended, left out."""
+        before, self._round = self._round, state.polled_at
+        if state.leads or state.polled_at == before or self._seen == NOTHING_SEEN:
+            return
+        for upstream in self._askable():
+            checked_at = self._catalog.health_of(upstream.name).checked_at
+            mine = checked_at == self._made_up.get(upstream.name)
+            if checked_at is None or mine or (before is not None and checked_at <= before):
+                self._start(self._check_for_others(upstream))
+
+    async def _check_for_others(self, upstream: Upstream) -> None:
+        await self._check(upstream)
+        self._made_up[upstream.name] = self._catalog.health_of(upstream.name).checked_at
 
 
 def _by_model(refused: list[RefusedParam]) -> Mapping[tuple[str, str], frozenset[str]]:

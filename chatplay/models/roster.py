@@ -9,15 +9,16 @@ from typing import Any, Literal
 
 from chatplay.errors import BadInput
 from chatplay.keybox import KeyBox
+from chatplay.models.health import missing_here
 from chatplay.providers.entries import read_entry
-from chatplay.providers.registry import Source, Upstream
+from chatplay.providers.registry import MissingKey, Source, Upstream, key_in, with_key_from
 from chatplay.providers.safety import AddressPolicy
 from chatplay.store import Connection
 from db import upstreams as rows
 from db.upstreams import UpstreamRow
 
 _log = logging.getLogger(__name__)
-KeyState = Literal["none", "stored", "variable", "variable not set", "stored but unreadable"]
+KeyState = Literal["none", "stored", "variable"] | MissingKey
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,9 @@ class Roster:
         """Every upstream that can be used, those a name clash hides included: see `list_effective`."""
         entries = self.list_entries(conn)
         for entry in entries:
-            if entry.problem is not None:
-                _log.warning("upstream %s cannot be used: %s", entry.upstream.name, entry.problem)
-            elif entry.key == "stored but unreadable":
-                _log.warning(
-                    "the stored API key of %s cannot be opened with the key file of this data folder: put the right "
-                    "file back and start again, or type the key again on the Models page",
-                    entry.upstream.name,
-                )
+            problem = entry.problem or missing_here(entry.upstream)
+            if problem is not None:
+                _log.warning("upstream %s cannot be used: %s", entry.upstream.name, problem)
         return tuple(entry.upstream for entry in entries if entry.problem is None)
 
     def list_entries(self, conn: Connection) -> list[Entry]:
@@ -70,7 +66,7 @@ class Roster:
 
     def list_configured(self) -> list[Entry]:
         """Those of the environment and of models.toml, which need no database."""
-        return _marked([Entry(upstream, self._key_state(upstream)) for upstream in self._configured])
+        return _marked([Entry(upstream, _key_state(upstream)) for upstream in self._configured])
 
     def find_configured(self, name: str) -> Upstream | None:
         """The upstream outside the database that has this name, whatever the case of its letters."""
@@ -87,19 +83,18 @@ class Roster:
         upstream = replace(upstream, id=row.id)
         if row.api_key_encrypted is not None:
             key = self._keybox.find_key(row.api_key_encrypted, base_url=row.base_url)
-            state: KeyState = "stored" if key else "stored but unreadable"
-            return Entry(replace(upstream, api_key=key), state, row.updated_by)
-        upstream = replace(upstream, api_key=self.key_in(upstream.api_key_env))
-        return Entry(upstream, self._key_state(upstream), row.updated_by)
+            missing: MissingKey | None = None if key else "stored but unreadable"
+            return Entry(replace(upstream, api_key=key, missing_key=missing), missing or "stored", row.updated_by)
+        upstream = with_key_from(self._environ, upstream)
+        return Entry(upstream, _key_state(upstream), row.updated_by)
 
     def key_in(self, variable: str | None) -> str | None:
-        return self._environ.get(variable, "").strip() or None if variable else None
+        return key_in(self._environ, variable)
 
-    def _key_state(self, upstream: Upstream) -> KeyState:
-        if upstream.api_key:
-            return "variable"
-        # OpenAI's own variable is named for every upstream of the environment, which may need no key.
-        return "variable not set" if upstream.api_key_env and upstream.source != "environment" else "none"
+
+def _key_state(upstream: Upstream) -> KeyState:
+    # OpenAI's own variable is named for every upstream of the environment, which may need no key.
+    return upstream.missing_key or ("variable" if upstream.api_key else "none")
 
 
 def table_of(row: UpstreamRow) -> dict[str, Any]:

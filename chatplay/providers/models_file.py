@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from chatplay.errors import BadInput, ConfigError
 from chatplay.providers.entries import is_name, read_entry
-from chatplay.providers.registry import Upstream
+from chatplay.providers.registry import Upstream, with_key_from
 from chatplay.providers.safety import AddressPolicy
 
 _LINE = re.compile(r"\(at line (\d+), column \d+\)")
@@ -66,7 +65,7 @@ def _upstreams(
         try:
             upstream = read_entry(table, source="models.toml", policy=policy)
             _check_name(upstream, found)
-            found.append(replace(upstream, api_key=_key(upstream, environ)))
+            found.append(with_key_from(environ, upstream))
         except BadInput as error:
             raise _Wrong(f"{label}: {error.message}", error.cure, _line_of(text, error.param, number)) from None
     return tuple(found)
@@ -75,10 +74,6 @@ def _upstreams(
 def _check_name(upstream: Upstream, before: list[Upstream]) -> None:
     if upstream.name.lower() in {other.name.lower() for other in before}:
         raise BadInput("The name is used twice.", param="name", cure="Give each model server its own name.")
-
-
-def _key(upstream: Upstream, environ: Mapping[str, str]) -> str | None:
-    return environ.get(upstream.api_key_env, "").strip() or None if upstream.api_key_env else None
 
 
 def _line_of(text: str, field: str, entry: int | None) -> int | None:

@@ -6,7 +6,7 @@ To add a kind of provider, write its class and add a line to `_MAKERS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from chatplay.params import Range
@@ -20,6 +20,7 @@ from chatplay.providers.safety import AddressPolicy
 Kind = Literal["openai", "echo", "demo"]
 EngineType = Literal["openai", "vllm", "llama.cpp", "ollama", "lm-studio", "sglang", "echo", "demo", "unknown"]
 Source = Literal["built in", "environment", "models.toml", "administrator"]
+MissingKey = Literal["variable not set", "stored but unreadable"]
 ENGINES: tuple[EngineType, ...] = ("openai", "vllm", "llama.cpp", "ollama", "lm-studio", "sglang", "unknown")
 ROLES = ("analyst", "administrator")
 RESERVED_NAMES = ("demo", "echo")
@@ -45,6 +46,7 @@ class Upstream:
 
     What follows `per_model` holds for each of its models that `per_model` does not say otherwise of. None is
     unknown. `engine_type` None: found out by asking. `shadowed_by`: the source that has the name before this one.
+    `missing_key`: why this process has not the key that others may have; it must not ask then.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Upstream:
     base_url: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     api_key_env: str | None = None
+    missing_key: MissingKey | None = None
     allowed_models: tuple[str, ...] = ()
     default_model: str | None = None
     enabled: bool = True
@@ -107,6 +110,18 @@ def upstreams_from(
         source="environment",
     )
     return (server, *others, *built_in)
+
+
+def with_key_from(environ: Mapping[str, str], upstream: Upstream) -> Upstream:
+    """The upstream with the key that the variable it names holds here."""
+    key = key_in(environ, upstream.api_key_env)
+    missing = upstream.api_key_env is not None and key is None
+    return replace(upstream, api_key=key, missing_key="variable not set" if missing else None)
+
+
+def key_in(environ: Mapping[str, str], variable: str | None) -> str | None:
+    """The key in a variable; None without one, or when it is empty."""
+    return environ.get(variable, "").strip() or None if variable else None
 
 
 def list_effective(upstreams: Iterable[Upstream]) -> tuple[Upstream, ...]:

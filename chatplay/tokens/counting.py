@@ -81,6 +81,8 @@ class ServerCounts:
     def _may_ask(self, model: ModelInfo) -> bool:
         if model.engine_type not in COUNTING_ENGINES or self._clock() < self._mute_until.get(model.upstream, 0.0):
             return False
+        if self._catalog.missing_here(model.upstream) is not None:
+            return False
         return isinstance(self._catalog.find_provider(model.upstream), OpenAIProvider)
 
     def _start(self, work: Coroutine[Any, Any, None], key: _Key) -> None:

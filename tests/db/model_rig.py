@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from chatplay.auth.person import Person, Preferences
 from chatplay.models.assembly import Models, assemble_models
@@ -58,10 +59,17 @@ class Watcher:
         return status.standing if status else "gone"
 
 
-def models_of(url: str, folder: Path, *, breaker: Breaker | None = None, **settings) -> Watcher:
+def models_of(
+    url: str,
+    folder: Path,
+    *,
+    breaker: Breaker | None = None,
+    environ: Mapping[str, str] = MappingProxyType({"LAB_API_KEY": "sk-from-variable"}),
+    **settings,
+) -> Watcher:
     store = Store(make_engine(url, pool_size=5))
     given = Settings(data_dir=folder, demo_models=False, connect_timeout_sec=1, **settings)
-    models = assemble_models(given, store, environ={"LAB_API_KEY": "sk-from-variable"})
+    models = assemble_models(given, store, environ=environ)
     models.health._pace = PACE
     book = models.health._book
     book.lease_sec, book.breaker = 0.3, breaker or book.breaker

@@ -6,9 +6,10 @@ from contextlib import AsyncExitStack
 import pytest
 from sqlalchemy import text
 
-from chatplay.errors import ContextOverflow, ProviderUnreachable
+from chatplay.errors import ContextOverflow, ProviderAuthFailed, ProviderUnreachable
 from chatplay.models.health import Breaker
 from db import health as health_rows
+from db import upstreams as upstream_rows
 from tests import upstream as mock
 from tests.db.model_rig import served_by, step_until, until, watcher
 from tests.db.processes import query
@@ -250,3 +251,99 @@ def test_last_day_has_uptime_and_latencies_and_older_checks_go(database_url, tmp
             assert conn.scalar(text("SELECT count(*) FROM upstream_checks")) == 4
 
     scenario(database_url, tmp_path, steps, **served_by(server))
+
+
+# ---- processes with other keys -----------------------------------------------------------------
+
+
+def with_key_file(one, server):
+    """An administrator's server, its key typed in the process of `one`."""
+    locked = one.models.keybox.lock("sk-typed", base_url=server.base_url)
+    plain = {"allowed_models": [], "enabled": True, "settings": {}, "per_model": {}}
+    with one.store.transaction() as conn:
+        upstream_rows.add_upstream(conn, name="lab", base_url=server.base_url, api_key_encrypted=locked, **plain)
+    return {}, {}
+
+
+def with_variable(one, server):
+    """A server of models.toml, whose key only the process of `one` has."""
+    file = one.models.keybox._path.parent / "models.toml"
+    file.write_text(f'[[upstream]]\nname = "lab"\nbase_url = "{server.base_url}"\napi_key_env = "LAB_API_KEY"\n')
+    return {"models_file": file}, {"models_file": file, "environ": {}}
+
+
+def with_settings(one, server):
+    """A server that only the process of `one` has."""
+    file = one.models.keybox._path.parent / "models.toml"
+    file.write_text(f'[[upstream]]\nname = "lab"\nbase_url = "{server.base_url}"\n')
+    return {"models_file": file}, {}
+
+
+def two_configurations(database_url, tmp_path, server, arrange, steps, **settings):
+    """Runs `steps(able, lacking)`: the lacking one holds the lease, and neither knows of a check yet."""
+
+    async def run(maker):
+        ours, theirs = arrange(maker, server)
+        async with (
+            watcher(database_url, tmp_path, **ours, **settings) as able,
+            watcher(database_url, tmp_path / "other", **theirs, **settings) as lacking,
+        ):
+            lacking.poller._book.lease_sec = 60.0
+            await lacking.poller.watch_once()
+            await able.poller.watch_once()
+            assert (able.poller.leads, lacking.poller.leads) == (False, True)
+            await steps(able, lacking)
+
+    scenario(database_url, tmp_path, run)
+
+
+async def make_up(one):
+    """One look, and the checks that it begins."""
+    await one.poller.watch_once()
+    await until(lambda: not one.poller._chores)
+
+
+@pytest.mark.parametrize("arrange", [with_key_file, with_variable, with_settings])
+def test_server_that_the_polling_process_cannot_ask_is_asked_by_those_who_can(database_url, tmp_path, server, arrange):
+    async def steps(able, lacking):
+        for round_ in (1, 2):
+            await lacking.poller.poll_once()
+            assert models_asked(server) == round_ - 1
+            await make_up(able)
+            assert models_asked(server) == round_
+            assert able.standing("lab") == "healthy"
+        await lacking.poller.watch_once()
+        assert lacking.names() == []
+        assert able.names() == ["mock-model"]
+
+    two_configurations(database_url, tmp_path, server, arrange, steps)
+
+
+@pytest.mark.parametrize("arrange", [with_key_file, with_variable])
+def test_process_without_the_key_says_so_and_its_calls_count_for_nobody(database_url, tmp_path, server, arrange):
+    async def steps(able, lacking):
+        await able.poller._check(able.catalog.upstreams[0])
+        await lacking.poller.watch_once()
+        status = lacking.catalog.find_status("lab")
+        assert (status.standing, status.problem.code) == ("unhealthy", "no_key")
+        with pytest.raises(ProviderAuthFailed, match="`lab` cannot be asked"):
+            lacking.catalog.check_open(lacking.catalog.find_info("mock-model", upstream="lab"))
+        lacking.poller.note_call("lab", REFUSED)
+        assert not lacking.poller._chores
+        await able.poller.watch_once()
+        assert able.names() == ["mock-model"]
+
+    two_configurations(database_url, tmp_path, server, arrange, steps, breaker=Breaker(1, 30))
+
+
+def test_what_one_process_asks_for_the_leader_no_other_asks_again(database_url, tmp_path, server):
+    async def steps(able, lacking):
+        async with watcher(database_url, tmp_path) as third:
+            await third.poller.watch_once()
+            for round_ in (1, 2, 3):
+                await lacking.poller.poll_once()
+                await make_up(able)
+                await make_up(third)
+                assert models_asked(server) == round_
+
+    two_configurations(database_url, tmp_path, server, with_key_file, steps)

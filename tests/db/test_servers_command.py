@@ -45,7 +45,7 @@ def test_key_that_the_data_folder_cannot_open_is_told_and_no_new_file_made(engin
     store = added(engine, settings, server)
     (settings.data_dir / KEY_FILE).unlink()
     (finding,) = check_servers(settings, store, environ={})
-    assert finding.grade == "warn"
+    assert finding.grade == "fail"
     assert KEY_FILE in finding.text
     assert not (settings.data_dir / KEY_FILE).exists()
 

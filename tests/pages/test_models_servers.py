@@ -201,7 +201,7 @@ def test_server_is_disabled_and_enabled_again(services, ada):
 
 
 def test_server_of_a_file_is_shown_read_only_with_where_it_comes_from(services, ada, monkeypatch):
-    configured = replace(server(), source="models.toml", api_key_env="LAB_API_KEY")
+    configured = replace(server(), source="models.toml", api_key_env="LAB_API_KEY", missing_key="variable not set")
     monkeypatch.setattr(services.upstreams._roster, "_configured", (configured,))
     app = opened("models")
     assert "from models.toml: change it there and start the app again" in said(app)
