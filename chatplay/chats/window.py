@@ -122,7 +122,8 @@ def _after(
     whole: bool,
 ) -> Count:
     """The usage of an answer, which covers the thread up to it, and what came after it."""
-    tokens = (metrics.prompt_tokens or 0) + (metrics.completion_tokens or 0)
+    said = _said(metrics, covered[-1].content, model, counter)
+    tokens = (metrics.prompt_tokens or 0) + said.tokens
     before, now = _system_prompt(metrics.params or Params(), model), _system_prompt(params, model)
     if now != before:
         # Never less than the thread: the estimate of a long prompt that is gone may be too high.
@@ -133,9 +134,25 @@ def _after(
     more = counter.count(rest, model)
     is_other = model is not None and (metrics.provider, metrics.model) != (model.upstream, model.name)
     estimated = bool(
-        metrics.tokens_estimated or rest or now != before or is_other or (whole and metrics.omitted_tokens)
+        metrics.tokens_estimated
+        or said.estimated
+        or rest
+        or now != before
+        or is_other
+        or (whole and metrics.omitted_tokens)
     )
     return Count(tokens + more.tokens, more.method if estimated else "reported", estimated)
+
+
+def _said(metrics: AnswerMetrics, text: str, model: ModelInfo | None, counter: TokenCounter) -> Count:
+    """What an answer takes of the next prompt: its text, since reasoning is not sent again."""
+    tokens = metrics.completion_tokens or 0
+    if metrics.reasoning_tokens is not None:
+        return Count(tokens - metrics.reasoning_tokens, "reported", estimated=False)
+    if metrics.reasoning_ms is None:
+        return Count(tokens, "reported", estimated=False)
+    counted = counter.count([text] if text else [], model)  # it reasoned, and its server did not say how much
+    return Count(min(counted.tokens, tokens), counted.method, estimated=True)
 
 
 def _without_oldest(

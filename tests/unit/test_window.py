@@ -84,6 +84,18 @@ def test_a_system_prompt_is_not_counted_for_a_model_that_takes_none():
     assert (found.tokens, found.method) == (47, "reported")
 
 
+def test_reasoning_is_not_part_of_the_next_prompt():
+    thread = (message(1, "user", "Hi"), message(2, "assistant", "Hello.", reported(60, 7_600, reasoning_tokens=7_500)))
+    found = count(thread, of=model(context_tokens=32_000))
+    assert (found.tokens, found.method, found.estimated) == (160, "reported", False)
+
+
+def test_reasoning_that_was_not_counted_leaves_an_estimate_of_what_was_said():
+    thread = (message(1, "user", "Hi"), message(2, "assistant", "Hello.", reported(60, 7_600, reasoning_ms=900.0)))
+    found = count(thread, of=model(context_tokens=32_000))
+    assert (found.tokens, found.estimated) == (60 + counted([message(1, "assistant", "Hello.")]), True)
+
+
 @pytest.mark.parametrize("other", [{"model": "big"}, {"provider": "elsewhere"}])
 def test_what_another_model_reported_is_an_estimate_for_this_one(other):
     thread = (message(1, "user", "Hi"), message(2, "assistant", "Hello.", reported(40, 7, **other)))
