@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.app_process import ignored, wait_until
 from tests.browser.conftest import MODELS
 from tests.browser.test_layout import PHONE, TOO_WIDE
 from tests.upstream import answer, refuse
@@ -98,6 +99,41 @@ def test_what_is_typed_last_is_kept_by_every_way_out_of_the_plan(app, plan, way_
         expect(plan).to_have_url(re.compile("/models"))
     plan.goto(address.replace("tab=run", "tab=plan"))
     expect(field(plan, "Prompt")).to_have_value("How is {{word}}? Be brief.")
+
+
+def type_into_first_cell(page, text):
+    """The grid is drawn on a canvas: its cells are found by their place."""
+    grid = page.locator(".st-key-experiments_editor").get_by_test_id("stDataFrame")
+    cell = page.locator(".gdg-input")
+
+    def opens():
+        with ignored():  # it takes no click until it is drawn
+            grid.click(position={"x": 150, "y": 52})
+            page.keyboard.press("Enter")
+            cell.wait_for(timeout=1_000)
+        return cell.is_visible()
+
+    wait_until(opens, "the cell to open")
+    cell.fill(text)
+    cell.press("Enter")
+
+
+@pytest.mark.parametrize(("role", "away", "back"), [("tab", "Run", "Plan"), ("radio", "Paste", "Table")])
+def test_cell_that_was_changed_stays_so_when_its_table_was_out_of_sight(plan, role, away, back):
+    fill_in(plan)
+    expect(button(plan, "Start 18 trials")).to_be_enabled()
+    plan.get_by_text("What a model will read").click()
+    expect(plan.get_by_text("How is rain?")).to_be_visible()
+    type_into_first_cell(plan, "hail")
+    expect(plan.get_by_text("How is hail?")).to_be_visible()
+    plan.get_by_role(role, name=away).click()
+    expect(plan.get_by_test_id("stDataFrame").locator("visible=true")).to_have_count(0 if role == "tab" else 1)
+    plan.get_by_role(role, name=back).click()
+    field(plan, "Temperature").fill("0, 0.5, 1")
+    expect(button(plan, "Start 27 trials")).to_be_enabled()
+    if role == "tab":
+        plan.get_by_text("What a model will read").click()
+    expect(plan.get_by_text("How is hail?")).to_be_visible()
 
 
 def test_run_goes_on_while_nobody_looks_and_failures_are_mended(upstream, plan, app):

@@ -62,6 +62,8 @@ def draw(draft: Draft) -> None:
 def _draw_table(draft: Draft) -> None:
     if not draft.table.columns:
         draft.replace_cases(CaseTable(_first_columns(draft)))
+    if draft.table != draft.cases and _editor_key(draft) not in st.session_state:
+        draft.replace_cases(draft.cases)  # an editor that was out of sight has forgotten what was typed into it
     config = {name: st.column_config.TextColumn(name) for name in draft.table.columns}
     if len(draft.table) > _EDITABLE_ROWS:
         st.dataframe(_frame(draft.table), hide_index=False, column_config=config, height=320)
