@@ -50,14 +50,38 @@ class KeyBox:
             return self._path.read_bytes()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(Fernet.generate_key())
-            file.flush()
-            os.fsync(file.fileno())
+        _write(fresh, os.O_TRUNC)
         try:
-            os.link(fresh, self._path)  # whole or not at all, and never over another's
+            self._name(fresh)
         except FileExistsError:
             pass
         finally:
             fresh.unlink()
+        _keep_names_of(self._path.parent)
         return self._path.read_bytes()
+
+    def _name(self, fresh: Path) -> None:
+        try:
+            os.link(fresh, self._path)  # whole or not at all, and never over another's
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            _write(self._path, os.O_EXCL)
+
+
+def _write(path: Path, flag: int) -> None:
+    """A new key in a file for its owner alone, on the disk when this returns."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | flag, 0o600), "wb") as file:
+        file.write(Fernet.generate_key())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _keep_names_of(folder: Path) -> None:
+    # A file survives a power cut only with its name, and that is in the folder.
+    with suppress(OSError):  # systems where a folder can't be opened keep names by themselves
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

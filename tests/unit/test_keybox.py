@@ -1,5 +1,6 @@
 """Stored API keys: only ciphertext leaves the box, and it opens for one address and with one file."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -28,6 +29,31 @@ def test_file_is_made_at_first_use_for_its_owner_alone(tmp_path):
     box.lock(KEY, base_url=URL)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_file_is_made_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    path = tmp_path / "box.key"
+    locked = KeyBox(path).lock(KEY, base_url=URL)
+    assert KeyBox(path).find_key(locked, base_url=URL) == KEY
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_name_of_the_file_is_on_the_disk_before_a_key_is_locked_with_it(tmp_path, monkeypatch):
+    path, sync, kept = tmp_path / "box.key", os.fsync, []
+
+    def note(fd):
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            kept.extend(os.listdir(fd))
+        sync(fd)
+
+    monkeypatch.setattr("os.fsync", note)
+    KeyBox(path).lock(KEY, base_url=URL)
+    assert kept == [path.name]
 
 
 def test_another_start_opens_what_this_one_locked(tmp_path):
