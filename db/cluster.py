@@ -24,7 +24,7 @@ from psycopg.conninfo import make_conninfo
 
 from db.binaries import Binaries, run_as
 from db.errors import EmbeddedError
-from db.server_user import ServerUser, short_hash
+from db.server_user import ServerUser, can_enter, short_hash
 
 DATABASE = "chatplay"
 Progress = Callable[[str], None]
@@ -35,6 +35,7 @@ _LOOK_AFTER_SEC = 5.0
 _NEWS_EVERY_SEC = 30.0
 _CONF = "chatplay.conf"
 _SOCKET = ".s.PGSQL.5432"
+_TEMP = Path("/tmp")
 
 
 class Cluster:
@@ -174,10 +175,16 @@ class Cluster:
         (self.path / _CONF).chmod(0o644)
 
     def _make_socket_dir(self, user: ServerUser | None) -> Path:
-        wanted = self.data_dir / "s"
-        if len(os.fsencode(wanted)) > _LONGEST_SOCKET_DIR or " " in str(wanted) or '"' in str(wanted):
-            name = f"chatplay-{os.geteuid()}-{short_hash(str(self.data_dir))}"
-            wanted = Path(tempfile.gettempdir()) / name
+        name = f"chatplay-{os.geteuid()}-{short_hash(str(self.data_dir))}"
+        places = [self.data_dir / "s", Path(tempfile.gettempdir()) / name, _TEMP / name]
+        wanted = next((place for place in places if _suits_a_socket(place, user)), None)
+        if wanted is None:
+            tried = ", ".join(str(place.parent) for place in places)
+            raise EmbeddedError(
+                f"No folder is fit for the database's socket: {tried} have long paths, blanks or quotes in them, "
+                "or are closed to the user it runs as.",
+                cure="Set TMPDIR to a folder with a short path that everybody may enter.",
+            )
         _own_folder(wanted, user)
         return wanted
 
@@ -266,6 +273,11 @@ def _is_postgres_in(pid: int, cluster: Path) -> bool:
         return True
     except psutil.NoSuchProcess:
         return False
+
+
+def _suits_a_socket(path: Path, user: ServerUser | None) -> bool:
+    short = len(os.fsencode(path)) <= _LONGEST_SOCKET_DIR
+    return short and not set(' "') & set(str(path)) and path.parent.is_dir() and can_enter(path.parent, user)
 
 
 def _own_folder(path: Path, user: ServerUser | None) -> None:

@@ -100,6 +100,34 @@ def test_server_in_a_closed_folder_is_refused_with_the_cure(folder):
     folder.parent.chmod(0o755)
 
 
+@pytest.fixture
+def far_away(folder):
+    """A data folder whose own path is too long for a socket."""
+    far = folder.parent / ("d" * 100)
+    yield far
+    EmbeddedPostgres(far).stop()
+
+
+def test_socket_goes_to_tmp_where_tmpdir_is_long(far_away, folder, monkeypatch):
+    (folder.parent / ("t" * 100)).mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder.parent / ("t" * 100)))
+    assert query(EmbeddedPostgres(far_away).start(), "SELECT 1") == [(1,)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only as root the server runs as somebody else")
+def test_socket_goes_to_tmp_where_tmpdir_is_closed_to_the_servers_user(far_away, folder, monkeypatch):
+    (folder.parent / "t").mkdir(mode=0o700)
+    monkeypatch.setattr("tempfile.tempdir", str(folder.parent / "t"))
+    assert query(EmbeddedPostgres(far_away).start(), "SELECT 1") == [(1,)]
+
+
+def test_socket_that_fits_nowhere_is_said_with_the_cure(far_away, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/no such folder")
+    monkeypatch.setattr("db.cluster._TEMP", far_away)
+    with pytest.raises(EmbeddedError, match="Set TMPDIR"):
+        EmbeddedPostgres(far_away).start()
+
+
 def test_folder_of_another_major_version_is_refused_by_name(server):
     server.start()
     server.stop()
