@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -136,10 +137,23 @@ class EmbeddedPostgres:
                 cure="Set CHATPLAY_DATA_DIR to a folder it can reach, such as /var/lib/chatplay, "
                 "or start as an ordinary user.",
             )
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        if self.data_dir.stat().st_uid == os.geteuid():
-            self.data_dir.chmod(0o711 if user else 0o700)
+        self._make_folder(user)
         return user
+
+    def _make_folder(self, user: ServerUser | None) -> None:
+        """Makes the data folder; one that was there before stays as open as it was."""
+        was_there = self.data_dir.is_dir()
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        mode = stat.S_IMODE(self.data_dir.stat().st_mode)
+        if not was_there:
+            self.data_dir.chmod(0o711 if user else 0o700)
+        elif mode & (stat.S_ISVTX | stat.S_IWOTH) and not self._cluster.path.exists():
+            raise EmbeddedError(
+                f"Others may write to {self.data_dir} as well, so the database is not put there.",
+                cure="Set CHATPLAY_DATA_DIR to a folder of its own, such as one inside it.",
+            )
+        elif not can_enter(self.data_dir, user) and self.data_dir.stat().st_uid == os.geteuid():
+            self.data_dir.chmod(mode | 0o011)
 
 
 @contextmanager

@@ -100,6 +100,34 @@ def test_server_in_a_closed_folder_is_refused_with_the_cure(folder):
     folder.parent.chmod(0o755)
 
 
+def mode_of(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_folder_that_was_there_stays_as_open_as_it_was(folder, server):
+    folder.mkdir()
+    folder.chmod(0o755)
+    server.start()
+    assert mode_of(folder) == 0o755
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only as root the server runs as somebody else")
+def test_closed_folder_that_was_there_lets_the_servers_user_pass(folder, server):
+    folder.mkdir()
+    folder.chmod(0o700)
+    assert query(server.start(), "SELECT 1") == [(1,)]
+    assert mode_of(folder) == 0o711
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o777])
+def test_folder_that_others_may_write_to_is_refused_and_left_as_it_is(folder, mode):
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(EmbeddedError, match="a folder of its own"):
+        EmbeddedPostgres(folder).start()
+    assert mode_of(folder) == mode
+
+
 @pytest.fixture
 def far_away(folder):
     """A data folder whose own path is too long for a socket."""
