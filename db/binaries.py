@@ -118,7 +118,7 @@ def run_as(user: ServerUser | None, command: list[str], *, cwd: Path, timeout_se
 
     Returns the exit code; raises subprocess.TimeoutExpired.
     """
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+    env = os.environ | {"LC_ALL": "C"}
     who = {} if user is None or sys.platform == "win32" else {"user": user.uid, "group": user.gid, "extra_groups": []}
     with output.open("ab") as sink:
         done = subprocess.run(

@@ -28,10 +28,13 @@ def _silent(_line: str) -> None:
 class EmbeddedPostgres:
     """The server of one data folder, as one process sees it. `progress` gets a line when something takes a while.
 
+    A process that has one forgets the variables (PGSERVICE, PGOPTIONS, ...) that tell libpq of another server.
+
     All methods may be called from any thread. They raise EmbeddedError with a cure.
     """
 
     def __init__(self, data_dir: Path, *, bin_dir: Path | None = None, progress: Progress = _silent) -> None:
+        _forget_other_servers()
         self.data_dir = data_dir.resolve()
         self._bin_dir = bin_dir
         self._setup = FileLock(self.data_dir / "postgres.setup.lock")
@@ -154,6 +157,12 @@ class EmbeddedPostgres:
             )
         elif not can_enter(self.data_dir, user) and self.data_dir.stat().st_uid == os.geteuid():
             self.data_dir.chmod(mode | 0o011)
+
+
+def _forget_other_servers() -> None:
+    # Taken out, not outvoted: nothing that is said at connecting overrules PGSERVICE.
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
 
 
 @contextmanager

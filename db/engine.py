@@ -46,6 +46,7 @@ def make_engine(
         connect_args={
             "connect_timeout": max(2, round(connect_timeout_sec)),
             "application_name": application_name,
+            "client_encoding": "utf8",  # whatever PGCLIENTENCODING says
             "prepare_threshold": 1,  # what is asked twice is asked often: the server keeps its plan the sooner
         },
     )

@@ -6,8 +6,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from db.embedded import EmbeddedPostgres
+from db.engine import make_engine, migrate
 from db.errors import EmbeddedError
 from tests.databases import reachable_folder, system_binaries
 from tests.db.processes import another_process, leave, query
@@ -154,6 +156,16 @@ def test_socket_that_fits_nowhere_is_said_with_the_cure(far_away, monkeypatch):
     monkeypatch.setattr("db.cluster._TEMP", far_away)
     with pytest.raises(EmbeddedError, match="Set TMPDIR"):
         EmbeddedPostgres(far_away).start()
+
+
+def test_variables_that_tell_libpq_of_another_server_have_no_say(folder, monkeypatch):
+    for name, value in {"PGSERVICE": "prod", "PGOPTIONS": "-c search_path=mine", "PGCLIENTENCODING": "LATIN1"}.items():
+        monkeypatch.setenv(name, value)
+    engine = make_engine(EmbeddedPostgres(folder).start(), pool_size=1)
+    migrate(engine)
+    with engine.connect() as conn:
+        assert conn.scalar(text("SELECT CAST(:emoji AS text)"), {"emoji": "🙂"}) == "🙂"
+    engine.dispose()
 
 
 def test_folder_of_another_major_version_is_refused_by_name(server):

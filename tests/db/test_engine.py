@@ -181,6 +181,14 @@ def test_engine_names_itself_to_the_server(engine):
         assert conn.scalar(text("SELECT current_setting('application_name')")) == "chatplay"
 
 
+def test_engine_speaks_utf8_whatever_the_environment_says(empty_database_url, monkeypatch):
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    engine = make_engine(empty_database_url, pool_size=1)
+    with engine.connect() as conn:
+        assert conn.scalar(text("SELECT CAST(:emoji AS text)"), {"emoji": "🙂"}) == "🙂"
+    engine.dispose()
+
+
 def _end_pooled(engine, url):
     """Has the server end the connection that lies in the pool; returns its process id."""
     with engine.connect() as conn:
