@@ -1,6 +1,6 @@
 # Everything a person does with the playground. Needs make and Python 3.11 to 3.13, nothing else.
 #   make run               install what is missing, start, print the link (PORT=8600 HOST=0.0.0.0 to vary)
-#   make status logs down  look at it, follow its logs, stop it
+#   make status logs down  look at it, follow its logs, stop it and its workers
 #   make validate          check database, model server, cookies, proxy
 #   make backup restore    FILE=... (restore over data: REPLACE=1)
 #   make setup-link        print a new link that creates the first administrator

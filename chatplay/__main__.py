@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     logs = commands.add_parser("logs", help="follow the logs of app and database")
     logs.add_argument("--lines", type=int, default=50, help="how many old lines to begin with (50)")
     logs.add_argument("--no-follow", action="store_true", help="print them and end")
-    commands.add_parser("down", help="stop the app, then the database")
+    commands.add_parser("down", help="stop app and workers, then the database")
     commands.add_parser("validate", help="check database, model server, cookies and proxy; each problem with its cure")
     backup = commands.add_parser("backup", help="write the database into FILE; the app may keep running")
     backup.add_argument("file", type=Path)

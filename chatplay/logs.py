@@ -1,4 +1,4 @@
-"""The app's own log: a rotated file in the data folder, one per port, beside what the terminal shows."""
+"""The app's own log: a rotated file in the data folder, one per port or worker, beside what the terminal shows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from chatplay.errors import ConfigError
+from chatplay.presence import list_workers
 from chatplay.providers.masking import masked
 from chatplay.settings import Settings
 
 _LOG_BYTES, _LOG_FILES = 10_000_000, 5
+_ENDED_WORKERS = 3  # of the last ones the logs are kept
 _CHATTER = (
     "streamlit.runtime.caching.cache_data_api",
     "streamlit.runtime.scriptrunner_utils.script_run_context",
@@ -42,12 +44,38 @@ def log_dir(settings: Settings) -> Path:
     return settings.data_dir / "logs"
 
 
-def configure_logging(settings: Settings) -> Path:
-    """Let everything that is logged go to a rotated file too, one per port; returns it. Safe to call again.
+def log_files(settings: Settings) -> list[Path]:
+    """Those that are written to now or were last, the apps' first."""
+    folder = log_dir(settings)
+    return [*sorted(folder.glob("app-*.log")), *sorted(folder.glob("worker-*.log"), key=_written_at)]
+
+
+def configure_worker_logging(settings: Settings) -> Path:
+    """As `configure_logging`, with a file for this process alone: two that rotate one file lose lines."""
+    path = configure_logging(settings, name=f"worker-{os.getpid()}")
+    _drop_old_worker_logs(settings)
+    return path
+
+
+def _drop_old_worker_logs(settings: Settings) -> None:
+    living = {f"worker-{worker.pid}.log" for worker in list_workers(settings.data_dir)} | {f"worker-{os.getpid()}.log"}
+    ended = [path for path in log_dir(settings).glob("worker-*.log") if path.name not in living]
+    for old in sorted(ended, key=_written_at)[:-_ENDED_WORKERS]:
+        for path in log_dir(settings).glob(f"{old.name}*"):
+            path.unlink(missing_ok=True)
+
+
+def _written_at(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def configure_logging(settings: Settings, *, name: str | None = None) -> Path:
+    """Let everything that is logged go to a rotated file too, one per port unless it has another `name`; returns it.
+    Safe to call again.
 
     Raises ConfigError when the folder cannot be written.
     """
-    path = log_dir(settings) / f"app-{settings.port}.log"
+    path = log_dir(settings) / f"{name or f'app-{settings.port}'}.log"
     root = logging.getLogger()
     if any(getattr(handler, "baseFilename", None) == str(path) for handler in root.handlers):
         return path

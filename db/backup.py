@@ -163,7 +163,10 @@ def _refuse_unless(replace: bool, conn: Connection) -> None:
         )
     )
     if busy:
-        raise BackupError("The app is using the database.", cure="Stop it with `make down` and restore again.")
+        raise BackupError(
+            "The app or a worker is using the database.",
+            cure="Stop it with `make down`, on each machine where one runs, and restore again.",
+        )
     if inspect(conn).get_table_names() and not replace:
         raise BackupError(
             "The database holds data that a restore would replace.",

@@ -12,7 +12,7 @@ import time
 import psutil
 
 from chatplay.errors import ConfigError
-from chatplay.presence import RunningApp, list_running
+from chatplay.presence import list_running, list_workers
 from chatplay.settings import ROOT, Settings, serving_environment
 from db.embedded import EmbeddedPostgres
 
@@ -60,31 +60,40 @@ def _cure_for_port(settings: Settings) -> str:
 
 
 def down(settings: Settings) -> int:
-    """Stop every app on the data folder, then the embedded server if one was left behind."""
-    apps = list_running(settings.data_dir)
+    """Stop every app and worker on the data folder, then the embedded server if one was left behind. 1 when that one
+    goes on for somebody else.
+    """
+    workers, apps = list_workers(settings.data_dir), list_running(settings.data_dir)
+    for worker in workers:
+        print(f"Stopping the worker (process {worker.pid})", flush=True)
+        _end(worker.pid)
     for app in apps:
         print(f"Stopping the app at {app.url} (process {app.pid})", flush=True)
-        _end(app)
+        _end(app.pid)
     stopped = False
     if settings.database_url is None and sys.platform != "win32":
-        stopped = EmbeddedPostgres(settings.data_dir, bin_dir=settings.pg_bin_dir).stop()
+        embedded = EmbeddedPostgres(settings.data_dir, bin_dir=settings.pg_bin_dir)
+        stopped = embedded.stop()
+        if embedded.running():
+            print("The database goes on, as another command is using it: wait for that one to end, then repeat.")
+            return 1
     if stopped:
         print("Stopped a database server that was left behind")
-    print("Everything is stopped" if apps or stopped else "Nothing was running")
+    print("Everything is stopped" if workers or apps or stopped else "Nothing was running")
     return 0
 
 
-def _end(app: RunningApp) -> None:
+def _end(pid: int) -> None:
     try:
-        process = psutil.Process(app.pid)
+        process = psutil.Process(pid)
         process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + _LONGEST_GOODBYE_SEC
         while process.is_running() and process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
             time.sleep(0.05)
         if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            print(f"It does not end; killing process {app.pid}. Nothing stored is lost.")
+            print(f"It does not end; killing process {pid}. Nothing stored is lost.")
             process.kill()
     except psutil.NoSuchProcess:
         return
     except psutil.AccessDenied:
-        raise ConfigError(f"Process {app.pid} belongs to another user.", cure="Stop it as that user.") from None
+        raise ConfigError(f"Process {pid} belongs to another user.", cure="Stop it as that user.") from None

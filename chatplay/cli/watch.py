@@ -11,8 +11,8 @@ from pathlib import Path
 
 from chatplay.cli.probes import get
 from chatplay.cli.servers import check_servers
-from chatplay.logs import log_dir
-from chatplay.presence import list_running
+from chatplay.logs import log_files as own_log_files
+from chatplay.presence import list_running, list_workers
 from chatplay.settings import Settings, read_environment
 from chatplay.store import Store
 from db.embedded import EmbeddedPostgres
@@ -26,6 +26,8 @@ _MARKS = {"ok": "", "warn": "look: ", "fail": "not well: "}
 def status(settings: Settings) -> int:
     """One line for each part and each model server. 0 when app and database both answer, else 1."""
     app_up = _show_apps(settings)
+    for worker in list_workers(settings.data_dir):
+        print(f"Worker     process {worker.pid}, up {_up(time.time() - worker.started_at)}")
     with ExitStack() as undo:
         store = _show_database(settings, undo)
         for finding in check_servers(settings, store, environ=read_environment()):
@@ -118,13 +120,13 @@ def _nobody_reads() -> bool:
 
 
 def log_files(settings: Settings) -> list[Path]:
-    """The newest log of the database, then those of the apps."""
+    """The newest log of the database, then those of apps and workers."""
     try:
         database = _embedded(settings).log_files()[-1:] if settings.database_url is None else []
     except PermissionError:
         print("The database's log belongs to another user.", file=sys.stderr)
         database = []
-    return database + sorted(log_dir(settings).glob("app-*.log"))
+    return database + own_log_files(settings)
 
 
 def _print_new(file: Path, place: int) -> int:

@@ -60,6 +60,29 @@ def running(environment, *line):
             process.wait(timeout=30)
 
 
+@contextmanager
+def working(environment):
+    """A worker without an app, once it works. Gives the process."""
+    line = [sys.executable, "-m", "chatplay", "worker"]
+    process = subprocess.Popen(
+        line, env=environment, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True, preexec_fn=hear_a_hang_up
+    )
+    try:
+        wait_until_it_works(process.stdout.fileno())
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+def wait_until_it_works(descriptor):
+    text = b""
+    while b"Working on experiments" not in text:
+        more = os.read(descriptor, 10_000)
+        assert more, f"the worker did not come up: {text}"
+        text += more
+
+
 def hear_a_hang_up():
     """As from a terminal, also when whatever runs the tests was told to outlive one."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -113,6 +136,31 @@ def test_status_and_validate_see_the_running_app_and_down_stops_all(environment)
     assert "not running" in command(environment, "status").stdout
 
 
+def test_workers_are_seen_by_status_and_logs_and_stopped_by_down(environment):
+    with working(environment) as worker:
+        assert f"Worker     process {worker.pid}" in command(environment, "status").stdout
+        assert f"worker-{worker.pid}.log" in command(environment, "logs", "--no-follow").stdout
+        down = command(environment, "down")
+        assert (down.returncode, worker.wait(timeout=30)) == (0, 0)
+    assert f"Stopping the worker (process {worker.pid})\nEverything is stopped" in down.stdout
+    assert not server_runs(environment)
+
+
+def test_hang_up_stops_a_worker_and_then_its_database(environment):
+    with working(environment) as worker:
+        worker.send_signal(signal.SIGHUP)
+        assert worker.wait(timeout=30) == 0
+    assert not server_runs(environment)
+
+
+def test_down_says_so_when_another_command_keeps_the_database(environment):
+    with stored(environment):
+        down = command(environment, "down")
+        assert down.returncode == 1
+        assert "The database goes on" in down.stdout
+    assert "Nothing was running" in command(environment, "down").stdout
+
+
 def test_setup_link_leads_to_the_app_that_runs(environment):
     with running(environment):
         link = command(environment | {"PORT": "8501"}, "setup-link").stdout
@@ -152,6 +200,21 @@ def test_closing_the_terminal_stops_the_app_under_a_make_without_a_shell(environ
     os.close(theirs)
     try:
         wait_until_it_answers(make, environment)
+        os.close(ours)
+        make.wait(timeout=30)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(make.pid, signal.SIGKILL)
+    assert not server_runs(environment)
+
+
+def test_closing_the_terminal_stops_a_worker_under_a_make_without_a_shell(environment):
+    ours, theirs = os.openpty()
+    line = (sys.executable, "-c", LIKE_MAKE, sys.executable, "-m", "chatplay", "worker")
+    make = subprocess.Popen(line, env=environment, cwd=ROOT, stdin=theirs, stdout=theirs, start_new_session=True)
+    os.close(theirs)
+    try:
+        wait_until_it_works(ours)
         os.close(ours)
         make.wait(timeout=30)
     finally:

@@ -1,10 +1,11 @@
 """An app's note is seen while it lives and swept away after it died."""
 
 import json
+import os
 import subprocess
 import sys
 
-from chatplay.presence import Presence, RunningApp, list_running
+from chatplay.presence import Presence, RunningApp, list_running, list_workers
 from chatplay.settings import ROOT, load_settings
 
 
@@ -18,6 +19,15 @@ def test_presence_of_this_app_is_listed_until_it_leaves(tmp_path):
     assert [app.port for app in list_running(tmp_path)] == [9001]
     presence.leave()
     assert list_running(tmp_path) == []
+
+
+def test_presence_of_a_worker_is_listed_among_workers_only(tmp_path):
+    presence = Presence(settings(tmp_path), "workers")
+    presence.enter()
+    assert [worker.pid for worker in list_workers(tmp_path)] == [os.getpid()]
+    assert list_running(tmp_path) == []
+    presence.leave()
+    assert list_workers(tmp_path) == []
 
 
 def test_presence_of_a_killed_app_is_swept_away(tmp_path):
