@@ -218,8 +218,9 @@ class Settings(BaseModel):
             found.append("USE_OPENAI is on without OPENAI_API_KEY: OpenAI will refuse every call. Set the key.")
         if not self.is_loopback and not self.cookie_secure:
             found.append(
-                "HOST lets other machines in without TLS: passwords travel readable. "
-                "Put a TLS proxy in front and set PUBLIC_URL to its https address."
+                f"HOST is {self.host}, set in the environment or in .env, and lets other machines in without TLS: "
+                "passwords travel readable. Put a TLS proxy in front and set PUBLIC_URL to its https address. "
+                "If nobody meant to let others in (some shells set HOST by themselves), start with HOST=127.0.0.1."
             )
         return tuple(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ _LONGEST_GOODBYE_SEC = 30.0
 def run(settings: Settings) -> int:
     """Hand this process over to Streamlit with app.py, so that signals reach it directly.
 
-    Raises ConfigError when the port is taken.
+    Raises ConfigError when the port is taken or the address is none of this machine.
     """
     _refuse_taken_port(settings)
     print("Starting Chat Playground", flush=True)
@@ -45,7 +46,17 @@ def _refuse_taken_port(settings: Settings) -> None:
                 f"Port {settings.port} may not be used by this user.", cure="Choose one above 1023: make run PORT=8501."
             ) from None
         except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise _no_address_of_ours(settings) from None
             raise ConfigError(_taken(settings, error), cure=_cure_for_port(settings)) from None
+
+
+def _no_address_of_ours(settings: Settings) -> ConfigError:
+    return ConfigError(
+        f"HOST is {settings.host}, which is no address of this machine.",
+        cure="Some shells and compilers set HOST for themselves: `unset HOST`, or start with make run HOST=127.0.0.1 "
+        "(0.0.0.0 lets other machines in).",
+    )
 
 
 def _taken(settings: Settings, error: OSError) -> str:

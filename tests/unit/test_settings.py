@@ -130,6 +130,7 @@ def test_settings_are_frozen():
         ({"REAP_AFTER_SEC": "3"}, "REAP_AFTER_SEC"),
         ({"USE_OPENAI": "1"}, "OPENAI_API_KEY"),
         ({"HOST": "0.0.0.0"}, "TLS"),
+        ({"HOST": "my-machine"}, "HOST is my-machine, set in the environment or in .env, and lets other machines in"),
     ],
 )
 def test_settings_that_will_disappoint_are_warned_about(environ, warned):

@@ -64,6 +64,16 @@ def test_no_command_prints_the_password_of_an_address_it_cannot_read(monkeypatch
     assert "geheim" not in said.out + said.err
 
 
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_address_that_is_not_of_this_machine_is_told_with_how_to_unset_it(monkeypatch, capsys, host):
+    monkeypatch.setenv("HOST", host)
+    assert main(["run"]) == 1
+    said = capsys.readouterr().err
+    assert f"HOST is {host}, which is no address of this machine." in said
+    assert "`unset HOST`" in said
+    assert "choose another port" not in said
+
+
 def test_servers_of_models_toml_are_asked_with_their_own_cures(tmp_path):
     with mock.Upstream() as server:
         server.routes["GET /v1/models"] = mock.refuse(401)
