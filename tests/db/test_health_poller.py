@@ -288,7 +288,7 @@ def two_configurations(database_url, tmp_path, server, arrange, steps, **setting
             watcher(database_url, tmp_path, **ours, **settings) as able,
             watcher(database_url, tmp_path / "other", **theirs, **settings) as lacking,
         ):
-            lacking.poller._book.lease_sec = 60.0
+            able.poller._book.lease_sec = lacking.poller._book.lease_sec = 60.0
             await lacking.poller.watch_once()
             await able.poller.watch_once()
             assert (able.poller.leads, lacking.poller.leads) == (False, True)
