@@ -132,40 +132,42 @@ def test_folder_that_others_may_write_to_is_refused_and_left_as_it_is(folder, mo
 
 @pytest.fixture
 def far_away(folder):
-    """A data folder whose own path is too long for a socket."""
-    far = folder.parent / ("d" * 100)
-    yield far
-    EmbeddedPostgres(far).stop()
+    """The server of a data folder whose own path is too long for a socket."""
+    server = EmbeddedPostgres(folder.parent / ("d" * 100))
+    yield server
+    server.stop()
 
 
 def test_socket_goes_to_tmp_where_tmpdir_is_long(far_away, folder, monkeypatch):
     (folder.parent / ("t" * 100)).mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder.parent / ("t" * 100)))
-    assert query(EmbeddedPostgres(far_away).start(), "SELECT 1") == [(1,)]
+    assert query(far_away.start(), "SELECT 1") == [(1,)]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only as root the server runs as somebody else")
 def test_socket_goes_to_tmp_where_tmpdir_is_closed_to_the_servers_user(far_away, folder, monkeypatch):
     (folder.parent / "t").mkdir(mode=0o700)
     monkeypatch.setattr("tempfile.tempdir", str(folder.parent / "t"))
-    assert query(EmbeddedPostgres(far_away).start(), "SELECT 1") == [(1,)]
+    assert query(far_away.start(), "SELECT 1") == [(1,)]
 
 
 def test_socket_that_fits_nowhere_is_said_with_the_cure(far_away, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", "/no such folder")
-    monkeypatch.setattr("db.cluster._TEMP", far_away)
+    monkeypatch.setattr("db.cluster._TEMP", far_away.data_dir)
     with pytest.raises(EmbeddedError, match="Set TMPDIR"):
-        EmbeddedPostgres(far_away).start()
+        far_away.start()
 
 
 def test_variables_that_tell_libpq_of_another_server_have_no_say(folder, monkeypatch):
     for name, value in {"PGSERVICE": "prod", "PGOPTIONS": "-c search_path=mine", "PGCLIENTENCODING": "LATIN1"}.items():
         monkeypatch.setenv(name, value)
-    engine = make_engine(EmbeddedPostgres(folder).start(), pool_size=1)
+    server = EmbeddedPostgres(folder)
+    engine = make_engine(server.start(), pool_size=1)
     migrate(engine)
     with engine.connect() as conn:
         assert conn.scalar(text("SELECT CAST(:emoji AS text)"), {"emoji": "🙂"}) == "🙂"
     engine.dispose()
+    server.stop()
 
 
 def test_folder_of_another_major_version_is_refused_by_name(server):

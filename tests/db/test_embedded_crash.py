@@ -121,6 +121,7 @@ def test_files_of_a_killed_server_whose_pid_a_stranger_has_now_do_not_stop_a_sta
         for file in (folder / "postgres" / "postmaster.pid", socket_dir / ".s.PGSQL.5432.lock"):
             file.write_text("\n".join([str(pid), *file.read_text().splitlines()[1:], ""]))
         assert query(server.start(), "SELECT 1") == [(1,)]
+    assert server.stop()
 
 
 def test_pid_file_of_a_living_server_is_never_removed(folder):
@@ -160,8 +161,10 @@ def test_server_that_recovers_for_longer_than_a_start_may_take_is_waited_for_and
             seen.append(postmaster(folder))
             stop_recovering(folder)
 
-    assert query(EmbeddedPostgres(folder, progress=note).start(), "SELECT 1") == [(1,)]
+    server = EmbeddedPostgres(folder, progress=note)
+    assert query(server.start(), "SELECT 1") == [(1,)]
     assert seen == [postmaster(folder)]
+    assert server.stop()
 
 
 def test_stop_ends_the_wait_for_a_server_that_recovers(folder):
