@@ -108,6 +108,11 @@ def cut_off(services, experiment: Experiment, *, arm: int) -> None:
         conn.execute(text(_CUT_OFF_ANSWERS), about)
 
 
+def pause(services, experiment):
+    with services.store.transaction() as conn:
+        conn.execute(text("UPDATE experiments SET state = 'paused' WHERE id = :id"), {"id": experiment.id})
+
+
 _CUT_OFF = "UPDATE experiment_trials SET finish_reason = 'length' WHERE experiment_id = :id AND arm = :arm"
 _CUT_OFF_ANSWERS = """
 UPDATE answers SET metrics_json = metrics_json || '{"finish_reason": "length"}' WHERE generation_id IN

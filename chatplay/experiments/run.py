@@ -1,4 +1,4 @@
-"""Runs lots of trials: each upstream has a lane, where calls are opened in batches as places become free.
+"""Runs lots of trials: each upstream has a lane (`lanes.py`), where calls are opened in batches.
 
 A trial is claimed in the transaction that opens its call, and ended in the one that ends it, so that whatever dies in
 between leaves either a trial that waits or one whose call is found interrupted. Limits of an upstream are counted
@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import random
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
 from chatplay.calls import Call, Calls, Terms
-from chatplay.errors import ChatplayError, StoreError
+from chatplay.errors import ChatplayError
 from chatplay.experiments.blueprint import (
     Blueprint,
     Question,
@@ -31,6 +29,7 @@ from chatplay.experiments.blueprint import (
 )
 from chatplay.experiments.elsewhere import Elsewhere
 from chatplay.experiments.endings import Again, TrialKeeper, judgement_end, trial_end
+from chatplay.experiments.lanes import Lane, Opened, settle
 from chatplay.experiments.picking import Chosen, Picking, Ticket
 from chatplay.generation.values import GenerationEnd, Job
 from chatplay.models.catalog import ModelCatalog
@@ -40,20 +39,7 @@ from db.trial_claims import Claim, WaitingTrial
 from db.trial_ends import TrialEnd
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 _draw = random.SystemRandom().random
-_BATCH = 32  # calls opened in one transaction at most
-_LOOK_AGAIN_SEC = 0.25  # at an upstream whose places others hold
-_PAUSE_AFTER_ERROR_SEC = 1.0
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What became of a batch: calls to run, tickets nobody wants any more, and those that found no place."""
-
-    jobs: list[tuple[Ticket, Job]] = field(default_factory=list)
-    unwanted: list[Ticket] = field(default_factory=list)
-    no_place: list[Ticket] = field(default_factory=list)
 
 
 class Runner:
@@ -79,7 +65,7 @@ class Runner:
         self._rest_sec = rest_sec
         self._draw = draw
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="experiments")
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._blueprints: dict[UUID, Blueprint] = {}
         self.free = calls_at_once
         self.closing = asyncio.Event()
@@ -144,9 +130,9 @@ class Runner:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self.closing.wait(), pause_sec)
 
-    def _lane(self, upstream: str) -> _Lane:
+    def _lane(self, upstream: str) -> Lane:
         if upstream not in self._lanes:
-            self._lanes[upstream] = _Lane(upstream, self)
+            self._lanes[upstream] = Lane(upstream, self)
         return self._lanes[upstream]
 
     # ---- in threads ----------------------------------------------------------------------------
@@ -218,8 +204,8 @@ class Runner:
         opened = Opened(unwanted=picked.unwanted, no_place=picked.no_place)
         mine = [one for one in picked.chosen if one.ticket.trial.id in claimed]
         opened.unwanted.extend(one.ticket for one in picked.chosen if one.ticket.trial.id not in claimed)
-        jobs = self._calls.open_many(conn, [self._call(one, loop) for one in mine], terms)
-        opened.jobs.extend((one.ticket, job) for one, job in zip(mine, jobs, strict=True))
+        begun = self._calls.open_many(conn, [self._call(one, loop) for one in mine], terms)
+        opened.jobs.extend((one.ticket, job) for one, job in zip(mine, begun, strict=True))
         picked.count(conn, mine)
         picked.space(conn, upstream)
         return opened
@@ -264,79 +250,6 @@ class Runner:
         self.free += 1
         settle(ticket, again)
         self.wake_all()
-
-
-class _Lane:
-    """The calls of this process to one upstream, first come, first opened."""
-
-    def __init__(self, upstream: str, runner: Runner) -> None:
-        self._upstream = upstream
-        self._runner = runner
-        self._queue: deque[Ticket] = deque()
-        self.wake = asyncio.Event()
-        self.pauses = False
-        self._task = asyncio.get_running_loop().create_task(self._pump())
-
-    def take(self, ticket: Ticket) -> None:
-        self._queue.append(ticket)
-        self.wake.set()
-
-    async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        while self._queue:
-            settle(self._queue.popleft(), None)
-
-    async def _pump(self) -> None:
-        while True:
-            await self._wait()
-            room = min(len(self._queue), self._runner.free, _BATCH)
-            if room:
-                batch = [self._queue.popleft() for _ in range(room)]
-                self._runner.free -= room
-                if await self._open(batch):
-                    await self._pause()
-
-    async def _wait(self) -> None:
-        self.wake.clear()
-        if not (self._queue and self._runner.free):
-            await self.wake.wait()
-
-    async def _pause(self) -> None:
-        """Others hold the places of the upstream: a call of ours that ends wakes us earlier."""
-        self.wake.clear()
-        self.pauses = True
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self.wake.wait(), _LOOK_AGAIN_SEC)
-        self.pauses = False
-
-    async def _open(self, batch: list[Ticket]) -> bool:
-        """Opens what it can and runs it. True when tickets found no place."""
-        runner, loop = self._runner, asyncio.get_running_loop()
-        try:
-            opened = await runner.in_thread(lambda: runner.open(self._upstream, batch, loop))
-        except StoreError as error:
-            _log.warning("trials wait for the database (%s)", error.code)
-            opened = Opened(no_place=batch)
-            await asyncio.sleep(_PAUSE_AFTER_ERROR_SEC)
-        except Exception:
-            if len(batch) > 1:  # one that cannot be opened must not keep others, or other people's, from it
-                return any([await self._open([ticket]) for ticket in batch])
-            _log.exception("lane %s", self._upstream)
-            opened = Opened(unwanted=batch)
-        for ticket in opened.unwanted:
-            settle(ticket, None)
-        self._queue.extendleft(reversed(opened.no_place))
-        runner.give_back(len(batch) - len(opened.jobs))
-        for _, job in opened.jobs:
-            runner.begin(job)
-        return bool(opened.no_place)
-
-
-def settle(ticket: Ticket, again: Again | None) -> None:
-    """Tells the lot how its trial went."""
-    if not ticket.outcome.done():
-        ticket.outcome.set_result(again)
 
 
 def _subjects(batch: list[Ticket]) -> list[int]:

@@ -94,6 +94,14 @@ class House:
     def finish(self, experiment_id: UUID, state: str = "done") -> None:
         eventually(lambda: self.progress(experiment_id).state == state, tries=6000)
 
+    def start_held(self, **plan) -> UUID:
+        """Started with a worker whose four calls wait until `answerer.hold` is set."""
+        self.answerer.hold = threading.Event()
+        experiment_id = self.start(**plan)
+        self.work()
+        eventually(lambda: self.progress(experiment_id).running == 4)
+        return experiment_id
+
     def run(self, **plan) -> UUID:
         experiment_id = self.start(**plan)
         self.work()

@@ -193,33 +193,31 @@ signal.signal(signal.SIGHUP, lambda *_: None)
 subprocess.call(sys.argv[1:])"""
 
 
-def test_closing_the_terminal_stops_the_app_under_a_make_without_a_shell(environment):
+@contextmanager
+def under_a_make(environment, command):
+    """`chatplay COMMAND` as a make without a shell runs it, at a terminal that closes when the block ends."""
     ours, theirs = os.openpty()
-    line = (sys.executable, "-c", LIKE_MAKE, sys.executable, "-m", "chatplay", "run")
+    line = (sys.executable, "-c", LIKE_MAKE, sys.executable, "-m", "chatplay", command)
     make = subprocess.Popen(line, env=environment, cwd=ROOT, stdin=theirs, stdout=theirs, start_new_session=True)
     os.close(theirs)
     try:
-        wait_until_it_answers(make, environment)
+        yield make, ours
         os.close(ours)
         make.wait(timeout=30)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(make.pid, signal.SIGKILL)
+
+
+def test_closing_the_terminal_stops_the_app_under_a_make_without_a_shell(environment):
+    with under_a_make(environment, "run") as (make, _terminal):
+        wait_until_it_answers(make, environment)
     assert not server_runs(environment)
 
 
 def test_closing_the_terminal_stops_a_worker_under_a_make_without_a_shell(environment):
-    ours, theirs = os.openpty()
-    line = (sys.executable, "-c", LIKE_MAKE, sys.executable, "-m", "chatplay", "worker")
-    make = subprocess.Popen(line, env=environment, cwd=ROOT, stdin=theirs, stdout=theirs, start_new_session=True)
-    os.close(theirs)
-    try:
-        wait_until_it_works(ours)
-        os.close(ours)
-        make.wait(timeout=30)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(make.pid, signal.SIGKILL)
+    with under_a_make(environment, "worker") as (_make, terminal):
+        wait_until_it_works(terminal)
     assert not server_runs(environment)
 
 

@@ -1,6 +1,5 @@
 """Reading an experiment: previews, progress, results as arrays, the case table."""
 
-import threading
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,6 @@ from chatplay.errors import BadInput, StoreError
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.values import AxisText, CaseTable
 from db import experiments, reviews, trial_reads, trials
-from tests.db.chat_rig import eventually
 from tests.db.experiment_rig import house as make_house
 from tests.db.experiment_rig import words
 
@@ -81,10 +79,7 @@ def test_chosen_arms_alone_run(house):
 
 
 def test_progress_tells_counts_and_time_left(house):
-    house.answerer.hold = threading.Event()
-    experiment_id = house.start(cases=20)
-    house.work()
-    eventually(lambda: house.progress(experiment_id).running == 4)
+    experiment_id = house.start_held(cases=20)
     before = house.progress(experiment_id)
     assert (before.waiting, before.done, before.trials, before.left_sec) == (76, 0, 80, None)
     house.answerer.hold.set()

@@ -1,7 +1,6 @@
 """What people and judge models say of trials, and who may see an experiment at all."""
 
 import json
-import threading
 
 import pytest
 
@@ -130,10 +129,7 @@ def test_judge_before_the_first_answer_is_refused(house):
 
 
 def test_judge_of_a_cancelled_experiment_runs_none_of_its_cancelled_trials(house):
-    house.answerer.hold = threading.Event()
-    experiment_id = house.start(cases=10)
-    house.work()
-    eventually(lambda: house.progress(experiment_id).running == 4)
+    experiment_id = house.start_held(cases=10)
     house.call("pause", experiment_id)
     house.answerer.hold.set()
     eventually(lambda: house.progress(experiment_id).done == 4)

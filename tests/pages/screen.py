@@ -72,3 +72,14 @@ def said(app: AppTest) -> str:
     texts = [item.value for kind in kinds for item in kind]
     texts += [item.proto.body for item in app.get("badge")]
     return "\n".join([notices(app), *texts, html(app)]).replace("\\", "").replace(":color[:]", ":")
+
+
+def table_with(app: AppTest, column: str) -> Any:
+    """The first table that has such a column."""
+    return next(one.value for one in app.dataframe if column in one.value.columns)
+
+
+def with_numbers(app: AppTest, experiment: Any, card: str) -> AppTest:
+    """With the numbers behind the chart of a card opened."""
+    app.session_state[f"experiments_numbers_{card}_{experiment.id}"] = True
+    return ran(app)

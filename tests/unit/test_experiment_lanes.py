@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from chatplay.experiments import run
+from chatplay.experiments import lanes
+from chatplay.experiments.lanes import Opened
 from chatplay.experiments.picking import Ticket
-from chatplay.experiments.run import Opened, Runner
+from chatplay.experiments.run import Runner
 
 
 class Opener(Runner):
@@ -47,7 +48,7 @@ class Opener(Runner):
 
 @pytest.fixture
 def long_pauses(monkeypatch):
-    monkeypatch.setattr(run, "_LOOK_AGAIN_SEC", 3_600.0)
+    monkeypatch.setattr(lanes, "_LOOK_AGAIN_SEC", 3_600.0)
 
 
 async def turn(times=200):
