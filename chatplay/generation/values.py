@@ -99,6 +99,11 @@ class AnswerMetrics:
     omitted_tokens: int | None = None
     fingerprint: str | None = None
 
+    @property
+    def is_cut_off(self) -> bool:
+        """As long as max tokens, or the context window, let it be."""
+        return self.finish_reason == "length"
+
     def to_json(self) -> dict[str, Any]:
         """JSON-ready, unknown figures left out; the inverse of `from_json`."""
         values = {name: value for name, value in asdict(self).items() if value not in (None, ()) and name != "params"}

@@ -47,11 +47,6 @@ def tokens(value: int | None, *, estimated: bool | None = False) -> str:
     return UNKNOWN if value is None else f"{count(value, estimated=estimated)} {'token' if value == 1 else 'tokens'}"
 
 
-def ending(finish_reason: str | None) -> str:
-    """Why an answer ended: `cut off` where there was no more room, else as the server says it; "" when nobody said."""
-    return "cut off" if finish_reason == "length" else finish_reason or ""
-
-
 def reasoning(ms: float | None, reasoning_tokens: int | None) -> str:
     """`Thought for 12.30 s, 2,000 tokens`, without what is not known; "" when nothing is."""
     thought = "" if ms is None else f"Thought for {duration(ms)}"

@@ -240,7 +240,7 @@ def _figures_line(metrics: AnswerMetrics) -> str:
         f"{format.UNKNOWN} tok/s" if metrics.tokens_per_second is None else format.speed(metrics.tokens_per_second),
         format.tokens(metrics.completion_tokens, estimated=metrics.tokens_estimated),
         format.duration(metrics.duration_ms),
-        format.ending(metrics.finish_reason),
+        "cut off" if metrics.is_cut_off else metrics.finish_reason or "",
         format.cost(metrics.cost_usd) if metrics.cost_usd else "",
     ]
     return plain_markdown(" · ".join(part for part in parts if part))

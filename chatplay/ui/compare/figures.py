@@ -78,7 +78,7 @@ def figures_line(metrics: AnswerMetrics) -> str:
         f"TTFT {format.duration(metrics.ttft_ms)}",
         format.speed(metrics.tokens_per_second),
         format.tokens(metrics.completion_tokens, estimated=metrics.tokens_estimated),
-        format.ending(metrics.finish_reason) if metrics.finish_reason == "length" else "",
+        "cut off" if metrics.is_cut_off else "",
         format.cost(metrics.cost_usd) if metrics.cost_usd else "",
     ]
     return plain_markdown(" · ".join(part for part in parts if part))

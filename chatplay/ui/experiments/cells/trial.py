@@ -69,7 +69,7 @@ def _draw_head(trial: Trial, letter: str | None) -> None:
                 ("Passed", ":material/check:", "green") if trial.passed else ("Did not pass", ":material/close:", "red")
             )
             st.badge(look[0], icon=look[1], color="green" if trial.passed else "red")
-        if trial.metrics is not None and trial.metrics.finish_reason == "length":
+        if trial.metrics is not None and trial.metrics.is_cut_off:
             st.badge("Cut off", color="orange", help=_CUT_OFF)
         if trial.attempt > 1:
             st.badge(f"Attempt {trial.attempt}", color="orange")
