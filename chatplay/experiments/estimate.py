@@ -206,6 +206,7 @@ def _notes(parts: Sequence[ModelForecast], models: Mapping[ModelRef, ModelInfo |
         if not part.measured_calls:
             yield f"No stored call of `{part.model.name}` yet: its answers' length and time are not known."
         elif part.measured_calls < 10:
-            yield f"Only {part.measured_calls} stored calls of `{part.model.name}`: the interval is rough."
+            calls = "one stored call" if part.measured_calls == 1 else f"{part.measured_calls} stored calls"
+            yield f"Only {calls} of `{part.model.name}`: the interval is rough."
         if info is not None and info.price is None:
             yield f"The price of `{part.model.name}` is not known, so the cost is not."

@@ -35,7 +35,7 @@ DEFINITIONS: Mapping[str, str] = {
     "settings": "How much of all differences between trials each setting explains, the case asked, and chance.",
     "effects": "The mean over all arms with a value of the setting, one dot a value.",
     "heat": "The mean over all arms with both values; n is the number of trials behind it.",
-    "frontier": "Arms that no other arm beats in everything. The per cent say how sure that is.",
+    "frontier": "Arms that no other arm beats in everything.",
     "votes": "The chance to win a vote against an arm of average strength.",
     "judges": "A judge model's scores beside scores by hand of the same answers.",
 }
