@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -76,6 +76,19 @@ def find_rates(conn: Connection, *, upstream: str, model: str, at: datetime | No
     """Those in force at that time (None: now): the model's own before those of its whole upstream."""
     row = conn.execute(_IN_FORCE_AT, {"upstream": upstream, "model": model, "at": at}).one_or_none()
     return Rates(*row) if row else None
+
+
+_IN_FORCE_NOW = text(f"""
+SELECT asked.upstream, asked.model, p.*
+FROM unnest(CAST(:upstreams AS text[]), CAST(:models AS text[])) AS asked (upstream, model)
+CROSS JOIN LATERAL ({in_force_of("asked.upstream", "asked.model")}) AS p
+""")
+
+
+def list_in_force(conn: Connection, *, models: Collection[tuple[str, str]]) -> dict[tuple[str, str], Rates]:
+    """As `find_rates` now, of many by (upstream, model) in one query; without those that nobody has set one for."""
+    values = {"upstreams": [upstream for upstream, _ in models], "models": [model for _, model in models]}
+    return {(row.upstream, row.model): Rates(*row[2:]) for row in conn.execute(_IN_FORCE_NOW, values)}
 
 
 _TERMS = text(f"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from math import isfinite
@@ -25,6 +26,11 @@ class PriceTable:
         """Every price ever set, by upstream and model, newest first."""
         with self._store.reading() as conn:
             return tuple(_entry(row) for row in prices.list_prices(conn))
+
+    def in_force(self, models: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Price]:
+        """The dated prices in force now, by (upstream, model); models that have none are left out."""
+        with self._store.reading() as conn:
+            return {model: price_of(rates) for model, rates in prices.list_in_force(conn, models=models).items()}
 
     def set_price(
         self, *, upstream: str, model: str, price: Price, valid_from: datetime | None = None, set_by: str

@@ -73,6 +73,15 @@ def test_price_of_the_model_goes_before_one_of_its_upstream(playground):
     assert cost_of_a_call(playground) == pytest.approx(0.002)
 
 
+def test_prices_of_many_models_are_those_that_each_call_is_charged(house):
+    set_price(house, Price(0.0, 4.0))
+    set_price(house, valid_from=TOMORROW)
+    set_price(house, DEAR, model="")
+    asked = [("scripted", "tiny"), ("scripted", "large"), ("elsewhere", "tiny")]
+    assert house.prices.in_force(asked) == {asked[0]: Price(0.0, 4.0), asked[1]: DEAR}
+    assert house.prices.in_force([]) == {}
+
+
 def test_price_to_come_is_not_charged_yet_and_can_be_taken_back(playground):
     entry = set_price(playground.money, valid_from=TOMORROW)
     assert (entry.in_force, cost_of_a_call(playground)) == (False, None)

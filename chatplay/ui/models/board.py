@@ -167,28 +167,23 @@ def _days_after(_service: UpstreamService, polled_at: datetime) -> dict[str, Day
 
 def _at_prices_in_force(prices: PriceTable, status: CatalogStatus) -> tuple[UpstreamStatus, ...]:
     """With what calls are charged now, where administrators have set it; as configured while nobody can say."""
+    asked = tuple((model.upstream, model.name) for one in status.upstreams for model in one.models)
     try:
-        dated = _read_prices(prices) if status.polled_at is None else _prices_after(prices, status.polled_at)
+        dated = prices.in_force(asked) if status.polled_at is None else _prices_after(prices, asked, status.polled_at)
     except StoreError:
-        return status.upstreams
-    if not dated:
         return status.upstreams
     return tuple(replace(one, models=tuple(_priced(model, dated) for model in one.models)) for one in status.upstreams)
 
 
 def _priced(model: ModelInfo, dated: Mapping[tuple[str, str], Price]) -> ModelInfo:
-    price = dated.get((model.upstream, model.name)) or dated.get((model.upstream, ""))
-    return replace(model, price=price) if price else model
+    return replace(model, price=dated.get((model.upstream, model.name), model.price))
 
 
 @st.cache_data(max_entries=4, ttl=60, show_spinner=False)
-def _prices_after(_prices: PriceTable, polled_at: datetime) -> dict[tuple[str, str], Price]:
-    return _read_prices(_prices)
-
-
-def _read_prices(prices: PriceTable) -> dict[tuple[str, str], Price]:
-    """In force, by upstream and model; model "" is all others of the upstream."""
-    return {(entry.upstream, entry.model): entry.price for entry in prices.list_prices() if entry.in_force}
+def _prices_after(
+    _prices: PriceTable, asked: tuple[tuple[str, str], ...], polled_at: datetime
+) -> Mapping[tuple[str, str], Price]:
+    return _prices.in_force(asked)
 
 
 def _read_days(service: UpstreamService) -> dict[str, Day]:

@@ -36,7 +36,8 @@ def draw(runtime: Runtime, tz: ZoneInfo) -> None:
     entries, running = runtime.prices.list_prices(), runtime.catalog.list_running(state.person().role)
     if st.button("Set a price", icon=":material/add:", key=state.usage_key("price")):
         _set_price(runtime, tz)
-    undated = [model for model in running if not _is_priced(model, entries)]
+    dated = runtime.prices.in_force([(model.upstream, model.name) for model in running])
+    undated = [model for model in running if (model.upstream, model.name) not in dated]
     configured = [model for model in undated if model.price is not None]
     _draw_unknown([model for model in undated if model.price is None])
     if not entries and not configured:
@@ -56,14 +57,6 @@ def draw(runtime: Runtime, tz: ZoneInfo) -> None:
         _draw_actions(runtime, tz, chosen)
     else:
         _draw_change(runtime, tz, ModelKey(chosen.upstream, chosen.name), chosen.price)
-
-
-def _is_priced(model: ModelInfo, entries: Sequence[PriceEntry]) -> bool:
-    """Whether a dated price is in force for it."""
-    return any(
-        entry.in_force and entry.upstream == model.upstream and entry.model in (model.name, _ALL_MODELS)
-        for entry in entries
-    )
 
 
 def _draw_unknown(models: Sequence[ModelInfo]) -> None:
