@@ -12,12 +12,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from chatplay import params as parameters
-from chatplay.params import SPECS
+from chatplay.params import SAMPLING, SPECS
 from chatplay.providers.base import Request
 
 _TRAVEL = ("stream", "stream_options")
 _OTHER_NAMES = {"max_completion_tokens": "max_tokens"}
-_OFF_AT_ZERO = ("presence_penalty", "frequency_penalty")
+_OFF_AT_ZERO = frozenset(spec.name for spec in SPECS if spec.off_at_zero)
 
 
 def fingerprint(body: Mapping[str, Any]) -> str:
@@ -34,7 +34,7 @@ def fingerprint_of(request: Request, *, without: Collection[str] = ()) -> str:
 def body_of(request: Request, *, without: Collection[str] = ()) -> dict[str, Any]:
     """What of `request` acts on the answer, in its one form."""
     values = parameters.to_json(request.params)
-    kept = {spec.name: values[spec.name] for spec in SPECS if spec.sampling and spec.name not in without}
+    kept = {name: values[name] for name in SAMPLING if name not in without}
     messages = [{"role": message.role, "content": message.content} for message in request.messages]
     return one_form({"model": request.model, "messages": messages, **kept})
 

@@ -1,6 +1,7 @@
 """The one table of sampling parameters: sliders, validation, JSON schema, sweep axes and docs read it.
 
-To add a parameter, add a field to `Params`. Nothing else in the house names parameters one by one.
+To add a parameter, add a field to `Params`, and to the body that `chatplay.providers.openai_body` writes: how a
+parameter is called on the wire, and when it is left out, is that module's.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Spec:
 
     `unset_label` is set for parameters that may be None, which means "leave it to the server".
     `sampling` is False for what shapes the prompt instead of the sampler (the system prompt).
+    `off_at_zero`: 0 does the same as leaving it out.
     `range` is what people choose from; `protocol`, wider, is what the OpenAI protocol lets a program ask for.
     """
 
@@ -48,6 +50,7 @@ class Spec:
     max_items: int | None = None
     max_chars: int | None = None
     sampling: bool = True
+    off_at_zero: bool = False
 
 
 def _param(default: Any, **spec: Any) -> Any:
@@ -117,6 +120,7 @@ class Params:
         range=Range(-2.0, 2.0),
         protocol=Range(-2.0, 2.0),
         step=0.1,
+        off_at_zero=True,
         help="Above 0, tokens that already appeared become less likely, however often they did.",
     )
     frequency_penalty: float | None = _param(
@@ -127,6 +131,7 @@ class Params:
         range=Range(-2.0, 2.0),
         protocol=Range(-2.0, 2.0),
         step=0.1,
+        off_at_zero=True,
         help="Above 0, tokens become less likely with each time they appeared.",
     )
     system_prompt: str = _param(
@@ -141,6 +146,9 @@ class Params:
 
 
 SPECS: tuple[Spec, ...] = tuple(Spec(name=f.name, default=f.default, **f.metadata["spec"]) for f in fields(Params))
+SAMPLING = tuple(spec.name for spec in SPECS if spec.sampling)
+_NUMBERS_UNSET: dict[str, Any] = {spec.name: None for spec in SPECS if spec.kind in ("float", "int")}
+NOTHING_SET = Params(**_NUMBERS_UNSET)
 _BY_NAME = {spec.name: spec for spec in SPECS}
 Ranges = Mapping[str, Range]
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from chatplay import params as parameters
 from chatplay.errors import BadInput
 from chatplay.models.catalog import ModelInfo
-from chatplay.params import Params
+from chatplay.params import NOTHING_SET, SAMPLING, Params
 from chatplay.providers.base import Message, Relay, Role
 
 _ROLES: Mapping[str, Role] = {  # as which role a message counts where only texts are known
@@ -23,7 +23,6 @@ _ROLES: Mapping[str, Role] = {  # as which role a message counts where only text
     "tool": "user",
     "function": "user",
 }
-_PARAMS = ("temperature", "max_tokens", "top_p", "seed", "stop", "presence_penalty", "frequency_penalty")
 # Sent on as they came. The last row is not OpenAI's but of servers people run themselves.
 RELAYED = (
     *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "response_format"),
@@ -116,18 +115,13 @@ def params_for(asked: Asked, model: ModelInfo) -> Params:
     Raises BadInput for a value outside the ranges a program is held to.
     """
     ranges = parameters.program_ranges(model.ranges)
-    defaults = {name: value for name, value in (model.request_defaults or {}).items() if name in _PARAMS}
+    defaults = {name: value for name, value in (model.request_defaults or {}).items() if name in SAMPLING}
     defaults = {name: value for name, value in defaults.items() if name not in model.refused_params}
     try:
-        return parameters.parse({**defaults, **asked.given}, overrides=ranges, base=_NOTHING_SET)
+        return parameters.parse({**defaults, **asked.given}, overrides=ranges, base=NOTHING_SET)
     except BadInput as error:
         name = asked.limit_name if error.param == "max_tokens" else error.param
         raise BadInput(error.message, param=name, cure=error.cure) from None
-
-
-_NOTHING_SET = Params(
-    temperature=None, max_tokens=None, top_p=None, seed=None, presence_penalty=None, frequency_penalty=None
-)
 
 
 def check_model_takes(asked: Asked, model: ModelInfo) -> None:
@@ -175,7 +169,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _refuse_what_we_do_not_do(fields: Mapping[str, Any]) -> None:
-    known = {"model", "messages", "stream", "stream_options", "n", "max_completion_tokens", *_PARAMS, *RELAYED}
+    known = {"model", "messages", "stream", "stream_options", "n", "max_completion_tokens", *SAMPLING, *RELAYED}
     for name, value in fields.items():
         if name in _UNSUPPORTED and value not in (None, False):
             raise UnsupportedField(f"Unsupported parameter: '{name}'.", param=name, cure=_UNSUPPORTED[name])
@@ -210,7 +204,7 @@ def _include_usage(options: object, stream: bool) -> bool:
 
 def _given(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """How the request called max tokens, and its sampling parameters."""
-    given = {name: fields[name] for name in _PARAMS if fields.get(name) is not None}
+    given = {name: fields[name] for name in SAMPLING if fields.get(name) is not None}
     newer = fields.get("max_completion_tokens")
     if newer is None:
         return "max_tokens", given

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from chatplay.params import SAMPLING
+
 _MOST_CHARS, _MOST_NAME_CHARS = 2_000, 200  # of a message and of its code: what says why stands at the beginning
 # From here on a server repeats what it was sent, which must not be taken for its own words: a validation error as
 # pydantic prints it (vLLM, SGLang), or the messages that llama-server could not read.
@@ -29,8 +31,7 @@ _NO_STREAMING = re.compile(
 _NO_MODEL = re.compile(
     rf"model_not_found|model{_GAP}(not found|does not exist|not exist|unknown|not loaded)", re.IGNORECASE
 )
-_PARAMETERS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "max_tokens", "stop")
-_PARAMETER = re.compile(r"(?<![a-z_])(" + "|".join((*_PARAMETERS, "max_completion_tokens")) + r")(?![a-z_])")
+_PARAMETER = re.compile(r"(?<![a-z_])(" + "|".join((*SAMPLING, "max_completion_tokens")) + r")(?![a-z_])")
 
 # Nothing is given back: a header may hold thousands of digits and blanks.
 _DURATION = re.compile(

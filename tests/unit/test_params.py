@@ -10,7 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatplay.errors import BadInput
-from chatplay.params import SPECS, Params, Range, clamp, get_spec, json_schema, number_text, parse, to_json, validate
+from chatplay.params import (
+    SAMPLING,
+    SPECS,
+    Params,
+    Range,
+    clamp,
+    get_spec,
+    json_schema,
+    number_text,
+    parse,
+    to_json,
+    validate,
+)
+from chatplay.providers.base import Request
+from chatplay.providers.openai_body import DROPPABLE, Dialect
 
 
 def test_table_defaults_are_the_documented_ones():
@@ -28,6 +42,15 @@ def test_only_temperature_and_max_tokens_are_always_visible():
 
 def test_every_row_says_what_it_does():
     assert all(spec.label and len(spec.help) > 20 for spec in SPECS)
+
+
+@pytest.mark.parametrize("name", SAMPLING)
+def test_every_row_is_sent_and_known_to_be_left_out_where_a_server_takes_none(name):
+    spec = get_spec(name)
+    value = ("a",) if spec.kind == "list" else spec.range.high
+    sent = Dialect().body(Request("tiny", (), Params(**{name: value})))
+    assert sent[name] == (list(value) if spec.kind == "list" else value)
+    assert name in DROPPABLE or name == "max_tokens"  # an answer without a limit is not what was asked for
 
 
 @pytest.mark.parametrize(
