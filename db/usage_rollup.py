@@ -49,11 +49,6 @@ def make_periods(conn: Connection) -> None:
     conn.execute(text(_PERIODS))
 
 
-def count_pending(conn: Connection) -> int:
-    """How many ended calls wait to be counted."""
-    return int(conn.execute(text("SELECT count(*) FROM usage_pending")).scalar_one())
-
-
 def _columns(names: tuple[str, ...], form: str = "{}") -> str:
     return ", ".join(form.format(name) for name in names)
 

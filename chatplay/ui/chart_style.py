@@ -21,7 +21,6 @@ import streamlit as st
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A6A00")
 NEUTRAL = "#808890"  # for what has no name: all calls together, the ordinary
 HEIGHT_PX = 320
-SMALL_HEIGHT_PX = 120
 TARGET_COLOUR = "#9A5B00"
 _LEGEND_ROW_PX = 24
 # Days and hours as the tables write them: the browser's own would say 06 PM.

@@ -13,7 +13,7 @@ from db import call_ends, chats, usage_rollup
 from db.call_ends import CallEnd
 from db.generations import UsageFigures
 from tests.db.chat_rig import eventually, rig
-from tests.db.usage_rig import NOON, day, make_rig, rows_of
+from tests.db.usage_rig import NOON, count_pending, day, make_rig, rows_of
 
 HOUR = timedelta(hours=1)
 
@@ -112,14 +112,9 @@ def playground(database_url):
         yield house
 
 
-def waiting(playground):
-    with playground.store.reading() as conn:
-        return usage_rollup.count_pending(conn)
-
-
 def test_every_ended_answer_waits_to_be_counted(playground):
     playground.ask()
-    assert waiting(playground) == 1
+    assert count_pending(playground.store) == 1
 
 
 def end_again(playground, generation_id, **figures):
@@ -137,7 +132,7 @@ def prompt_tokens(playground, generation_id):
 def test_figures_written_again_before_they_are_counted_replace_the_first(playground):
     turn = playground.ask()
     end_again(playground, turn.generation_id, prompt_tokens=77)
-    assert (prompt_tokens(playground, turn.generation_id), waiting(playground)) == (77, 1)
+    assert (prompt_tokens(playground, turn.generation_id), count_pending(playground.store)) == (77, 1)
 
 
 def test_figures_stand_once_they_are_counted(playground):
@@ -146,7 +141,7 @@ def test_figures_stand_once_they_are_counted(playground):
         usage_rollup.roll_up(conn, limit=10)
     end_again(playground, turn.generation_id, prompt_tokens=77)
     assert prompt_tokens(playground, turn.generation_id) != 77
-    assert waiting(playground) == 0
+    assert count_pending(playground.store) == 0
 
 
 def test_end_that_comes_while_its_call_is_counted_waits_and_changes_nothing(playground):
@@ -158,7 +153,7 @@ def test_end_that_comes_while_its_call_is_counted_waits_and_changes_nothing(play
         blocked = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
         eventually(lambda: conn.execute(blocked).scalar_one() > 0)
     late.join(10)
-    assert (prompt_tokens(playground, turn.generation_id) != 77, waiting(playground)) == (True, 0)
+    assert (prompt_tokens(playground, turn.generation_id) != 77, count_pending(playground.store)) == (True, 0)
 
 
 def test_deleted_chat_keeps_its_usage(playground):
