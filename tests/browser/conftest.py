@@ -103,30 +103,32 @@ _USUAL = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"
 
 
 @pytest.fixture(scope="session")
-def usual_context(browser):
-    """One context for the first visitor of every test: a new one reads all of Streamlit's scripts again, which is half
-    of what opening a page takes.
+def kept_contexts(browser):
+    """The contexts of the first visitor of every test, of the second, and so on, made when they are needed: a new one
+    reads all of Streamlit's scripts again, which is half of what opening a page takes.
     """
-    context = browser.new_context(**_USUAL)
-    yield context
-    context.close()
+    contexts = []
+    yield contexts
+    for context in contexts:
+        context.close()
 
 
 class Visitors:
-    """Opens browser contexts for one test; what went wrong in them is kept."""
+    """People with a browser each, for one test; what went wrong in their pages is kept."""
 
-    def __init__(self, browser, usual_context, app) -> None:
+    def __init__(self, browser, kept_contexts, app) -> None:
         self._browser = browser
-        self._usual_context = usual_context
+        self._kept = kept_contexts
         self._app = app
         self.contexts: list[BrowserContext] = []
         self.refused: list[str] = []
         self.errors: list[str] = []
 
-    def visit(self, username: str | None = None, **options) -> Page:
-        """A page in a new context, signed in as `username`; nothing is open in it yet."""
-        usual = not options and self._usual_context not in self.contexts
-        context = self._usual_context if usual else self._browser.new_context(**{**_USUAL, **options})
+    def visit(self, username: str | None = None, *, viewport=None, color_scheme=None) -> Page:
+        """A page in a browser as new, signed in as `username`; nothing is open in it yet."""
+        if len(self.contexts) == len(self._kept):
+            self._kept.append(self._browser.new_context(**_USUAL))
+        context = self._kept[len(self.contexts)]
         context.set_default_timeout(20_000)
         context.on("console", self._note)
         context.on("weberror", self._note_error)
@@ -134,7 +136,12 @@ class Visitors:
         if username is not None:
             token = self._app.sign_in(username)
             context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": self._app.url}])
-        return context.new_page()
+        page = context.new_page()
+        if viewport is not None:
+            page.set_viewport_size(viewport)
+        if color_scheme is not None:
+            page.emulate_media(color_scheme=color_scheme)
+        return page
 
     def _note(self, message) -> None:
         if re.search("content security policy|refused to", message.text, re.IGNORECASE):
@@ -153,11 +160,7 @@ class Visitors:
                 if failed_name is not None:
                     with ignored():
                         page.screenshot(path=_RESULTS / f"{failed_name}-{number}-{tab}.png")
-            if context is self._usual_context:
-                self._tidy(context)
-            else:
-                with ignored():
-                    context.close()
+            self._tidy(context)
 
     def _tidy(self, context: BrowserContext) -> None:
         """Leaves it as new but for the files it has read."""
@@ -173,8 +176,8 @@ class Visitors:
 
 
 @pytest.fixture
-def visitors(browser, usual_context, app, request):
-    visitors = Visitors(browser, usual_context, app)
+def visitors(browser, kept_contexts, app, request):
+    visitors = Visitors(browser, kept_contexts, app)
     yield visitors
     failed = getattr(request.node, "failed_browser_test", False)
     name = re.sub(r"[^\w-]+", "-", f"{Path(request.node.fspath).stem}-{request.node.name}")
