@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from chatplay.experiments.stats import check_swaps, compare_judge, rank_votes
-from chatplay.experiments.stats.pairwise import fit_davidson
-from chatplay.experiments.stats.values import Vote
+from chatplay.experiments.stats import check_swaps, compare_judge, rank_choices, rank_votes
+from chatplay.experiments.stats.pairwise import fit_choices, fit_davidson
+from chatplay.experiments.stats.values import Choice, Vote
 
 # American League 1987 (Agresti, Categorical Data Analysis, 10.6): row's wins over column.
 # Milwaukee, Detroit, Toronto, New York, Boston, Cleveland, Baltimore.
@@ -79,6 +79,46 @@ def test_votes_on_one_case_count_as_alike() -> None:
 
 def test_no_votes_rank_nobody() -> None:
     assert rank_votes([], arms=3).unvoted == (0, 1, 2)
+
+
+def test_best_of_three_has_luces_closed_form() -> None:
+    choices = [Choice((0, 1, 2), winner) for winner in [0] * 6 + [1] * 3 + [2] + [None] * 4]
+    fit = fit_choices(choices, arms=3, prior_votes=0)
+    assert fit.log_strength - fit.log_strength[2] == pytest.approx(np.log([6, 3, 1]))
+    observed = np.linalg.inv(np.diag([0.6, 0.3]) - np.outer([0.6, 0.3], [0.6, 0.3])) / 10
+    cov = fit_choices(choices[:10], arms=3, prior_votes=0).covariance
+    assert cov[0, 0] + cov[2, 2] - 2 * cov[0, 2] == pytest.approx(observed[0, 0])
+
+
+def test_pairs_among_votes_on_several_answers_are_the_same_model() -> None:
+    pairs = [Vote(0, 1, winner) for winner in ["left"] * 8 + ["right"] * 2 + ["tie"] * 5]
+    told = [Choice((1, 0), {"left": 1, "right": 0}.get(vote.winner)) for vote in pairs]
+    strengths = [rank_choices(told, arms=2).strengths, rank_votes(pairs, arms=2).strengths]
+    by_choice, by_vote = ([(one.win_chance, one.low, one.high, one.wins) for one in found] for found in strengths)
+    assert [value for one in by_choice for value in one] == pytest.approx([value for one in by_vote for value in one])
+    alone = fit_davidson(pairs, arms=2, prior_votes=0)
+    mixed = fit_choices([*told, Choice((0, 2, 1), 1), Choice((0, 2, 1), 0), Choice((0, 2, 1), 2)], arms=3)
+    assert mixed.log_strength[0] - mixed.log_strength[1] < alone.log_strength[0] - alone.log_strength[1]
+
+
+def test_arm_with_two_answers_in_a_vote_has_two_chances_to_win_it() -> None:
+    choices = [Choice((0, 0, 1), winner) for winner in [0] * 3 + [1] * 3 + [2] * 3]
+    fit = fit_choices(choices, arms=2, prior_votes=0)
+    assert fit.log_strength == pytest.approx([0, 0], abs=1e-8)
+    first = next(one for one in rank_choices(choices, arms=2).strengths if one.arm == 0)
+    assert (first.votes, first.wins, first.losses) == (9, 6, 3)
+
+
+def test_intervals_of_votes_on_several_answers_hold_the_truth_from_five_votes_on() -> None:
+    rng, truth = np.random.default_rng(7), np.array([0.7, 0.0, -0.7])
+    chances = np.append(np.exp(truth), 0.7)
+    held = []
+    for number in (5, 12):
+        for _ in range(150):
+            drawn = rng.choice(4, size=number, p=chances / chances.sum())
+            found = fit_choices([Choice((0, 1, 2), None if won == 3 else int(won)) for won in drawn], arms=3)
+            held.append(np.abs(found.log_strength - truth) <= found.reach * np.sqrt(np.diag(found.covariance)))
+    assert np.mean(held) >= 0.94
 
 
 def scores(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

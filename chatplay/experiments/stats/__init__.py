@@ -9,7 +9,7 @@ from chatplay.experiments.stats.compare import compare_with_baseline
 from chatplay.experiments.stats.effects import list_heat_cells, list_level_means
 from chatplay.experiments.stats.frontier import find_frontier
 from chatplay.experiments.stats.judges import check_swaps, compare_judge
-from chatplay.experiments.stats.pairwise import rank_votes
+from chatplay.experiments.stats.pairwise import rank_choices, rank_votes
 from chatplay.experiments.stats.table import Axis, TrialTable, build_table
 from chatplay.experiments.stats.variance import explain_variance
 
@@ -25,6 +25,7 @@ __all__ = [
     "group_answers",
     "list_heat_cells",
     "list_level_means",
+    "rank_choices",
     "rank_votes",
     "summarise_arms",
 ]

@@ -1,4 +1,6 @@
-"""Blind votes between pairs of answers, as strengths with intervals (Bradley-Terry, ties by Davidson)."""
+"""Votes between answers, as strengths with intervals: pairs (Bradley-Terry, ties by Davidson), and the best of several
+(Luce, ties by Davidson and Luce), of which pairs are the smallest case.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, ndtri, stdtrit
 
 from chatplay.experiments.stats.table import FloatArray, IntArray
-from chatplay.experiments.stats.values import Ranking, Strength, Vote
+from chatplay.experiments.stats.values import Choice, Ranking, Strength, Vote
 from chatplay.experiments.stats.words import count
 
 PRIOR_VOTES = 0.5
@@ -29,7 +32,17 @@ def rank_votes(votes: Sequence[Vote], *, arms: int) -> Ranking:
     the same case as alike, with t. Each group of arms that votes link is fitted alone. Ballots of an arm with itself
     are left out.
     """
-    told = [vote for vote in votes if vote.left != vote.right]
+    return rank_choices(list(map(_choice, votes)), arms=arms)
+
+
+def rank_choices(choices: Sequence[Choice], *, arms: int) -> Ranking:
+    """As `rank_votes`, from votes for the best of any number of answers.
+
+    The chances of the answers and of a tie of all are as s_1 : ... : s_k : nu_k (s_1 ... s_k)^(1/k) (Luce 1959,
+    Individual Choice Behavior; ties: Firth, Kosmidis & Turner 2019, arXiv:1909.07123), with a nu for each number of
+    answers.
+    """
+    told = [choice for choice in choices if len(set(choice.arms)) > 1]
     groups = _link(told, arms)
     fits = {group: _fit_group(told, members) for group, members in enumerate(groups)}
     strengths = [strength for group in fits for strength in _rank(told, groups[group], group, fits[group])]
@@ -45,7 +58,7 @@ def rank_votes(votes: Sequence[Vote], *, arms: int) -> Ranking:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """Log strengths [arms] that sum to 0 with their covariance; Davidson's nu (0 without ties)."""
+    """Log strengths [arms] that sum to 0 with their covariance; Davidson's nu of pairs (0 without ties)."""
 
     log_strength: FloatArray
     covariance: FloatArray
@@ -55,63 +68,74 @@ class Fit:
 
 @dataclass(frozen=True, eq=False)
 class _Ballots:
-    """Votes as numbers: arms within the group, `won` 0 left, 1 right, 2 tie, and the vote's case (-1: none)."""
+    """Votes as numbers. `answers` [votes, places] are arms within the group, -1 at places that a vote has not; `won` is
+    the place that won, the last plus one for a tie; `size` [votes] says which of `sizes` numbers of answers a vote has;
+    `has_ties` [sizes] of which there was a tie; `case` is -1 where there is none.
+    """
 
-    left: IntArray
-    right: IntArray
+    answers: IntArray
     won: IntArray
+    size: IntArray
+    sizes: IntArray
+    has_ties: NDArray[np.bool_]
     case: IntArray
     arms: int
 
 
 def fit_davidson(votes: Sequence[Vote], *, arms: int, prior_votes: float = PRIOR_VOTES) -> Fit:
+    """`fit_choices` of pairs."""
+    return fit_choices(list(map(_choice, votes)), arms=arms, prior_votes=prior_votes)
+
+
+def fit_choices(choices: Sequence[Choice], *, arms: int, prior_votes: float = PRIOR_VOTES) -> Fit:
     """Penalised maximum likelihood by Newton's method; `prior_votes` wins and as many losses for each arm.
 
     With `prior_votes` 0 it is plain maximum likelihood, which needs linked arms of which none won or lost all.
     """
-    ballots = _count(votes, list(range(arms)))
-    has_ties = bool((ballots.won == 2).any())
-    theta: FloatArray = np.zeros(arms + 1)
+    ballots = _count(choices, list(range(arms)))
+    theta: FloatArray = np.zeros(arms + len(ballots.sizes))
     for _ in range(_STEPS):
-        slope, curve = _slope(ballots, theta, prior_votes, has_ties)[:2]
+        slope, curve = _slope(ballots, theta, prior_votes)[:2]
         step: FloatArray = np.asarray(np.linalg.pinv(curve) @ slope, dtype=np.float64)
         theta += step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
         if np.abs(step).max() < _TOLERANCE:
             break
-    _, curve, by_vote = _slope(ballots, theta, prior_votes, has_ties)
+    _, curve, by_vote = _slope(ballots, theta, prior_votes)
     centre = np.eye(arms) - 1 / arms
     error, reach = _covariance(ballots, curve, by_vote)
     covariance = centre @ error[:arms, :arms] @ centre
-    return Fit(centre @ theta[:arms], covariance, float(np.exp(theta[arms])) if has_ties else 0.0, reach)
+    ties = np.exp(theta[arms:][(ballots.sizes == 2) & ballots.has_ties])
+    return Fit(centre @ theta[:arms], covariance, float(ties.sum()), reach)
 
 
-def _slope(
-    ballots: _Ballots, theta: FloatArray, prior: float, has_ties: bool
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _slope(ballots: _Ballots, theta: FloatArray, prior: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Gradient, negative Hessian of the penalised log-likelihood, and the gradient of each vote.
 
-    A vote is a multinomial logit over three outcomes with the features e_left, e_right, (e_left + e_right) / 2 + tie.
+    A vote is a multinomial logit: the outcome that an answer wins has the feature e_arm, a tie the mean of those of all
+    its answers plus that of its tie.
     """
-    arms, votes = ballots.arms, len(ballots.won)
-    features = np.zeros((votes, 3, arms + 1))
+    arms, (votes, places) = ballots.arms, ballots.answers.shape
+    features = np.zeros((votes, places + 1, len(theta)))
     rows = np.arange(votes)
-    features[rows, 0, ballots.left] = 1
-    features[rows, 1, ballots.right] = 1
-    features[rows, 2, ballots.left] = features[rows, 2, ballots.right] = 0.5
-    features[:, 2, arms] = 1
+    there = ballots.answers >= 0
+    for place in range(places):
+        mine = rows[there[:, place]]
+        arm = ballots.answers[mine, place]
+        features[mine, place, arm] = 1
+        features[mine, places, arm] += 1 / ballots.sizes[ballots.size[mine]]
+    features[rows, places, arms + ballots.size] = 1
     odds = features @ theta
-    if not has_ties:
-        odds[:, 2] = -np.inf
+    odds[:, :places][~there] = -np.inf
+    odds[~ballots.has_ties[ballots.size], places] = -np.inf
     chance = np.exp(odds - odds.max(axis=1, keepdims=True))
     chance /= chance.sum(axis=1, keepdims=True)
     expected = np.asarray(np.einsum("vo,vof->vf", chance, features))
     by_vote = features[rows, ballots.won] - expected
     curve = np.einsum("vo,vof,vog->fg", chance, features, features) - expected.T @ expected
-    pulled = np.append(np.ones(arms), float(has_ties)) * prior
+    pulled = np.append(np.ones(arms), ballots.has_ties.astype(np.float64)) * prior
     against = expit(theta)
     slope = by_vote.sum(axis=0) + pulled * (1 - 2 * against)
-    if not has_ties:
-        slope[arms] = 0
+    slope[arms:][~ballots.has_ties] = 0
     return slope, curve + np.diag(2 * pulled * against * (1 - against)), by_vote
 
 
@@ -126,25 +150,37 @@ def _covariance(ballots: _Ballots, curve: FloatArray, by_vote: FloatArray) -> tu
     return sandwich, float(stdtrit(cases.size - 1, 0.975))
 
 
-def _count(votes: Sequence[Vote], members: list[int]) -> _Ballots:
-    place = {arm: row for row, arm in enumerate(members)}
-    outcome = {"left": 0, "right": 1, "tie": 2, "neither": 2}
+def _choice(vote: Vote) -> Choice:
+    places = {"left": 0, "right": 1, "tie": None, "neither": None}
+    return Choice((vote.left, vote.right), places[vote.winner], vote.case)
+
+
+def _count(choices: Sequence[Choice], members: list[int]) -> _Ballots:
+    row_of = {arm: row for row, arm in enumerate(members)}
+    places = max((len(choice.arms) for choice in choices), default=0)
+    rows = [[row_of[arm] for arm in choice.arms] + [-1] * (places - len(choice.arms)) for choice in choices]
+    sizes, size = np.unique([len(choice.arms) for choice in choices], return_inverse=True)
+    won = np.array([places if one.winner is None else one.winner for one in choices], dtype=np.int64)
     return _Ballots(
-        left=np.array([place[vote.left] for vote in votes], dtype=np.int64),
-        right=np.array([place[vote.right] for vote in votes], dtype=np.int64),
-        won=np.array([outcome[vote.winner] for vote in votes], dtype=np.int64),
-        case=np.array([-1 if vote.case is None else vote.case for vote in votes], dtype=np.int64),
+        answers=np.array(rows, dtype=np.int64).reshape(len(choices), places),
+        won=won,
+        size=size.astype(np.int64),
+        sizes=sizes.astype(np.int64),
+        has_ties=np.isin(np.arange(len(sizes)), size[won == places]),
+        case=np.array([-1 if one.case is None else one.case for one in choices], dtype=np.int64),
         arms=len(members),
     )
 
 
-def _fit_group(votes: Sequence[Vote], members: list[int]) -> Fit:
-    place = {arm: row for row, arm in enumerate(members)}
-    mine = [Vote(place[v.left], place[v.right], v.winner, v.case) for v in votes if v.left in place]
-    return fit_davidson(mine, arms=len(members))
+def _fit_group(choices: Sequence[Choice], members: list[int]) -> Fit:
+    row_of = {arm: row for row, arm in enumerate(members)}
+    mine = [
+        Choice(tuple(row_of[arm] for arm in one.arms), one.winner, one.case) for one in choices if one.arms[0] in row_of
+    ]
+    return fit_choices(mine, arms=len(members))
 
 
-def _link(votes: Sequence[Vote], arms: int) -> list[list[int]]:
+def _link(choices: Sequence[Choice], arms: int) -> list[list[int]]:
     """Groups of arms that votes connect, without arms that have no vote."""
     parent = list(range(arms))
 
@@ -153,27 +189,30 @@ def _link(votes: Sequence[Vote], arms: int) -> list[list[int]]:
             arm = parent[arm]
         return arm
 
-    for vote in votes:
-        parent[root(vote.left)] = root(vote.right)
+    for choice in choices:
+        for arm in choice.arms[1:]:
+            parent[root(choice.arms[0])] = root(arm)
     groups: dict[int, list[int]] = {}
-    for arm in sorted({arm for vote in votes for arm in (vote.left, vote.right)}):
+    for arm in sorted({arm for choice in choices for arm in choice.arms}):
         groups.setdefault(root(arm), []).append(arm)
     return list(groups.values())
 
 
-def _rank(votes: Sequence[Vote], members: list[int], group: int, fit: Fit) -> list[Strength]:
+def _rank(choices: Sequence[Choice], members: list[int], group: int, fit: Fit) -> list[Strength]:
     reaches = fit.reach * np.sqrt(np.diag(fit.covariance))
     order = np.argsort(-fit.log_strength, kind="stable")
     return [
-        _strength(votes, members[row], group, rank + 1, float(fit.log_strength[row]), float(reaches[row]))
+        _strength(choices, members[row], group, rank + 1, float(fit.log_strength[row]), float(reaches[row]))
         for rank, row in enumerate(order)
     ]
 
 
-def _strength(votes: Sequence[Vote], arm: int, group: int, rank: int, log_strength: float, reach: float) -> Strength:
-    wins = sum((v.left == arm and v.winner == "left") or (v.right == arm and v.winner == "right") for v in votes)
-    losses = sum((v.left == arm and v.winner == "right") or (v.right == arm and v.winner == "left") for v in votes)
-    mine = sum(arm in (v.left, v.right) for v in votes)
+def _strength(
+    choices: Sequence[Choice], arm: int, group: int, rank: int, log_strength: float, reach: float
+) -> Strength:
+    mine = [choice for choice in choices if arm in choice.arms]
+    decided = [choice.arms[choice.winner] for choice in mine if choice.winner is not None]
+    wins = decided.count(arm)
     return Strength(
         arm=arm,
         group=group,
@@ -182,10 +221,10 @@ def _strength(votes: Sequence[Vote], arm: int, group: int, rank: int, log_streng
         win_chance=float(expit(log_strength)),
         low=float(expit(log_strength - reach)),
         high=float(expit(log_strength + reach)),
-        votes=mine,
+        votes=len(mine),
         wins=wins,
-        ties=mine - wins - losses,
-        losses=losses,
+        ties=len(mine) - len(decided),
+        losses=len(decided) - wins,
     )
 
 

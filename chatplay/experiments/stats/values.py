@@ -213,6 +213,17 @@ class Vote:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One vote among two or more answers to one case: `arms` are theirs, `winner` the place of the best in it, None
+    for a tie of all. Two answers may be of one arm.
+    """
+
+    arms: tuple[int, ...]
+    winner: int | None
+    case: int | None = None
+
+
+@dataclass(frozen=True)
 class Strength:
     """An arm's place in the votes of its group.
 
