@@ -124,6 +124,16 @@ class VoteRow:
     created_at: datetime
 
 
+# Which answers a vote was on is told by what came before it and what after. All three writers hold the comparison's
+# lock and stamp the later one later, also when the clock is set back in between.
+_INSTANT = text("interval '1 microsecond'")
+
+
+def _now_after(*stamps: Any) -> Any:
+    """The time of the statement (a transaction's may stand before the lock was had), but not before `stamps`."""
+    return func.greatest(func.clock_timestamp(), *stamps)
+
+
 # ---- comparisons -------------------------------------------------------------------------------
 
 _COLUMNS = [comparisons.c[name] for name in ComparisonRow.__dataclass_fields__]
@@ -220,6 +230,13 @@ def update_pane(conn: Connection, *, pane_id: UUID, **columns: Any) -> None:
     conn.execute(update(comparison_panes).where(comparison_panes.c.id == pane_id).values(**columns))
 
 
+def remove_pane(conn: Connection, *, pane_id: UUID, comparison_id: UUID) -> None:
+    """Takes the pane off the page; its answers and votes stay. Callers have locked the comparison."""
+    voted = select(func.max(comparison_votes.c.created_at)).join(comparison_runs)
+    voted = voted.where(comparison_runs.c.comparison_id == comparison_id)
+    update_pane(conn, pane_id=pane_id, removed_at=_now_after(voted.scalar_subquery() + _INSTANT))
+
+
 def order_panes(conn: Connection, *, pane_ids: Sequence[UUID]) -> None:
     """Gives the panes their places, from left to right."""
     for position, pane_id in enumerate(pane_ids):
@@ -260,8 +277,11 @@ def was_asked(conn: Connection, *, comparison_id: UUID, request_key: UUID) -> bo
 
 
 def insert_answer(conn: Connection, *, answer: NewAnswer) -> None:
+    """Callers have locked the comparison."""
     values = {name: getattr(answer, name) for name in NewAnswer.__dataclass_fields__}
-    conn.execute(insert(comparison_answers).values(**values))
+    voted = select(func.max(comparison_votes.c.created_at)).where(comparison_votes.c.run_id == answer.run_id)
+    stamp = _now_after(voted.scalar_subquery() + _INSTANT)
+    conn.execute(insert(comparison_answers).values(**values, created_at=stamp))
 
 
 _ANSWERS = """
@@ -302,8 +322,13 @@ def list_streaming(conn: Connection, *, comparison_id: UUID) -> list[tuple[UUID,
 def set_vote(
     conn: Connection, *, run_id: UUID, user_id: int, choice: str, answer_id: int | None, is_blind: bool
 ) -> None:
-    """The person's one vote on the run; voting again replaces it."""
-    values = {"choice": choice, "answer_id": answer_id, "is_blind": is_blind, "created_at": NOW}
+    """The person's one vote on the run; voting again replaces it. Callers have locked the comparison."""
+    came = select(func.max(comparison_answers.c.created_at)).where(comparison_answers.c.run_id == run_id)
+    went = select(func.max(comparison_panes.c.removed_at)).join(
+        comparison_runs, comparison_runs.c.comparison_id == comparison_panes.c.comparison_id
+    )
+    stamp = _now_after(came.scalar_subquery(), went.where(comparison_runs.c.id == run_id).scalar_subquery())
+    values = {"choice": choice, "answer_id": answer_id, "is_blind": is_blind, "created_at": stamp}
     query = pg_insert(comparison_votes).values(run_id=run_id, user_id=user_id, **values)
     conn.execute(query.on_conflict_do_update(index_elements=["run_id", "user_id"], set_=values))
 
@@ -323,6 +348,22 @@ def find_vote(conn: Connection, *, run_id: UUID, user_id: int) -> VoteRow | None
     )
     row = conn.execute(query).one_or_none()
     return VoteRow(*row) if row else None
+
+
+_BALLOT = """
+SELECT DISTINCT ON (a.pane_id) a.pane_id, a.id
+FROM comparison_votes v
+JOIN comparison_answers a ON a.run_id = v.run_id AND a.created_at <= v.created_at
+JOIN comparison_panes p ON p.id = a.pane_id AND (p.removed_at IS NULL OR p.removed_at > v.created_at)
+WHERE v.run_id = :run_id AND v.user_id = :user_id
+ORDER BY a.pane_id, a.id DESC
+"""
+
+
+def get_ballot(conn: Connection, *, run_id: UUID, user_id: int) -> dict[UUID, int]:
+    """The answers among which the person's vote was given, by pane: those that were on the page then."""
+    rows = conn.execute(text(_BALLOT), {"run_id": run_id, "user_id": user_id})
+    return {row.pane_id: row.id for row in rows}
 
 
 # ---- what becomes of an answer -----------------------------------------------------------------

@@ -41,7 +41,7 @@ def change_pane(store: Store, user_id: int, comparison_id: UUID, pane_id: UUID, 
 def replace_panes(conn: Connection, comparison_id: UUID, panes: Sequence[Pane]) -> None:
     """These instead of those there."""
     for old in compare.list_panes(conn, comparison_id=comparison_id):
-        compare.update_pane(conn, pane_id=old.id, removed_at=compare.NOW)
+        compare.remove_pane(conn, pane_id=old.id, comparison_id=comparison_id)
     for pane in panes:
         compare.insert_pane(conn, comparison_id=comparison_id, pane=pane_row(pane))
 

@@ -191,7 +191,7 @@ class CompareService:
             gone = panes[place_of(panes, pane_id)]
             if len(panes) <= MIN_PANES:
                 raise Conflict(f"A comparison has at least {MIN_PANES} panes.", cure="Add another one first.")
-            compare.update_pane(conn, pane_id=gone.id, removed_at=compare.NOW)
+            compare.remove_pane(conn, pane_id=gone.id, comparison_id=comparison_id)
             compare.order_panes(conn, pane_ids=[pane.id for pane in panes if pane.id != gone.id])
 
     def move_pane(self, *, user_id: int, comparison_id: UUID, pane_id: UUID, by: int) -> None:
@@ -251,23 +251,33 @@ class CompareService:
         used = self._counter.count([message.content for message in asked(answer, view.comparison.history)], info)
         return Window(used.tokens, info.context_tokens)
 
-    def vote(self, *, user_id: int, comparison_id: UUID, choice: Choice, pane_id: UUID | None = None) -> None:
-        """The person's vote on the last run; voting again replaces it, and is no longer blind."""
+    def vote(self, *, user_id: int, view: ComparisonView, choice: Choice, pane_id: UUID | None = None) -> None:
+        """The person's vote on the last run, on the answers that `view` shows; another choice replaces it, and is no
+        longer blind. Raises Conflict when there are other answers by now.
+        """
         with self._store.transaction() as conn:
-            view = self._view(conn, own(conn, user_id, comparison_id, for_update=True))
-            best = next((answer for answer in view.of_run if answer.pane_id == pane_id), None)
-            if view.run is None or not view.may_vote or (choice == "best" and best is None):
+            now = self._view(conn, own(conn, user_id, view.comparison.id, for_update=True))
+            if now.ballot != view.ballot:
+                raise Conflict(
+                    "The answers are no longer those that stood here: they changed in another tab.",
+                    cure="Look at them as they are now, then vote.",
+                )
+            best = next((answer for answer in now.of_run if answer.pane_id == pane_id and answer.content), None)
+            if now.run is None or not now.may_vote or (choice == "best" and best is None):
                 raise Conflict(
                     "There is nothing to vote on yet.",
                     cure="Run at least two panes and wait for the end of their answers.",
                 )
+            answer_id = best.id if best and choice == "best" else None
+            if now.vote and (now.vote.choice, now.vote.answer_id, now.vote.ballot) == (choice, answer_id, now.ballot):
+                return  # a click that came twice takes the blindness from no vote
             compare.set_vote(
                 conn,
-                run_id=view.run.id,
+                run_id=now.run.id,
                 user_id=user_id,
                 choice=choice,
-                answer_id=best.id if best and choice == "best" else None,
-                is_blind=view.is_veiled,
+                answer_id=answer_id,
+                is_blind=now.is_veiled and view.is_veiled,
             )
 
     def uncover(self, *, user_id: int, comparison_id: UUID) -> None:
@@ -292,6 +302,7 @@ class CompareService:
     def _view(self, conn: Connection, row: ComparisonRow) -> ComparisonView:
         run = compare.find_last_run(conn, comparison_id=row.id)
         vote = compare.find_vote(conn, run_id=run.id, user_id=row.user_id) if run else None
+        ballot = compare.get_ballot(conn, run_id=vote.run_id, user_id=row.user_id) if vote else {}
         rows = compare.list_last_answers(conn, comparison_id=row.id) if run else []
         history = messages_of(row)
         return ComparisonView(
@@ -299,7 +310,7 @@ class CompareService:
             panes=tuple(pane_of(pane) for pane in compare.list_panes(conn, comparison_id=row.id)),
             answers={answer.pane_id: answer_of(answer, history) for answer in rows},
             run=run_of(run) if run else None,
-            vote=vote_of(vote) if vote else None,
+            vote=vote_of(vote, ballot) if vote else None,
         )
 
     def _insert_fresh(self, conn: Connection, user_id: int) -> ComparisonRow:

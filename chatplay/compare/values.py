@@ -20,6 +20,7 @@ from db.compare import AnswerRow, ComparisonRow, PaneRow, RunRow, VoteRow
 
 MIN_PANES, MAX_PANES = 2, 6
 Choice = Literal["best", "tie", "none"]
+Outcome = Literal["won", "lost", "tied", "rejected"]
 
 
 @dataclass(frozen=True)
@@ -122,13 +123,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Vote:
-    """What a person found best in a run; `answer_id` and `pane_id` of the best answer."""
+    """What a person found best in a run; `answer_id` and `pane_id` of the best answer. `ballot`: the answers that were
+    on the page then, by pane.
+    """
 
     choice: Choice
     answer_id: int | None
     pane_id: UUID | None
     is_blind: bool
     created_at: datetime
+    ballot: Mapping[UUID, int]
 
 
 @dataclass(frozen=True)
@@ -157,10 +161,39 @@ class ComparisonView:
         return bool(self.run and self.run.is_blind and self.vote is None and len(self.of_run) >= MIN_PANES)
 
     @property
+    def ballot(self) -> dict[UUID, int]:
+        """What a vote given now would be on: answers by pane."""
+        return {answer.pane_id: answer.id for answer in self.of_run}
+
+    @property
     def is_voted_answer_gone(self) -> bool:
-        """The pane that was voted for has been asked again since: it shows an answer that nobody judged."""
-        best = self.vote.answer_id if self.vote is not None else None
-        return best is not None and all(answer.id != best for answer in self.answers.values())
+        """A pane that was found best, or as good as the others, has been asked again since: it shows an answer that
+        nobody judged.
+        """
+        if self.vote is None:
+            return False
+        judged = self.vote.ballot.values() if self.vote.answer_id is None else [self.vote.answer_id]
+        return not set(judged) <= {answer.id for answer in self.answers.values()}
+
+    @property
+    def is_vote_overtaken(self) -> bool:
+        """There is an answer in the run that came after the vote."""
+        return self.vote is not None and not set(self.ballot.values()) <= set(self.vote.ballot.values())
+
+    def outcome_of(self, pane: Pane) -> Outcome | None:
+        """What the vote says of the answer in the pane; None where it was not on that answer."""
+        answer, vote = self.answers.get(pane.id), self.vote
+        if vote is None or answer is None or not answer.content or vote.ballot.get(pane.id) != answer.id:
+            return None
+        if vote.choice == "best":
+            return "won" if answer.id == vote.answer_id else "lost"
+        return "tied" if vote.choice == "tie" else "rejected"
+
+    def veiled_place_of(self, pane: Pane) -> int | None:
+        """Where the pane's answer stood when it was voted on without names; None when it was not."""
+        if self.run is None or self.vote is None or not self.vote.is_blind or self.outcome_of(pane) is None:
+            return None
+        return shuffled(self.run.id, self.vote.ballot).index(pane.id)
 
     @property
     def asks_now(self) -> str | None:
@@ -176,11 +209,16 @@ class ComparisonView:
 
     @property
     def places(self) -> tuple[Pane, ...]:
-        """The panes in the order of the page: while veiled, shuffled anew for each run."""
+        """The panes in the order of the page: while veiled, shuffled anew for each run, those it has not asked last."""
         if not self.is_veiled or self.run is None:
             return self.panes
-        salt = self.run.id.bytes
-        return tuple(sorted(self.panes, key=lambda pane: hashlib.sha256(salt + pane.id.bytes).digest()))
+        order, ballot = shuffled(self.run.id, [pane.id for pane in self.panes]), self.ballot
+        return tuple(sorted(self.panes, key=lambda pane: (pane.id not in ballot, order.index(pane.id))))
+
+
+def shuffled(run_id: UUID, pane_ids: Iterable[UUID]) -> list[UUID]:
+    """The panes in an order that is the run's own, however many there are beside them."""
+    return sorted(pane_ids, key=lambda pane_id: hashlib.sha256(run_id.bytes + pane_id.bytes).digest())
 
 
 def filled_values(variables: Mapping[str, str]) -> dict[str, str]:
@@ -205,8 +243,8 @@ def run_of(row: RunRow) -> Run:
     return Run(row.id, row.prompt, row.is_blind, row.created_at)
 
 
-def vote_of(row: VoteRow) -> Vote:
-    return Vote(row.choice, row.answer_id, row.pane_id, row.is_blind, row.created_at)  # type: ignore[arg-type]
+def vote_of(row: VoteRow, ballot: Mapping[UUID, int]) -> Vote:
+    return Vote(row.choice, row.answer_id, row.pane_id, row.is_blind, row.created_at, ballot)  # type: ignore[arg-type]
 
 
 def answer_of(row: AnswerRow, history: tuple[Message, ...]) -> PaneAnswer:

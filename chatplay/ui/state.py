@@ -166,6 +166,7 @@ class CompareState:
     notice: Notice | None = None
     dialog: tuple[str, Any] | None = None
     copy: str | None = None
+    revote: UUID | None = None  # the run whose vote is being changed
     shape: Any = None  # of the panes as last drawn
     more: int = 1
     seen: dict[str, Any] = field(default_factory=dict)

@@ -79,6 +79,12 @@ class Bench:
     def run(self, **more) -> ComparisonView:
         return self.compare.run(**self.me, role=self.role, **({"request_key": uuid4()} | more))
 
+    def vote(self, choice="best", place=None):
+        """On what is there now; `place` from left to right."""
+        pane_id = None if place is None else self.panes[place]
+        user_id, view = self.me["user_id"], self.view()
+        self.compare.vote(user_id=user_id, view=view, choice=choice, pane_id=pane_id)
+
     def done(self) -> ComparisonView:
         """The view once nothing is coming any more."""
         eventually(lambda: not self.view().is_running)

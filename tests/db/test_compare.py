@@ -73,7 +73,7 @@ def test_value_out_of_the_models_range_is_refused_and_nothing_changes(desk):
         lambda service, me: service.set_prompt(**me, prompt="x"),
         lambda service, me: service.run(**me, role="analyst", request_key=uuid4()),
         lambda service, me: service.stop(**me),
-        lambda service, me: service.vote(**me, choice="tie"),
+        lambda service, me: service.uncover(**me),
         lambda service, me: service.add_pane(**me),
         lambda service, me: service.rename(**me, title="x"),
         lambda service, me: service.delete(**me),
@@ -111,16 +111,16 @@ def test_deleted_comparison_takes_its_answers_along(desk):
 def test_vote_is_kept_and_may_be_changed(desk):
     desk.run()
     desk.done()
-    desk.compare.vote(**desk.me, choice="best", pane_id=desk.panes[1])
+    desk.vote(place=1)
     assert desk.view().vote.pane_id == desk.panes[1]
-    desk.compare.vote(**desk.me, choice="tie")
+    desk.vote("tie")
     assert (desk.view().vote.choice, desk.view().vote.pane_id) == ("tie", None)
 
 
 def test_vote_is_not_passed_on_to_an_answer_that_came_later(desk):
     desk.run()
     desk.done()
-    desk.compare.vote(**desk.me, choice="best", pane_id=desk.panes[1])
+    desk.vote(place=1)
     assert not desk.view().is_voted_answer_gone
     desk.run(pane_ids=(desk.panes[0],))
     assert not desk.done().is_voted_answer_gone
@@ -134,10 +134,10 @@ def test_blind_run_is_veiled_until_the_vote_which_says_so(desk):
     view = desk.done()
     assert view.is_veiled
     assert {pane.id for pane in view.places} == set(desk.panes)
-    desk.compare.vote(**desk.me, choice="best", pane_id=view.places[0].id)
+    desk.vote(place=desk.panes.index(view.places[0].id))
     assert desk.view().vote.is_blind
     assert not desk.view().is_veiled
-    desk.compare.vote(**desk.me, choice="tie")
+    desk.vote("tie")
     assert not desk.view().vote.is_blind
 
 
@@ -152,14 +152,85 @@ def test_blind_runs_are_shuffled_differently(desk):
     raise AssertionError("twenty runs in one order")
 
 
+def test_comparison_of_another_person_cannot_be_voted_on(desk):
+    desk.run()
+    view = desk.done()
+    with pytest.raises(NotFound):
+        desk.compare.vote(user_id=add_person(desk.store, "bo"), view=view, choice="tie")
+    assert desk.view().vote is None
+
+
+def test_vote_on_answers_that_another_tab_has_asked_for_again_is_refused(desk):
+    desk.run()
+    stale = desk.done()
+    desk.run()
+    desk.done()
+    with pytest.raises(Conflict, match="no longer those"):
+        desk.compare.vote(user_id=desk.house.user_id, view=stale, choice="best", pane_id=desk.panes[1])
+    assert desk.view().vote is None
+
+
+def test_same_vote_twice_stays_blind(desk):
+    desk.compare.set_blind(**desk.me, is_blind=True)
+    desk.run()
+    desk.done()
+    for _ in range(2):
+        desk.vote(place=1)
+    assert desk.view().vote.is_blind
+
+
+def test_tie_is_not_passed_on_to_an_answer_that_came_later(desk):
+    desk.run()
+    desk.done()
+    desk.vote("tie")
+    desk.run(pane_ids=(desk.panes[0],))
+    view = desk.done()
+    assert view.is_voted_answer_gone
+    assert [view.outcome_of(pane) for pane in view.panes] == [None, "tied"]
+
+
+def test_vote_keeps_the_answers_it_was_on_whatever_the_clock_says_later(desk):
+    desk.run()
+    desk.done()
+    desk.compare.add_pane(**desk.me)
+    desk.vote(place=1)
+    ballot = desk.view().vote.ballot
+    with desk.store.transaction() as conn:  # as if the clock had been set back by an hour since
+        conn.exec_driver_sql("UPDATE comparison_answers SET created_at = created_at + interval '1 hour'")
+        conn.exec_driver_sql("UPDATE comparison_votes SET created_at = created_at + interval '1 hour'")
+    desk.run(pane_ids=desk.panes)
+    view = desk.done()
+    assert len(view.of_run) == 3
+    assert view.vote.ballot == ballot
+    desk.compare.remove_pane(**desk.me, pane_id=view.panes[0].id)
+    assert desk.view().vote.ballot == ballot
+    desk.vote("none")
+    assert desk.view().vote.ballot == desk.view().ballot
+
+
+def test_blind_vote_tells_where_each_answer_stood(desk):
+    desk.compare.add_pane(**desk.me)
+    desk.compare.set_blind(**desk.me, is_blind=True)
+    desk.run()
+    shown = [pane.id for pane in desk.done().places]
+    desk.vote(place=0)
+    desk.compare.add_pane(**desk.me, like=desk.panes[0])
+    desk.run(pane_ids=[desk.panes[1]])
+    view = desk.done()
+    places = {pane.id: view.veiled_place_of(pane) for pane in view.panes}
+    assert places == {pane_id: place for place, pane_id in enumerate(shown)} | {desk.panes[1]: None}
+    desk.compare.remove_pane(**desk.me, pane_id=shown[0])
+    assert desk.view().veiled_place_of(next(one for one in view.panes if one.id == shown[2])) == 2
+
+
 def test_vote_waits_for_the_answers(desk):
     with pytest.raises(Conflict):
-        desk.compare.vote(**desk.me, choice="tie")
+        desk.vote("tie")
     gate = Gate()
     desk.provider.script = ["Hello", gate, STOP]
     desk.run()
     with pytest.raises(Conflict):
-        desk.compare.vote(**desk.me, choice="tie")
+        desk.vote("tie")
     gate.open()
 
 

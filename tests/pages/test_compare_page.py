@@ -227,11 +227,33 @@ def test_pane_that_won_and_was_asked_again_is_no_longer_marked_as_the_best(servi
     view = desk.run()
     second = plain_markdown(figures.name_of(view, 1))
     app = press(opened("compare", comparison=desk.who["comparison_id"]), second)
-    assert "Your vote:" in said(app)
+    assert f"Your vote: **{figures.name_of(view, 1)}**" in said(app)
+    assert second not in labels(app)
     desk.run(pane_ids=(view.panes[1].id,))
     app = opened("compare", comparison=desk.who["comparison_id"])
     assert "Which is best now?" in said(app)
     assert button(app, second).proto.type == "secondary"
+
+
+def test_vote_is_changed_only_after_saying_so_and_never_by_a_click_meant_for_another_run(services, desk):
+    view = desk.run()
+    first, second = (plain_markdown(figures.name_of(view, place)) for place in (0, 1))
+    app = opened("compare", comparison=desk.who["comparison_id"])
+    old_key = button(app, first).key
+    app = press(press(press(app, first), "Change the vote"), second)
+    assert desk.get().vote.pane_id == view.panes[1].id
+    assert "Change the vote" in labels(app)
+    desk.run()
+    assert button(ran(app), first).key != old_key
+
+
+def test_vote_in_a_tab_that_another_one_has_overtaken_is_refused(services, desk):
+    view = desk.run()
+    app = opened("compare", comparison=desk.who["comparison_id"])
+    desk.run()
+    app = press(app, plain_markdown(figures.name_of(view, 0)))
+    assert "they changed in another tab" in said(app)
+    assert desk.get().vote is None
 
 
 def test_blind_run_hides_names_settings_and_figures_until_the_vote(services, desk):
@@ -243,7 +265,7 @@ def test_blind_run_hides_names_settings_and_figures_until_the_vote(services, des
     assert not [secret for secret in ("demo-small", "TTFT", "Sent as shown", "tok/s") if secret in shown]
     assert not app.selectbox
     app = press(app, "Answer B")
-    assert "Your blind vote" in said(app)
+    assert "Your blind vote: **" in said(app)
     assert said(app).count("Sent as shown") == 2
     assert desk.get().vote.is_blind
 

@@ -170,8 +170,17 @@ def from_menu(view: ComparisonView, pane: Pane, key: str) -> None:
 
 
 @action
-def vote(comparison_id: UUID, choice: Choice, pane: Pane | None = None) -> None:
-    get_runtime().compare.vote(**mine(comparison_id), choice=choice, pane_id=pane.id if pane else None)
+def vote(view: ComparisonView, choice: Choice, pane: Pane | None = None) -> None:
+    """On the answers as they stood here when the button was drawn."""
+    state.compare().revote = None
+    user_id = state.person().id
+    get_runtime().compare.vote(user_id=user_id, view=view, choice=choice, pane_id=pane.id if pane else None)
+
+
+@action
+def change_vote(run_id: UUID) -> None:
+    """Offers the choices again."""
+    state.compare().revote = run_id
 
 
 @action
