@@ -14,7 +14,6 @@ from chatplay.ui.compare import opening as compare_opening
 from chatplay.ui.compare import pane as compare_pane
 from chatplay.ui.compare import prompt as compare_prompt
 from chatplay.ui.compare import results as compare_results
-from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.scripts import copy_html
 
 PUT_AWAY_SEC = 0.05  # until what stood here has left for the browser: it would stay beside what comes
@@ -53,12 +52,12 @@ def draw_panes(page, view, models):
     if view.is_running and page.shape not in (None, shape):
         time.sleep(PUT_AWAY_SEC)
     page.shape = shape
-    names = [compare_figures.name_of(view, place) for place in range(len(view.panes))]
+    names = [compare_figures.tab_name(view, place) for place in range(len(view.panes))]
     with board.container(key="compare_board", gap="small"):
         st.segmented_control(
             "Pane on show",
             range(len(names)),
-            format_func=lambda place: plain_markdown(names[place]),
+            format_func=lambda place: names[place],
             default=0,
             required=True,
             key="compare_tabs",

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.app_process import wait_until
 from tests.browser.chat_screen import Chat
 from tests.browser.compare_screen import Compare
 from tests.browser.scripts import held
@@ -20,6 +21,16 @@ def board(app, upstream, page):
 def held_panes(upstream, gate, count):
     """Each of so many panes says its temperature, waits for the gate, and ends."""
     upstream.script(*(held(gate, f"Beginning {number},", f" end {number}.") for number in range(count)))
+
+
+def ended_answers(app, board):
+    """How many of its answers are over."""
+    ended = """
+        SELECT count(*) FROM comparison_answers a JOIN comparison_runs r ON r.id = a.run_id
+        JOIN answers t ON t.generation_id = a.generation_id WHERE r.comparison_id = %(id)s AND t.status <> 'streaming'
+    """
+    with app.database() as conn:
+        return conn.exec_driver_sql(ended, {"id": board.id}).scalar_one()
 
 
 def test_three_panes_stream_side_by_side_and_each_tells_what_was_sent(board, upstream, gate):
@@ -62,6 +73,21 @@ def test_a_click_in_the_middle_of_the_answers_neither_stops_nor_repeats_them(boa
     for number in (1, 2):
         expect(board.answer(number)).to_have_text(re.compile(r"^Beginning (\d), end \1\.$"))
     assert len(upstream.chats) == 2
+
+
+def test_blind_answer_that_came_first_is_not_told_by_a_reload(board, app, upstream, gate):
+    upstream.script(answer("Quick."), held(gate, "Slow,", " at last."))
+    board.page.get_by_text("Blind", exact=True).click()
+    board.run_all.click()
+    expect(board.page.get_by_role("button", name="Stop", exact=True)).to_have_count(2)
+    wait_until(lambda: ended_answers(app, board) == 1, "the quick answer was stored")
+    board.page.reload()
+    expect(board.page.get_by_role("button", name="Stop", exact=True)).to_have_count(2)
+    expect(board.page.get_by_text("Quick.")).to_have_count(0)
+    gate.set()
+    expect(board.page.get_by_text("Quick.")).to_be_visible()
+    board.page.keyboard.press("1")
+    expect(board.page.get_by_text(re.compile("in your blind vote, as Answer A"))).to_be_visible()
 
 
 def test_second_tab_follows_the_same_answers_and_stops_them(board, app, upstream, gate):

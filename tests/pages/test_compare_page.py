@@ -247,6 +247,22 @@ def test_vote_is_changed_only_after_saying_so_and_never_by_a_click_meant_for_ano
     assert button(ran(app), first).key != old_key
 
 
+def test_vote_is_marked_in_words_in_the_panes_it_was_on(services, desk):
+    desk.run()
+    app = press(opened("compare", comparison=desk.who["comparison_id"]), "Tie")
+    assert said(app).count("Tie] in your vote") == 2
+    desk.run(pane_ids=(desk.get().panes[0].id,))
+    assert said(ran(app)).count("Tie] in your vote") == 1
+    app = press(press(app, "None is good"), "Change the vote")
+    assert said(app).count("Not good] in your vote") == 2
+    second = plain_markdown(figures.name_of(desk.get(), 1))
+    app = press(app, second)
+    assert said(app).count("] in your vote") == 1
+    assert f"{second} :material/trophy:" in [option.content for option in app.get("button_group")[0].proto.options]
+    desk.run()
+    assert "in your vote" not in said(ran(app))
+
+
 def test_vote_in_a_tab_that_another_one_has_overtaken_is_refused(services, desk):
     view = desk.run()
     app = opened("compare", comparison=desk.who["comparison_id"])
@@ -266,6 +282,8 @@ def test_blind_run_hides_names_settings_and_figures_until_the_vote(services, des
     assert not app.selectbox
     app = press(app, "Answer B")
     assert "Your blind vote: **" in said(app)
+    assert ":primary-badge[:material/trophy: Best] in your blind vote, as Answer B" in said(app)
+    assert "Answer A in your blind vote" in said(app)
     assert said(app).count("Sent as shown") == 2
     assert desk.get().vote.is_blind
 

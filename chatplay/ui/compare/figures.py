@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from html import escape
 
-from chatplay.compare.values import Check, ComparisonView, Pane, PaneAnswer, Window
+from chatplay.compare.values import Check, ComparisonView, Outcome, Pane, PaneAnswer, Window
 from chatplay.generation.values import AnswerMetrics, LiveMetrics
 from chatplay.params import SPECS, Params, get_spec, number_text
 from chatplay.ui import format
@@ -14,6 +14,11 @@ from chatplay.ui.markdown import plain_markdown
 _LETTERS = "ABCDEF"
 _SHORT_CHARS = 40
 _SHOWN_DIGITS = 12
+_MARKS: dict[Outcome, str] = {
+    "won": ":material/trophy: Best",
+    "tied": ":material/balance: Tie",
+    "rejected": ":material/thumb_down: Not good",
+}
 
 
 def name_of(view: ComparisonView, place: int) -> str:
@@ -21,6 +26,24 @@ def name_of(view: ComparisonView, place: int) -> str:
     if view.is_veiled:
         return f"Answer {_LETTERS[place]}"
     return f"{place + 1} · {view.places[place].model_name}"
+
+
+def tab_name(view: ComparisonView, place: int) -> str:
+    """As Markdown; with the mark of the answer that was voted best."""
+    won = view.outcome_of(view.places[place]) == "won"
+    return plain_markdown(name_of(view, place)) + (" :material/trophy:" if won else "")
+
+
+def mark_of(view: ComparisonView, pane: Pane) -> str:
+    """What the vote says of the pane's answer, and which it was without names, as Markdown; "" for nothing."""
+    outcome, place = view.outcome_of(pane), view.veiled_place_of(pane)
+    if outcome is None or view.vote is None:
+        return ""
+    whose = "your blind vote" if view.vote.is_blind else "your vote"
+    letter = "" if place is None else f"Answer {_LETTERS[place]}"
+    if outcome == "lost":
+        return f"{letter} in {whose}" if letter else ""
+    return f":primary-badge[{_MARKS[outcome]}] in {whose}{f', as {letter}' if letter else ''}"
 
 
 def value_text(params: Params, name: str) -> str:

@@ -24,6 +24,8 @@ def draw(view: ComparisonView, place: int, models: tuple[ModelInfo, ...]) -> Liv
     """The pane at this place of the page; returns what changes while its answer comes."""
     pane = view.places[place]
     answer = view.answers.get(pane.id)
+    # Without names, answers come all together: which was quicker would tell the models apart.
+    is_coming = answer is not None and (answer.is_coming or (view.is_veiled and view.is_running))
     with st.container(key=f"compare_pane_{place + 1}", border=True, gap="small"):
         head, veil = st.empty(), st.empty()  # one takes the place of the other at once, not at the end of the run
         if view.is_veiled:
@@ -32,19 +34,19 @@ def draw(view: ComparisonView, place: int, models: tuple[ModelInfo, ...]) -> Liv
             with head.container(gap="xsmall"):
                 _draw_head(view, pane, models)
         answer_place = AnswerPlace(st.container(key=f"compare_answer_{place + 1}"), place)
-        if answer is not None and not (view.is_veiled and answer.is_coming):
+        if answer is not None and not (view.is_veiled and is_coming):
             draw_answer(answer_place, answer)
         figures, outcome = st.empty(), st.empty()
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"compare_foot_{place + 1}"):
             foot = (st.empty(), st.empty())
         if answer is None:
             figures.caption("No answer yet.")
-        elif answer.is_coming:
+        elif is_coming:
             figures.html(_WAITING)
         else:
             with outcome.container(gap="xsmall"):
                 _draw_outcome(view, pane, answer)
-        _draw_foot(foot, view, pane, answer)
+        _draw_foot(foot, view, pane, answer, is_coming=is_coming)
 
     def finish(end: GenerationEnd) -> None:
         if answer is not None:
@@ -52,7 +54,7 @@ def draw(view: ComparisonView, place: int, models: tuple[ModelInfo, ...]) -> Liv
             over = ended(answer, view.comparison.history, end)
             with outcome.container(gap="xsmall"):
                 _draw_outcome(view, pane, over)
-            _draw_foot(foot, view, pane, over)
+            _draw_foot(foot, view, pane, over, is_coming=False)
 
     window = get_runtime().compare.find_window(view, answer) if answer is not None and answer.is_coming else None
     return LivePlace(answer_place, figures, finish, window)
@@ -75,7 +77,11 @@ def _draw_head(view: ComparisonView, pane: Pane, models: tuple[ModelInfo, ...]) 
         on_change=compare_actions.set_model,
         args=(pane, comparison_id, key),
     )
-    st.caption(compare_figures.settings_line(pane, differing(view.panes)))
+    number = view.places.index(pane) + 1
+    mark = compare_figures.mark_of(view, pane)
+    st.caption(
+        f"{number} · {compare_figures.settings_line(pane, differing(view.panes))}" + (f"  \n{mark}" if mark else "")
+    )
     # Filled only while open: the browser walks all that is in the page at each word that comes.
     settings = st.expander(
         "Settings", icon=":material/tune:", key=state.compare_key("settings", pane.id), on_change="rerun"
@@ -161,17 +167,19 @@ def _draw_figures(answer: PaneAnswer, metrics: AnswerMetrics) -> None:
         st.html(compare_figures.details(answer, metrics, info.context_tokens if info else None))
 
 
-def _draw_foot(foot: tuple[Place, Place], view: ComparisonView, pane: Pane, answer: PaneAnswer | None) -> None:
-    coming, (press, menu) = answer is not None and answer.is_coming, foot
+def _draw_foot(
+    foot: tuple[Place, Place], view: ComparisonView, pane: Pane, answer: PaneAnswer | None, *, is_coming: bool
+) -> None:
+    press, menu = foot
     press.button(
-        "Stop" if coming else "Run",
-        key=state.compare_key("stop" if coming else "run", pane.id),
+        "Stop" if is_coming else "Run",
+        key=state.compare_key("stop" if is_coming else "run", pane.id),
         type="tertiary",
-        icon=":material/stop:" if coming else ":material/play_arrow:",
-        on_click=compare_actions.stop if coming else compare_actions.run,
-        args=(view.comparison.id, pane) if coming else (view, pane),
+        icon=":material/stop:" if is_coming else ":material/play_arrow:",
+        on_click=compare_actions.stop if is_coming else compare_actions.run,
+        args=(view.comparison.id, pane) if is_coming else (view, pane),
     )
-    if not (options := menu_of(view, pane, answer)):
+    if is_coming or not (options := menu_of(view, pane, answer)):
         return
     key = f"chat_icon_pane_{pane.id}"
     menu.menu_button(
