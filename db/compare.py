@@ -366,6 +366,76 @@ def get_ballot(conn: Connection, *, run_id: UUID, user_id: int) -> dict[UUID, in
     return {row.pane_id: row.id for row in rows}
 
 
+# ---- all runs ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunCounts:
+    """How many runs a comparison has had, and votes of its person on them."""
+
+    runs: int
+    votes: int
+
+
+_COUNTS = """
+SELECT count(*), count(v.run_id) FROM comparison_runs r
+LEFT JOIN comparison_votes v ON v.run_id = r.id AND v.user_id = :user_id
+WHERE r.comparison_id = :comparison_id
+"""
+
+
+def count_runs(conn: Connection, *, comparison_id: UUID, user_id: int) -> RunCounts:
+    parameters = {"comparison_id": comparison_id, "user_id": user_id}
+    return RunCounts(*conn.execute(text(_COUNTS), parameters).one())
+
+
+_RUNS = """
+SELECT r.id, r.prompt, r.is_blind, r.created_at, v.choice, v.answer_id, a.pane_id, v.is_blind, v.created_at
+FROM comparison_runs r
+LEFT JOIN comparison_votes v ON v.run_id = r.id AND v.user_id = :user_id
+LEFT JOIN comparison_answers a ON a.id = v.answer_id
+WHERE r.comparison_id = :comparison_id
+ORDER BY r.created_at DESC, r.id DESC
+"""
+
+
+def list_runs(conn: Connection, *, comparison_id: UUID, user_id: int) -> list[tuple[RunRow, VoteRow | None]]:
+    """Newest first, with the person's vote on each."""
+    found = conn.execute(text(_RUNS), {"comparison_id": comparison_id, "user_id": user_id})
+    return [(RunRow(*row[:4]), VoteRow(row[0], *row[4:]) if row[4] else None) for row in found]
+
+
+_RUN_ANSWERS = """
+SELECT DISTINCT ON (a.run_id, a.first_id) a.id, a.run_id, a.pane_id, a.prompt, a.attempt, a.generation_id, a.model_name,
+    a.upstream, a.params, a.system_prompt_sent, a.fingerprint, a.problem, a.created_at,
+    CASE WHEN :with_texts THEN t.content ELSE left(t.content, 1) END AS content, t.status, t.metrics_json AS metrics,
+    NULL AS sent
+FROM (
+    SELECT a.*, r.prompt, min(a.id) OVER (PARTITION BY a.run_id, a.pane_id) AS first_id  -- as panes were asked
+    FROM comparison_runs r
+    JOIN comparison_answers a ON a.run_id = r.id
+    JOIN comparison_panes p ON p.id = a.pane_id
+    LEFT JOIN comparison_votes v ON v.run_id = r.id AND v.user_id = :user_id
+    WHERE r.comparison_id = :comparison_id AND (CAST(:run_id AS uuid) IS NULL OR r.id = :run_id)
+        AND (v.run_id IS NULL OR (
+            a.created_at <= v.created_at AND (p.removed_at IS NULL OR p.removed_at > v.created_at)))
+) a
+LEFT JOIN answers t ON t.generation_id = a.generation_id
+ORDER BY a.run_id, a.first_id, a.id DESC
+"""
+
+
+def list_run_answers(
+    conn: Connection, *, comparison_id: UUID, user_id: int, run_id: UUID | None = None, with_texts: bool
+) -> list[AnswerRow]:
+    """Of all runs, or one: the answers that stood there when it was voted on, else the last of each pane; those of a
+    run in the order in which they were asked for. Without texts, only the first character of each is read: enough to
+    tell whether there is one.
+    """
+    asked = {"comparison_id": comparison_id, "user_id": user_id, "run_id": run_id, "with_texts": with_texts}
+    return [AnswerRow(*row) for row in conn.execute(text(_RUN_ANSWERS), asked)]
+
+
 # ---- what becomes of an answer -----------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from chatplay.ui.compare import opening as compare_opening
 from chatplay.ui.compare import pane as compare_pane
 from chatplay.ui.compare import prompt as compare_prompt
 from chatplay.ui.compare import results as compare_results
+from chatplay.ui.compare import votes as compare_votes
 from chatplay.ui.scripts import copy_html
 
 PUT_AWAY_SEC = 0.05  # until what stood here has left for the browser: it would stay beside what comes
@@ -73,14 +74,17 @@ def draw_panes(page, view, models):
 
 
 def draw_results(view):
-    """The vote and the differences, in places that are empty while answers come."""
-    vote, differences = st.empty(), st.empty()
+    """The vote, the differences and all runs, in places that are empty while answers come."""
+    vote, differences, votes = st.empty(), st.empty(), st.empty()
     if view.may_vote:
         with vote.container():
             compare_results.draw_vote(view)
     if not view.is_running:
         with differences.container():
             compare_results.draw_differences(view)
+        if not view.is_veiled:
+            with votes.container():
+                compare_votes.draw(view)
 
 
 def copy_answer(page):

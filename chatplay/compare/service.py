@@ -4,7 +4,7 @@ nothing. What is not the person's own does not exist (NotFound).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,6 +16,7 @@ from chatplay.compare.chats import chat_of, comparison_from
 from chatplay.compare.following import follow_together
 from chatplay.compare.panes import change_pane, changing, pane_row, place_of, replace_panes, sample_panes, settings_of
 from chatplay.compare.runs import Press, Runs, own
+from chatplay.compare.tally import PastRun
 from chatplay.compare.values import (
     MAX_PANES,
     MIN_PANES,
@@ -39,7 +40,7 @@ from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection, Store
 from chatplay.tokens.counting import TokenCounter
 from db import compare
-from db.compare import ComparisonRow, ComparisonSummary
+from db.compare import ComparisonRow, ComparisonSummary, RunCounts, RunRow, VoteRow
 
 SAMPLE_PROMPT = "Explain what the temperature setting does, in three sentences."
 _TITLE_LIMIT = 200
@@ -287,6 +288,33 @@ class CompareService:
             if view.run is not None:
                 compare.uncover_run(conn, run_id=view.run.id)
 
+    # ---- all runs ------------------------------------------------------------------------------
+
+    def count_runs(self, *, user_id: int, comparison_id: UUID) -> RunCounts:
+        """How many there were, and votes on them. Quick."""
+        with self._store.reading() as conn:
+            return compare.count_runs(conn, comparison_id=comparison_id, user_id=user_id)
+
+    def list_runs(
+        self, *, user_id: int, comparison_id: UUID, run_id: UUID | None = None, with_texts: bool = False
+    ) -> list[PastRun]:
+        """All runs, newest first, or the one. Without texts, `content` of an answer is its first character. Raises
+        NotFound.
+        """
+        with self._store.reading() as conn:
+            history = messages_of(own(conn, user_id, comparison_id))
+            runs = compare.list_runs(conn, comparison_id=comparison_id, user_id=user_id)
+            rows = compare.list_run_answers(
+                conn, comparison_id=comparison_id, user_id=user_id, run_id=run_id, with_texts=with_texts
+            )
+        answers: dict[UUID, list[PaneAnswer]] = {run.id: [] for run, _ in runs if run_id in (None, run.id)}
+        for row in rows:
+            if row.run_id in answers:
+                answers[row.run_id].append(answer_of(row, history))
+        return [_past_run(run, answers[run.id], vote) for run, vote in runs if run.id in answers]
+
+    # ---- what becomes of an answer -------------------------------------------------------------
+
     def continue_as_chat(self, *, user_id: int, role: str, comparison_id: UUID, pane_id: UUID) -> UUID:
         """A chat with the pane's model and settings that begins with the history, the prompt and the pane's answer."""
         with self._store.transaction() as conn:
@@ -326,6 +354,11 @@ class CompareService:
         with self._store.transaction() as conn:
             own(conn, user_id, comparison_id, for_update=True)
             compare.update_comparison(conn, comparison_id=comparison_id, **columns)
+
+
+def _past_run(run: RunRow, answers: Sequence[PaneAnswer], vote: VoteRow | None) -> PastRun:
+    ballot = {answer.pane_id: answer.id for answer in answers}
+    return PastRun(run_of(run), tuple(answers), vote_of(vote, ballot) if vote else None)
 
 
 def _checked(what: str, text: str, max_chars: int) -> str:

@@ -182,12 +182,8 @@ class ComparisonView:
 
     def outcome_of(self, pane: Pane) -> Outcome | None:
         """What the vote says of the answer in the pane; None where it was not on that answer."""
-        answer, vote = self.answers.get(pane.id), self.vote
-        if vote is None or answer is None or not answer.content or vote.ballot.get(pane.id) != answer.id:
-            return None
-        if vote.choice == "best":
-            return "won" if answer.id == vote.answer_id else "lost"
-        return "tied" if vote.choice == "tie" else "rejected"
+        answer = self.answers.get(pane.id)
+        return None if answer is None else outcome(self.vote, answer)
 
     def veiled_place_of(self, pane: Pane) -> int | None:
         """Where the pane's answer stood when it was voted on without names; None when it was not."""
@@ -214,6 +210,15 @@ class ComparisonView:
             return self.panes
         order, ballot = shuffled(self.run.id, [pane.id for pane in self.panes]), self.ballot
         return tuple(sorted(self.panes, key=lambda pane: (pane.id not in ballot, order.index(pane.id))))
+
+
+def outcome(vote: Vote | None, answer: PaneAnswer) -> Outcome | None:
+    """What the vote says of the answer; None where it was not on it, or there was no text to judge."""
+    if vote is None or not answer.content or vote.ballot.get(answer.pane_id) != answer.id:
+        return None
+    if vote.choice == "best":
+        return "won" if answer.id == vote.answer_id else "lost"
+    return "tied" if vote.choice == "tie" else "rejected"
 
 
 def shuffled(run_id: UUID, pane_ids: Iterable[UUID]) -> list[UUID]:

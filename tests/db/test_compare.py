@@ -234,6 +234,42 @@ def test_vote_waits_for_the_answers(desk):
     gate.open()
 
 
+# ---- all runs ----------------------------------------------------------------------------------
+
+
+def test_runs_are_listed_with_the_answers_each_vote_was_on(desk):
+    desk.run()
+    desk.done()
+    desk.vote(place=1)
+    voted = desk.view()
+    desk.run(pane_ids=[desk.panes[1]])
+    desk.done()
+    desk.compare.set_prompt(**desk.me, prompt="Something else")
+    desk.run()
+    desk.done()
+    desk.compare.add_pane(**desk.me)
+    desk.compare.remove_pane(**desk.me, pane_id=desk.panes[0])
+    latest, first = desk.compare.list_runs(**desk.me)
+    assert [answer.id for answer in first.answers] == list(voted.ballot.values())
+    assert [first.outcome_of(answer) for answer in first.answers] == ["lost", "won"]
+    assert (latest.run.prompt, latest.vote) == ("Something else", None)
+    assert [answer.pane_id for answer in latest.answers] == [pane.id for pane in voted.panes]
+    counts = desk.compare.count_runs(**desk.me)
+    assert (counts.runs, counts.votes) == (2, 1)
+
+
+def test_texts_of_a_past_run_are_read_when_it_is_opened(desk):
+    desk.run()
+    run_id = desk.done().run.id
+    desk.run()
+    desk.done()
+    assert {answer.content for run in desk.compare.list_runs(**desk.me) for answer in run.answers} == {"H"}
+    (past,) = desk.compare.list_runs(**desk.me, run_id=run_id, with_texts=True)
+    assert (past.run.id, [answer.content for answer in past.answers]) == (run_id, ["Hello there"] * 2)
+    with pytest.raises(NotFound):
+        desk.compare.list_runs(**desk.me | {"user_id": add_person(desk.store, "bo")})
+
+
 # ---- to and from chats -------------------------------------------------------------------------
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 from chatplay.compare.values import Check, ComparisonView, Outcome, Pane, PaneAnswer, Window
@@ -15,9 +16,9 @@ _LETTERS = "ABCDEF"
 _SHORT_CHARS = 40
 _SHOWN_DIGITS = 12
 _MARKS: dict[Outcome, str] = {
-    "won": ":material/trophy: Best",
-    "tied": ":material/balance: Tie",
-    "rejected": ":material/thumb_down: Not good",
+    "won": ":material/trophy: **Best**",
+    "tied": ":material/balance: **Tie**",
+    "rejected": ":material/thumb_down: **Not good**",
 }
 
 
@@ -43,7 +44,12 @@ def mark_of(view: ComparisonView, pane: Pane) -> str:
     letter = "" if place is None else f"Answer {_LETTERS[place]}"
     if outcome == "lost":
         return f"{letter} in {whose}" if letter else ""
-    return f":primary-badge[{_MARKS[outcome]}] in {whose}{f', as {letter}' if letter else ''}"
+    return f"{outcome_text(outcome)} in {whose}{f', as {letter}' if letter else ''}"
+
+
+def outcome_text(outcome: Outcome | None) -> str:
+    """The mark of an answer that was voted on, as Markdown; "" for one that was not, or lost."""
+    return "" if outcome is None or outcome == "lost" else _MARKS[outcome]
 
 
 def value_text(params: Params, name: str) -> str:
@@ -71,7 +77,24 @@ def settings_line(pane: Pane, different: Collection[str]) -> str:
 
 
 def _setting(params: Params, name: str) -> str:
-    return plain_markdown(f"{get_spec(name).label} {value_text(params, name)}")
+    return plain_markdown(setting_text(params, name))
+
+
+def setting_text(params: Params, name: str) -> str:
+    """`Temperature 0.2`."""
+    return f"{get_spec(name).label} {value_text(params, name)}"
+
+
+def differing_names(several: Sequence[Params]) -> list[str]:
+    """Names of the settings in which they are not all the same, in the order of the sliders."""
+    return [spec.name for spec in SPECS if len({getattr(params, spec.name) for params in several}) > 1]
+
+
+def setup_columns(model: str, upstream: str, params: Params) -> dict[str, object]:
+    """A model and its settings as columns of a file, unrounded; what is left to the server is empty."""
+    values = {spec.name: getattr(params, spec.name) for spec in SPECS}
+    told = {name: json.dumps(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {"model": model, "server": upstream, **told}
 
 
 def changed_since(pane: Pane, answer: PaneAnswer) -> list[str]:
