@@ -93,7 +93,8 @@ def test_page_begins_with_a_heading_for_screen_readers(services, ada):
 
 
 def test_name_of_a_model_is_shown_as_it_is_written(services, desk, monkeypatch):
-    monkeypatch.setattr(figures, "name_of", lambda view, place: f"{place + 1} *m* ![x](x)")
+    for name in ("name_of", "answer_name_of"):
+        monkeypatch.setattr(figures, name, lambda view, place: f"{place + 1} *m* ![x](x)")
     desk.run()
     app = opened("compare")
     assert {"1 \\*m\\* \\!\\[x\\]\\(x\\)"} <= set(labels(app))
@@ -104,7 +105,7 @@ def test_address_shows_the_same_answers_again(services, desk):
     view = desk.run()
     app = opened("compare", comparison=view.comparison.id)
     assert said(app).count("Sent as shown") == 2
-    assert "1 · demo\\-small" in "\n".join(labels(app)) or "1 · demo-small" in labels(app)
+    assert plain_markdown("1 · Temperature 0.2") in labels(app)
 
 
 @pytest.mark.parametrize("address", ["nonsense", "11111111-2222-3333-4444-555555555555"])
@@ -229,9 +230,9 @@ def test_answers_to_a_prompt_that_was_worded_anew_since_say_so(services, desk):
 
 def test_pane_that_won_and_was_asked_again_is_no_longer_marked_as_the_best(services, desk):
     view = desk.run()
-    second = plain_markdown(figures.name_of(view, 1))
+    second = plain_markdown(figures.answer_name_of(view, 1))
     app = press(opened("compare", comparison=desk.who["comparison_id"]), second)
-    assert f"Your vote: **{figures.name_of(view, 1)}**" in said(app)
+    assert f"Your vote: **{figures.answer_name_of(view, 1)}**" in said(app)
     assert second not in labels(app)
     desk.run(pane_ids=(view.panes[1].id,))
     app = opened("compare", comparison=desk.who["comparison_id"])
@@ -241,7 +242,7 @@ def test_pane_that_won_and_was_asked_again_is_no_longer_marked_as_the_best(servi
 
 def test_vote_is_changed_only_after_saying_so_and_never_by_a_click_meant_for_another_run(services, desk):
     view = desk.run()
-    first, second = (plain_markdown(figures.name_of(view, place)) for place in (0, 1))
+    first, second = (plain_markdown(figures.answer_name_of(view, place)) for place in (0, 1))
     app = opened("compare", comparison=desk.who["comparison_id"])
     old_key = button(app, first).key
     app = press(press(press(app, first), "Change the vote"), second)
@@ -259,7 +260,7 @@ def test_vote_is_marked_in_words_in_the_panes_it_was_on(services, desk):
     assert said(ran(app)).count("**Tie** in your vote") == 1
     app = press(press(app, "None is good"), "Change the vote")
     assert said(app).count("**Not good** in your vote") == 2
-    second = plain_markdown(figures.name_of(desk.get(), 1))
+    second = plain_markdown(figures.answer_name_of(desk.get(), 1))
     app = press(app, second)
     assert said(app).count("** in your vote") == 1
     assert f"{second} :material/trophy:" in [option.content for option in app.get("button_group")[0].proto.options]
@@ -267,11 +268,22 @@ def test_vote_is_marked_in_words_in_the_panes_it_was_on(services, desk):
     assert "in your vote" not in said(ran(app))
 
 
+def test_answers_are_called_by_what_they_were_asked_with_whatever_is_set_since(services, desk):
+    view = desk.run()
+    desk.vote("best", view.panes[0])
+    desk.set(0, temperature=0.9)
+    app = opened("compare", comparison=desk.who["comparison_id"])
+    assert "Your vote: **1 · Temperature 0.2**" in said(app)
+    assert "in your vote, before its settings were changed" in said(app)
+    desk.set(1, temperature=0.9)
+    assert figures.name_of(desk.get(), 0) == f"1 · {view.panes[0].model_name}"
+
+
 def test_vote_in_a_tab_that_another_one_has_overtaken_is_refused(services, desk):
     view = desk.run()
     app = opened("compare", comparison=desk.who["comparison_id"])
     desk.run()
-    app = press(app, plain_markdown(figures.name_of(view, 0)))
+    app = press(app, plain_markdown(figures.answer_name_of(view, 0)))
     assert "they changed in another tab" in said(app)
     assert desk.get().vote is None
 
@@ -282,7 +294,8 @@ def test_blind_run_hides_names_settings_and_figures_until_the_vote(services, des
     app = opened("compare", comparison=desk.who["comparison_id"])
     shown = said(app) + "\n".join(labels(app))
     assert "Answer A" in shown
-    assert not [secret for secret in ("demo-small", "TTFT", "Sent as shown", "tok/s") if secret in shown]
+    secrets = ("demo-small", "Temperature 0.2", "TTFT", "Sent as shown", "tok/s")
+    assert not [secret for secret in secrets if secret in shown]
     assert not app.selectbox
     app = press(app, "Answer B")
     assert "Your blind vote: **" in said(app)

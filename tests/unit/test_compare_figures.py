@@ -33,3 +33,13 @@ def test_all_figures_tell_of_reasoning_where_there_was_some(details):
     metrics = AnswerMetrics("openai", "m", reasoning_ms=12_300.0, reasoning_tokens=2_000)
     assert "<dt>Reasoning</dt><dd>Thought for 12.30 s, 2,000 tokens</dd>" in details(metrics)
     assert "Reasoning" not in details(AnswerMetrics("openai", "m", reasoning_tokens=0))
+
+
+def test_long_settings_that_begin_alike_are_shown_where_they_part():
+    head = "You are a helpful assistant who answers in English, without lists, "
+    several = [Params(system_prompt=head + end) for end in ("and briefly.", "and at length.", "")]
+    shown = [figures.value_text(params, "system_prompt", several) for params in several]
+    assert shown[:2] == ["…without lists, and briefly.", "…without lists, and at length."]
+    assert len(set(shown)) == 3
+    assert figures.value_text(several[0], "system_prompt") == "You are a helpful assistant who answers …"
+    assert figures.value_text(Params(), "system_prompt", several) == "none"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from html import escape
+from itertools import takewhile
 
 from chatplay.compare.values import Check, ComparisonView, Outcome, Pane, PaneAnswer, Window
 from chatplay.generation.values import AnswerMetrics, LiveMetrics
@@ -14,6 +15,7 @@ from chatplay.ui.markdown import plain_markdown
 
 _LETTERS = "ABCDEF"
 _SHORT_CHARS = 40
+_NAMING_SETTINGS = 2
 _SHOWN_DIGITS = 12
 _MARKS: dict[Outcome, str] = {
     "won": ":material/trophy: **Best**",
@@ -23,10 +25,28 @@ _MARKS: dict[Outcome, str] = {
 
 
 def name_of(view: ComparisonView, place: int) -> str:
-    """`1 · demo-small`, or `Answer A` while names are hidden."""
-    if view.is_veiled:
-        return f"Answer {_LETTERS[place]}"
-    return f"{place + 1} · {view.places[place].model_name}"
+    """What the pane would ask now: `1 · demo-small`, among panes of one model `1 · Temperature 0.2`; `Answer A` while
+    names are hidden.
+    """
+    return _veiled_name(view, place) or _name(place, view.places[place], view.places)
+
+
+def answer_name_of(view: ComparisonView, place: int) -> str:
+    """As `name_of`, by what the pane's answer was asked with."""
+    there = [answer for pane in view.places if (answer := view.answers.get(pane.id)) is not None]
+    mine = view.answers.get(view.places[place].id)
+    return _veiled_name(view, place) or (name_of(view, place) if mine is None else _name(place, mine, there))
+
+
+def _veiled_name(view: ComparisonView, place: int) -> str:
+    return f"Answer {_LETTERS[place]}" if view.is_veiled else ""
+
+
+def _name(place: int, mine: Pane | PaneAnswer, among: Sequence[Pane | PaneAnswer]) -> str:
+    several = [one.params for one in among]
+    settings = [setting_text(mine.params, name, several) for name in differing_names(several)][:_NAMING_SETTINGS]
+    models = {(one.model_name, one.upstream) for one in among}
+    return f"{place + 1} · {' · '.join(settings) if settings and len(models) == 1 else mine.model_name}"
 
 
 def tab_name(view: ComparisonView, place: int) -> str:
@@ -44,7 +64,9 @@ def mark_of(view: ComparisonView, pane: Pane) -> str:
     letter = "" if place is None else f"Answer {_LETTERS[place]}"
     if outcome == "lost":
         return f"{letter} in {whose}" if letter else ""
-    return f"{outcome_text(outcome)} in {whose}{f', as {letter}' if letter else ''}"
+    as_asked = not changed_since(pane, view.answers[pane.id])
+    before = "" if as_asked else ", before its settings were changed"
+    return f"{outcome_text(outcome)} in {whose}{f', as {letter}' if letter else ''}{before}"
 
 
 def outcome_text(outcome: Outcome | None) -> str:
@@ -52,8 +74,10 @@ def outcome_text(outcome: Outcome | None) -> str:
     return "" if outcome is None or outcome == "lost" else _MARKS[outcome]
 
 
-def value_text(params: Params, name: str) -> str:
-    """A setting as it is read: `0.2`, `random`, `none`."""
+def value_text(params: Params, name: str, among: Sequence[Params] = ()) -> str:
+    """A setting as it is read: `0.2`, `random`, `none`. Of a long text that begins as others `among` these do, the part
+    in which it differs.
+    """
     value, spec = getattr(params, name), get_spec(name)
     if value is None:
         return spec.unset_label or "the server's own"
@@ -62,27 +86,40 @@ def value_text(params: Params, name: str) -> str:
     if isinstance(value, float):
         return number_text(value)
     text = " ".join(str(value).split())
-    return (text if len(text) <= _SHORT_CHARS else f"{text[:_SHORT_CHARS]}…") or "none"
+    start = _parting(text, [" ".join(str(getattr(other, name)).split()) for other in among])
+    end = start + _SHORT_CHARS
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}" or "none"
 
 
-def settings_line(pane: Pane, different: Collection[str]) -> str:
-    """All settings as Markdown; those in which the panes differ are bold and stand first."""
+def _parting(text: str, others: Sequence[str]) -> int:
+    """Where to begin to show what is different in `text`: some words before it, or 0 when it is seen from there."""
+    shared = max((_alike(text, other) for other in others if other != text), default=0)
+    return 0 if shared < _SHORT_CHARS else text.rfind(" ", 0, shared - _SHORT_CHARS // 3) + 1
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def settings_line(pane: Pane, different: Collection[str], among: Sequence[Params] = ()) -> str:
+    """All settings as Markdown; those in which the panes differ are bold and stand first. `among`: of all panes."""
     names = [spec.name for spec in SPECS if spec.name in different]
     rest = [
         spec.name for spec in SPECS if spec.name not in different and getattr(pane.params, spec.name) != spec.default
     ]
     basic = [spec.name for spec in SPECS if spec.tier == "basic" and spec.name not in (*names, *rest)]
-    bold = [f"**{_setting(pane.params, name)}**" for name in names]
+    bold = [f"**{_setting(pane.params, name, among)}**" for name in names]
     return " · ".join([*bold, *(_setting(pane.params, name) for name in (*basic, *rest))])
 
 
-def _setting(params: Params, name: str) -> str:
-    return plain_markdown(setting_text(params, name))
+def _setting(params: Params, name: str, among: Sequence[Params] = ()) -> str:
+    return plain_markdown(setting_text(params, name, among))
 
 
-def setting_text(params: Params, name: str) -> str:
+def setting_text(params: Params, name: str, among: Sequence[Params] = ()) -> str:
     """`Temperature 0.2`."""
-    return f"{get_spec(name).label} {value_text(params, name)}"
+    return f"{get_spec(name).label} {value_text(params, name, among)}"
 
 
 def differing_names(several: Sequence[Params]) -> list[str]:

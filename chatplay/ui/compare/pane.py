@@ -80,7 +80,8 @@ def _draw_head(view: ComparisonView, pane: Pane, models: tuple[ModelInfo, ...]) 
     number = view.places.index(pane) + 1
     mark = compare_figures.mark_of(view, pane)
     st.caption(
-        f"{number} · {compare_figures.settings_line(pane, differing(view.panes))}" + (f"  \n{mark}" if mark else "")
+        f"{number} · {compare_figures.settings_line(pane, differing(view.panes), [one.params for one in view.panes])}"
+        + (f"  \n{mark}" if mark else "")
     )
     # Filled only while open: the browser walks all that is in the page at each word that comes.
     settings = st.expander(

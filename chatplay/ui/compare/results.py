@@ -56,13 +56,13 @@ def _voted(view: ComparisonView, vote: Vote) -> str:
     if vote.choice != "best":
         return "Tie" if vote.choice == "tie" else "None is good"
     place = next((place for place, pane in enumerate(view.places) if pane.id == vote.pane_id), None)
-    return "A pane that was removed since" if place is None else compare_figures.name_of(view, place)
+    return "A pane that was removed since" if place is None else compare_figures.answer_name_of(view, place)
 
 
 def _draw_choices(view: ComparisonView, answered: Sequence[int]) -> None:
     st.markdown(f"**{_question(view)}**", width="content")
     for place in answered:
-        _draw_choice(view, compare_figures.name_of(view, place), "best", place)
+        _draw_choice(view, compare_figures.answer_name_of(view, place), "best", place)
     _draw_choice(view, "Tie", "tie")
     _draw_choice(view, "None is good", "none")
 
@@ -93,7 +93,7 @@ def _draw_choice(view: ComparisonView, label: str, choice: str, place: int | Non
 def draw_differences(view: ComparisonView) -> None:
     """Two answers laid over each other; chosen here, and only computed while it is asked for."""
     answers = {
-        compare_figures.name_of(view, place): view.answers[pane.id]
+        compare_figures.answer_name_of(view, place): view.answers[pane.id]
         for place, pane in enumerate(view.places)
         if pane.id in view.answers and view.answers[pane.id].content and not view.answers[pane.id].is_coming
     }

@@ -73,11 +73,12 @@ def _several(number: int, noun: str) -> str:
 def label_setups(runs: Sequence[PastRun]) -> dict[Setup, str]:
     """What tells each apart from the others of these runs; no two are called the same."""
     setups = list(dict.fromkeys(setup_of(answer) for run in runs for answer in run.answers))
-    names = compare_figures.differing_names([setup.params for setup in setups])
+    several = [setup.params for setup in setups]
+    names = compare_figures.differing_names(several)
     models = {(setup.model_name, setup.upstream) for setup in setups}
     labels: dict[Setup, str] = {}
     for setup in setups:
-        parts = [compare_figures.setting_text(setup.params, name) for name in names]
+        parts = [compare_figures.setting_text(setup.params, name, several) for name in names]
         if len(models) > 1 or not parts:
             alike = [name for name, _ in models].count(setup.model_name)
             parts.insert(0, setup.model_name if alike == 1 else f"{setup.model_name} @ {setup.upstream}")
