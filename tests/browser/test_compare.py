@@ -90,6 +90,30 @@ def test_blind_answer_that_came_first_is_not_told_by_a_reload(board, app, upstre
     expect(board.page.get_by_text(re.compile("in your blind vote, as Answer A"))).to_be_visible()
 
 
+def test_keys_vote_but_not_while_a_prompt_is_typed(board, upstream):
+    upstream.script(answer("One."), answer("Two."))
+    board.run_all.click()
+    expect(board.question).to_be_visible()
+    board.prompt.press_sequentially(" 1 2 t n")
+    board.prompt.press("Tab")
+    expect(board.page.get_by_text("This answers an earlier prompt.")).to_have_count(2)
+    expect(board.question).to_be_visible()
+    board.page.keyboard.press("t")
+    expect(board.page.get_by_text("Your vote: Tie")).to_be_visible()
+    expect(board.page.get_by_text("Tie in your vote")).to_have_count(2)
+
+
+def test_double_click_on_an_answer_without_a_name_is_one_blind_vote(board, upstream):
+    upstream.script(answer("One."), answer("Two."))
+    board.page.get_by_text("Blind", exact=True).click()
+    board.run_all.click()
+    board.page.get_by_role("button", name="Answer B").dblclick(delay=100)
+    expect(board.page.get_by_text("Best in your blind vote, as Answer B")).to_be_visible()
+    expect(board.page.get_by_text("Your blind vote:")).to_be_visible()
+    board.page.get_by_text("Show how often each setting won").click()
+    expect(board.page.get_by_text("Too few to tell.")).to_be_visible()
+
+
 def test_second_tab_follows_the_same_answers_and_stops_them(board, app, upstream, gate):
     held_panes(upstream, gate, 2)
     board.run_all.click()
