@@ -192,6 +192,36 @@ def list_cell_trials(conn: Connection, *, experiment_id: UUID, arm: int, case_no
     return [TrialRow(*row) for row in conn.execute(query, {"id": experiment_id, "arm": arm, "case_no": case_no})]
 
 
+_FILTERS = {
+    "arms": " AND t.arm = ANY(CAST(:arms AS int[]))",
+    "cases": " AND t.case_no = ANY(CAST(:cases AS int[]))",
+    "states": " AND t.state = ANY(CAST(:states AS text[]))",
+}
+# In the order of the index that holds each place once, which is read from where the page begins.
+_NEXT = """
+ AND (t.case_no, t.arm, t.repeat) > (CAST(:case_no AS int), CAST(:arm AS int), CAST(:repeat AS int))
+ORDER BY t.case_no, t.arm, t.repeat LIMIT :limit
+"""
+
+
+def list_trials(
+    conn: Connection,
+    *,
+    experiment_id: UUID,
+    arms: Collection[int],
+    cases: Collection[int],
+    states: Collection[str],
+    after: tuple[int, int, int],
+    limit: int,
+) -> list[TrialRow]:
+    """Trials by case, arm and repeat, those behind the place `after` (in this order). An empty filter lets all pass."""
+    wanted = {"arms": list(arms), "cases": list(cases), "states": list(states)}
+    chosen = "".join(condition for name, condition in _FILTERS.items() if wanted[name])
+    place = dict(zip(("case_no", "arm", "repeat"), after, strict=True))
+    rows = conn.execute(text(_TRIALS + chosen + _NEXT), {"id": experiment_id, "limit": limit, **place, **wanted})
+    return [TrialRow(*row) for row in rows]
+
+
 def find_trial(conn: Connection, *, experiment_id: UUID, trial_id: int) -> TrialRow | None:
     row = conn.execute(text(_TRIALS + " AND t.id = :trial"), {"id": experiment_id, "trial": trial_id}).one_or_none()
     return TrialRow(*row) if row else None

@@ -15,6 +15,7 @@ from chatplay.api import (
     docs,
     experiments,
     experiments_run,
+    experiments_trials,
     generations,
     models,
     sessions,
@@ -26,6 +27,10 @@ from chatplay.api.errors import EVERYWHERE, HANDLERS
 from chatplay.api.services import Services
 from chatplay.runtime import Runtime
 
+_PARTS = (
+    *(models, sessions, generations, sockets, completions),
+    *(experiments, experiments_trials, experiments_run, usage, admin, docs),
+)
 PREFIXES = ("/v1", "/ws", "/admin")
 _ABOUT = (
     "The same engine as the pages, for scripts and notebooks. Sign in with a personal access token "
@@ -51,7 +56,7 @@ def build_app(get_runtime: Callable[[], Runtime], find_runtime: Callable[[], Run
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = Services(get_runtime, find_runtime)
-    for part in (models, sessions, generations, sockets, completions, experiments, experiments_run, usage, admin, docs):
+    for part in _PARTS:
         app.include_router(part.router)
     return app
 

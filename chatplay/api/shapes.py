@@ -147,10 +147,14 @@ class GenerateIn(Body):
 
 
 class UsageOut(BaseModel):
-    """Token counts; `estimated` when the server sent none and they were counted here. null is unknown."""
+    """Token counts; `estimated` when the server sent none and they were counted here. null is unknown.
+
+    `reasoning_tokens` are among the completion tokens.
+    """
 
     prompt_tokens: int | None
     completion_tokens: int | None
+    reasoning_tokens: int | None
     total_tokens: int | None
     estimated: bool | None
     cost_usd: float | None
@@ -160,7 +164,7 @@ class TimingsOut(BaseModel):
     """Milliseconds, and tokens per second while decoding and from end to end. null is unknown.
 
     A model that reasons decodes its text alone; where its reasoning tokens are not reported, both together from the
-    first piece of reasoning on.
+    first piece of reasoning on. `reasoning_ms`: from there to the first of the text.
     """
 
     ttft_ms: float | None
@@ -169,6 +173,7 @@ class TimingsOut(BaseModel):
     itl_p95_ms: float | None
     tokens_per_second: float | None
     end_to_end_tokens_per_second: float | None
+    reasoning_ms: float | None
 
 
 class Answer(BaseModel):
@@ -218,17 +223,22 @@ def answer_of(message: MessageRecord, user_message_id: int, generation_id: UUID,
         model_used=metrics.model_used or metrics.model,
         fallback=metrics.fallback_reason is not None,
         fallback_reason=metrics.fallback_reason,
-        usage=_usage(metrics),
-        timings=TimingsOut.model_validate(metrics, from_attributes=True),
+        usage=usage_of(metrics),
+        timings=timings_of(metrics),
         created_at=message.created_at,
     )
 
 
-def _usage(metrics: AnswerMetrics) -> UsageOut:
+def timings_of(metrics: AnswerMetrics) -> TimingsOut:
+    return TimingsOut.model_validate(metrics, from_attributes=True)
+
+
+def usage_of(metrics: AnswerMetrics) -> UsageOut:
     prompt, completion = metrics.prompt_tokens, metrics.completion_tokens
     return UsageOut(
         prompt_tokens=prompt,
         completion_tokens=completion,
+        reasoning_tokens=metrics.reasoning_tokens,
         total_tokens=prompt + completion if prompt is not None and completion is not None else None,
         estimated=metrics.tokens_estimated,
         cost_usd=metrics.cost_usd,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
@@ -30,6 +30,9 @@ from chatplay.experiments.values import (
     Judgement,
     Results,
     Trial,
+    TrialPage,
+    TrialPlace,
+    TrialState,
 )
 from chatplay.generation.values import AnswerMetrics
 from chatplay.store import Connection
@@ -135,6 +138,38 @@ class Reads(Drafts):
         of = records.case_of(case, row.case_columns, found[0][1])
         prompt, system = asked(arms[arm], of)
         return Cell(arms[arm], of, prompt, system, trials)
+
+    def list_trials(
+        self,
+        *,
+        user_id: int,
+        experiment_id: UUID,
+        token: str | None = None,
+        arms: Collection[int] = (),
+        cases: Collection[int] = (),
+        states: Collection[TrialState] = (),
+        after: TrialPlace | None = None,
+        limit: int = 50,
+    ) -> TrialPage:
+        """Trials with whole answers and all their scores, by case, arm and repeat, from behind `after` on. Of a filter
+        any value fits, of an empty one all; a number that no trial has fits none.
+        """
+        behind = (-1, -1, -1) if after is None else (after.case, after.arm, after.repeat)
+        with self._desk.store.reading() as conn:
+            row = readable(conn, user_id, experiment_id, token)
+            rows = trial_reads.list_trials(
+                conn,
+                experiment_id=row.id,
+                arms=arms,
+                cases=cases,
+                states=states,
+                after=behind,
+                limit=limit + 1,
+            )
+            trials = self._trials(conn, rows[:limit])
+            texts = db.list_cases(conn, experiment_id=row.id, numbers={one.case for one in trials})
+        asked_about = {number: records.case_of(number, row.case_columns, cells) for number, cells in texts}
+        return TrialPage(trials, asked_about, len(rows) > limit)
 
     def get_trial(self, *, user_id: int, experiment_id: UUID, trial_id: int, token: str | None = None) -> Trial:
         """One trial with its whole answer. Raises NotFound."""

@@ -234,3 +234,95 @@ def test_file_is_called_as_asked_and_open_through_a_read_only_link(house):
         refused = client.get(f"/v1/experiments/{experiment_id}/export", params={"shared": "guess"})
     assert (found.status_code, refused.status_code) == (200, 404)
     assert found.headers["content-disposition"] == 'attachment; filename="greetings.csv"'
+
+
+# ---- single trials -------------------------------------------------------------------------------
+
+
+def trials_of(client, experiment_id, **asked):
+    answer = client.get(f"/v1/experiments/{experiment_id}/trials", params=asked)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def places(found):
+    return [(one["case"], one["arm"], one["repeat"]) for one in found["data"]]
+
+
+ALL_PLACES = [(case, arm, repeat) for case in (0, 1) for arm in (0, 1) for repeat in (0, 1)]
+
+
+def test_trials_are_listed_page_by_page_each_once(house):
+    experiment_id, found, cursor = house.ana.new_experiment(), [], None
+    with house.ana.client() as client:
+        while cursor is not None or not found:
+            page = trials_of(client, experiment_id, limit=3, **({"cursor": cursor} if cursor else {}))
+            found, cursor = found + places(page), page["next_cursor"]
+        whole = trials_of(client, experiment_id, limit=8)
+    assert found == places(whole) == ALL_PLACES
+    assert whole["next_cursor"] is None
+
+
+def test_trial_that_waits_has_its_case_and_no_figures(house):
+    with house.ana.client() as client:
+        one = trials_of(client, house.ana.new_experiment(), case=1, arm=1)["data"][0]
+    assert (one["state"], one["attempts"], one["values"]) == ("waiting", 0, {"word": "two"})
+    assert {one[name] for name in ("answer", "usage", "timings", "score", "error", "generation_id")} == {None}
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        ({"arm": 1}, [place for place in ALL_PLACES if place[1] == 1]),
+        ({"case": 0}, [place for place in ALL_PLACES if place[0] == 0]),
+        ({"arm": [0, 1], "case": [1, 7]}, [place for place in ALL_PLACES if place[0] == 1]),
+        ({"state": "waiting"}, ALL_PLACES),
+        ({"state": ["failed", "done"]}, []),
+        ({"arm": 2**31 - 1}, []),
+    ],
+)
+def test_trials_are_those_that_fit_every_filter(house, asked, wanted):
+    with house.ana.client() as client:
+        assert places(trials_of(client, house.ana.new_experiment(), **asked)) == wanted
+
+
+def test_draft_has_no_trials_yet(house):
+    with house.ana.client() as client:
+        assert trials_of(client, create(client).json()["id"]) == {"data": [], "next_cursor": None}
+
+
+def test_trials_are_open_through_a_read_only_link(house):
+    experiment_id = house.ana.new_experiment()
+    link = house.runtime.experiments.add_link(user_id=house.ana.person.id, experiment_id=experiment_id)
+    with house.bob.client() as client:
+        assert len(trials_of(client, experiment_id, shared=link.token)["data"]) == 8
+        refused = client.get(f"/v1/experiments/{experiment_id}/trials", params={"shared": "guess"})
+    assert refused.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "param"),
+    [
+        ({"state": "over"}, 422, "state.0"),
+        ({"arm": -1}, 422, "arm.0"),
+        ({"case": 2**31}, 422, "case.0"),
+        ({"arm": "x"}, 422, "arm.0"),
+        ({"limit": 201}, 422, "limit"),
+        ({"cursor": "x"}, 400, "cursor"),
+        ({"cursor": "MSAyIDM0NTY3ODkwMTIzNA=="}, 400, "cursor"),
+        ({"cursor": "\u00fc"}, 400, "cursor"),
+    ],
+)
+def test_filter_of_trials_that_is_none_is_named(house, asked, status, param):
+    with house.ana.client() as client:
+        refused = client.get(f"/v1/experiments/{house.ana.new_experiment()}/trials", params=asked)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (status, param)
+
+
+def test_cursor_of_another_list_is_refused(house):
+    with house.ana.client() as client:
+        house.ana.new_experiment()
+        experiment_id = house.ana.new_experiment()
+        cursor = client.get("/v1/experiments", params={"limit": 1}).json()["next_cursor"]
+        refused = client.get(f"/v1/experiments/{experiment_id}/trials", params={"cursor": cursor})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "cursor")

@@ -60,6 +60,7 @@ ROUTES = {
     "POST /v1/experiments/{experiment_id}/cancel": Entry("chat", owned=True),
     "POST /v1/experiments/{experiment_id}/extend": Entry("chat", owned=True, body={"repeats": 3}),
     "GET /v1/experiments/{experiment_id}": Entry("read", owned=True),
+    "GET /v1/experiments/{experiment_id}/trials": Entry("read", owned=True),
     "GET /v1/experiments/{experiment_id}/export": Entry("read", owned=True),
     "GET /admin/usage": Entry("admin"),
     "POST /admin/upstreams/refresh-health": Entry("admin"),

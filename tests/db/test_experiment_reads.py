@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from chatplay.errors import BadInput, StoreError
+from chatplay.api.experiments_trials import TrialList
+from chatplay.errors import BadInput, ModelUnknown, StoreError
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.values import AxisText, CaseTable
+from chatplay.providers.base import Usage
 from db import experiments, reviews, trial_reads, trials
 from tests.db.experiment_rig import house as make_house
 from tests.db.experiment_rig import words
@@ -51,6 +53,9 @@ _OF_ONE_EXPERIMENT = {
     "revived": lambda conn, id: trials.revive_cancelled(conn, experiment_id=id),
     "cell": lambda conn, id: trials.reset_cell(conn, experiment_id=id, arm=0, case_no=0),
     "judgements": lambda conn, id: reviews.count_judgements(conn, experiment_id=id),
+    "trials": lambda conn, id: trial_reads.list_trials(
+        conn, experiment_id=id, arms=(), cases=(), states=("failed",), after=(0, 1, 0), limit=10
+    ),
     "judge": lambda conn, id: reviews.list_judge_votes(conn, experiment_id=id, judge=1),
     "deleted": lambda conn, id: experiments.delete_experiment(conn, experiment_id=id),
 }
@@ -93,9 +98,31 @@ def test_results_of_a_draft_are_empty(house):
     assert (len(found.table), found.arms, found.axes) == (0, (), ())
 
 
-def test_results_hold_failed_trials_without_values(house):
-    from chatplay.errors import ModelUnknown
+def test_trials_are_listed_with_answers_figures_and_scores(house):
+    house.answerer.usage = lambda request: Usage(10, 5, reasoning_tokens=2)
+    experiment_id = house.run(rules=(Contains("w1"),))
+    page = house.call("list_trials", experiment_id, cases=[1], arms=[1], states=["done"], limit=1)
+    house.call("add_hand_score", experiment_id, trial_id=page.trials[0].id, score=0.5, note="So so.")
+    page = house.call("list_trials", experiment_id, cases=[1], arms=[1], states=["done"], limit=1)
+    (shown,) = TrialList.of(page).data
+    assert page.has_more
+    assert (shown.case, shown.arm, shown.repeat, shown.values["word"]) == (1, 1, 0, "w1")
+    assert (shown.answer, shown.finish_reason, shown.attempts) == ("Say w1 at 0.5", "stop", 1)
+    assert (shown.usage.completion_tokens, shown.usage.reasoning_tokens) == (5, 2)
+    assert (shown.passed, [rule.passed for rule in shown.rule_scores]) == (True, [True])
+    assert [hand.score for hand in shown.hand_scores] == [0.5]
+    assert shown.timings.duration_ms is not None
 
+
+def test_failed_trial_is_listed_with_its_error(house):
+    house.answerer.failures = [ModelUnknown("No such model.", provider="scripted", model="tiny")]
+    experiment_id = house.run(axes="0", cases=2, repeats=1)
+    (failed,) = house.call("list_trials", experiment_id, states=["failed"]).trials
+    assert "No such model." in failed.error
+    assert failed.answer is None
+
+
+def test_results_hold_failed_trials_without_values(house):
     house.answerer.failures = [ModelUnknown("No such model.", provider="scripted", model="tiny")]
     table = house.call("get_results", house.run(axes="0", cases=2, repeats=1)).table
     assert len(table) == 2

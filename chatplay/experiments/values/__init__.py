@@ -13,6 +13,8 @@ from chatplay.experiments.values.answers import (
     Judgement,
     Results,
     Trial,
+    TrialPage,
+    TrialPlace,
     TrialState,
 )
 from chatplay.experiments.values.course import (
@@ -95,5 +97,7 @@ __all__ = [
     "Standing",
     "State",
     "Trial",
+    "TrialPage",
+    "TrialPlace",
     "TrialState",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -109,6 +110,24 @@ class Trial:
     hand_scores: tuple[HandScore, ...]
     judgements: tuple[Judgement, ...]
     error: str | None
+
+
+@dataclass(frozen=True)
+class TrialPlace:
+    """Where a trial stands in a list: trials come by case, then arm, then repeat."""
+
+    case: int
+    arm: int
+    repeat: int
+
+
+@dataclass(frozen=True)
+class TrialPage:
+    """Some trials in order, with the cases they ask by number; `has_more`: others follow the last one."""
+
+    trials: tuple[Trial, ...]
+    cases: Mapping[int, Case]
+    has_more: bool
 
 
 @dataclass(frozen=True)
