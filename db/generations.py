@@ -93,6 +93,7 @@ class UsageFigures:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
     tokens_estimated: bool | None = None
     ttft_ms: float | None = None
     itl_p50_ms: float | None = None

@@ -243,6 +243,7 @@ class AttemptRow:
     tokens_per_second: float | None
     prompt_tokens: int | None
     completion_tokens: int | None
+    reasoning_tokens: int | None
     cost_usd: float | None
     finish_reason: str | None
     error_message: str | None

@@ -293,6 +293,7 @@ class CallDetail:
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    reasoning_tokens: int | None
     tokens_estimated: bool | None
     ttft_ms: float | None
     itl_p50_ms: float | None

@@ -324,6 +324,7 @@ def _attempt(row: trial_reads.AttemptRow) -> Attempt:
         tokens_per_second=row.tokens_per_second,
         prompt_tokens=row.prompt_tokens,
         completion_tokens=row.completion_tokens,
+        reasoning_tokens=row.reasoning_tokens,
         cost_usd=row.cost_usd,
         finish_reason=row.finish_reason,
         error=row.error_message,

@@ -144,6 +144,7 @@ def _figures(outcome: Outcome, metrics: AnswerMetrics, usage: Usage | None, timi
         prompt_tokens=metrics.prompt_tokens,
         completion_tokens=metrics.completion_tokens,
         cached_tokens=usage.cached_tokens if usage else None,
+        reasoning_tokens=metrics.reasoning_tokens,
         tokens_estimated=metrics.tokens_estimated,
         ttft_ms=timings.ttft_ms,
         itl_p50_ms=timings.itl_p50_ms,

@@ -135,6 +135,7 @@ def _details(record: FlightRecord, tz: ZoneInfo) -> pd.DataFrame:
         "Model that answered": call.model_used,
         "Engine": call.engine_type,
         "Cached prompt tokens": None if call.cached_tokens is None else f"{call.cached_tokens:,}",
+        "Reasoning tokens": None if call.reasoning_tokens is None else f"{call.reasoning_tokens:,}",
         "Price": per_million,
         "End-to-end speed": fmt.speed(call.end_to_end_tokens_per_second),
         "Received": None if call.bytes_received is None else f"{call.bytes_received:,} bytes",

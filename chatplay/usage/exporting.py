@@ -97,8 +97,8 @@ def _to_parquet(pages: Rows) -> Iterator[bytes]:
 
     whole, number, text, stamp = pa.int64(), pa.float64(), pa.string(), pa.timestamp("us", tz="UTC")
     kinds = {name: number for name in EXPORTED if name.endswith(("_ms", "_usd", "tokens_per_second"))}
-    kinds |= dict.fromkeys(("prompt_tokens", "completion_tokens", "cached_tokens", "bytes_received", "attempt"), whole)
-    kinds |= dict.fromkeys(("user_id", "organisation_id"), whole)
+    kinds |= dict.fromkeys(("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"), whole)
+    kinds |= dict.fromkeys(("user_id", "organisation_id", "bytes_received", "attempt"), whole)
     kinds |= dict.fromkeys(("streamed", "tokens_estimated"), pa.bool_())
     kinds |= dict.fromkeys(("created_at", "ended_at"), stamp)
     schema = pa.schema([(name, kinds.get(name, text)) for name in EXPORTED])

@@ -92,6 +92,7 @@ usage = Table(
     Column("prompt_tokens", Integer),
     Column("completion_tokens", Integer),
     Column("cached_tokens", Integer),
+    Column("reasoning_tokens", Integer),  # among the completion tokens
     Column("tokens_estimated", Boolean),
     Column("ttft_ms", Double),
     Column("itl_p50_ms", Double),

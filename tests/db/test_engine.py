@@ -129,6 +129,7 @@ def as_before_indexes(engine):
                 "ix_comparison_votes_answer_id"
             )
         )
+        conn.execute(text("ALTER TABLE usage DROP COLUMN reasoning_tokens"))
         conn.execute(text("UPDATE alembic_version SET version_num = '0010'"))
 
 

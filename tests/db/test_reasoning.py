@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
+import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import text
 
 from chatplay.providers.openai import OpenAIProvider
+from chatplay.usage.service import Usage
+from chatplay.usage.values import UsageFilter
+from db.engine import migrate
 from tests import upstream as mock
 from tests.db.chat_rig import rig
 
@@ -92,6 +100,28 @@ def test_decode_speed_of_a_model_that_reasons_is_stored_as_it_was(house, server,
 def test_reported_reasoning_tokens_are_kept_with_the_answer(house, server):
     assert asked(house, server, reporting(2_000), *thinking()).reasoning_tokens == 2_000
     assert asked(house, server, {}, *thinking()).reasoning_tokens is None
+
+
+def test_reasoning_tokens_are_in_the_usage_log_and_its_export(house, server):
+    asked(house, server, reporting(2_000), *thinking())
+    now = datetime.now(UTC)
+    usage = Usage(store=house.store, now=lambda: now)
+    everything = UsageFilter(None, now - timedelta(hours=1), now + timedelta(hours=1))
+    (row,) = csv.DictReader(io.StringIO(b"".join(usage.export(everything, "csv")).decode()))
+    table = pq.read_table(io.BytesIO(b"".join(usage.export(everything, "parquet"))))
+    assert row["reasoning_tokens"] == "2000"
+    assert table["reasoning_tokens"].to_pylist() == [2_000]
+    assert usage.get_call(UUID(row["generation_id"]), user_id=house.user_id).call.reasoning_tokens == 2_000
+
+
+def test_reasoning_tokens_kept_with_answers_alone_are_taken_over_by_the_migration(house, server, engine):
+    asked(house, server, reporting(2_000), *thinking())
+    with engine.begin() as conn:
+        conn.execute(text("ALTER TABLE usage DROP COLUMN reasoning_tokens"))
+        conn.execute(text("UPDATE alembic_version SET version_num = '0012'"))
+    migrate(engine)
+    with engine.connect() as conn:
+        assert conn.scalar(text("SELECT reasoning_tokens FROM usage")) == 2_000
 
 
 def test_reasoning_that_is_counted_but_never_sent_is_left_out_of_the_speed(house, server):

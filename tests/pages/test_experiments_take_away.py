@@ -1,6 +1,7 @@
 """Files, code, links and clones of experiments whose answers are known, and what a link opens."""
 
 import pytest
+from sqlalchemy import text
 
 from chatplay.experiments.values import JudgePlan
 from tests.db.chat_rig import add_person
@@ -66,11 +67,14 @@ def test_who_comes_by_a_link_sees_the_tab_and_can_change_nothing(shared, tab):
     assert not changing & set(labels(app))
 
 
-def test_a_cell_through_a_link_has_no_run_again_but_its_flight_recorder(shared):
+def test_a_cell_through_a_link_has_no_run_again_but_its_flight_recorder(services, shared):
     app = opened("experiments", shared=shared, tab="cases", case=1, arm=1)
     assert "Run this cell again" not in labels(app)
+    with services.store.transaction() as conn:
+        conn.execute(text("UPDATE usage SET reasoning_tokens = 1234"))
     app = press(app, "Flight recorder")
     assert "demo-small" in said(app)
+    assert "1,234 tokens" in said(app)
 
 
 def test_a_revoked_link_shows_nothing(services, ada, shared):

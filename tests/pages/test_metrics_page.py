@@ -115,9 +115,17 @@ def test_filter_goes_into_the_address(house, ada):
 
 
 def test_call_of_the_address_opens_its_flight_recorder(house, ada):
-    call = house.add(hours_ago(2), user=ada.id, gaps_ms=[20.0, 20.0, 400.0, 20.0], sent='{"model": "tiny"}')
+    call = house.add(
+        hours_ago(2),
+        user=ada.id,
+        gaps_ms=[20.0, 20.0, 400.0, 20.0],
+        sent='{"model": "tiny"}',
+        reasoning_tokens=2_000,
+    )
     house.count()
     app = opened("metrics", call=str(call))
+    details = next(one.value for one in app.dataframe if "Value" in one.value.columns)
+    assert dict(zip(details[""], details["Value"], strict=True))["Reasoning tokens"] == "2,000"
     assert "4 gaps, 1 of them a stall" in said(app)
     assert '"model": "tiny"' in app.code[0].value
 

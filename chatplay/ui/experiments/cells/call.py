@@ -83,6 +83,7 @@ def _draw_attempt(attempt: Attempt) -> None:
         "Duration": fmt.duration(attempt.duration_ms),
         "Prompt": fmt.tokens(attempt.prompt_tokens),
         "Answer": fmt.tokens(attempt.completion_tokens),
+        "Reasoning": fmt.tokens(attempt.reasoning_tokens),
         "Cost": fmt.cost(attempt.cost_usd),
         "Request id": attempt.request_id,
         "Request fingerprint": attempt.fingerprint and attempt.fingerprint[:16],
