@@ -48,6 +48,7 @@ from chatplay.usage.service import Usage
 from db.embedded import EmbeddedPostgres
 from db.engine import make_engine, migrate
 from db.errors import DatabaseError
+from db.frozen import FrozenWatch
 
 log = logging.getLogger(__name__)
 _RANKS_FOLDER = "token-ranks"
@@ -90,6 +91,7 @@ class Runtime:
     rollup: RollupWorker
     embedded: EmbeddedPostgres | None = None
     worker: ExperimentWorker | None = None
+    watch: FrozenWatch | None = None
 
     def close(self) -> None:
         """Stop in order, the newest first; what fails to stop does not keep the rest from it."""
@@ -97,6 +99,8 @@ class Runtime:
             if self.embedded is not None:
                 stack.callback(self.embedded.stop)
             stack.callback(self.store.engine.dispose)
+            if self.watch is not None:
+                stack.callback(self.watch.close)
             stack.callback(self.health.release)
             stack.callback(self.rollup.close)
             stack.callback(self.generations.close)
@@ -205,6 +209,10 @@ def start(settings: Settings, *, progress: Callable[[str], None] = print) -> Run
             embedded.keep_alive()
         runtime = build(settings, embedded=embedded)
         undo.callback(runtime.store.engine.dispose)
+        watch = FrozenWatch(runtime.store.engine)
+        watch.start()
+        undo.callback(watch.close)
+        runtime = replace(runtime, watch=watch)
         with runtime.store.reading():  # a server that cannot be reached is said so before it is migrated
             pass
         migrate(runtime.store.engine, progress=progress)
