@@ -14,12 +14,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chatplay.api.errors import answer, our_fault, plain_detail, request_id_of
+from chatplay.api.errors import answer, our_fault, plain_detail, refuse_socket, request_id_of
 
 _log = logging.getLogger(__name__)
 _MAX_HEADER_BYTES = 32_768
 _MAX_DEPTH = 64
 _BODY_SEC = 30.0
+_SOCKETS = "Sockets are at `/ws/chat/{session_id}/`, with the slash at the end."
 _OWN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # One that never closes reaches to the end: it must not be tried again from each quote that it holds.
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
@@ -68,12 +69,18 @@ class Edge:
 
         async def send_marked(message: Message) -> None:
             nonlocal begun, done
-            if message["type"] == "http.response.start":
+            if message["type"].endswith(("http.response.start", "websocket.accept")):
                 begun = True
+            if message["type"].endswith("http.response.start"):
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 headers.setdefault("cache-control", "no-store")
                 headers.setdefault("cross-origin-resource-policy", "same-origin")
+            if message["type"] == "websocket.close" and not begun:  # no route took it: ours accept before they refuse
+                begun = True
+                detail = plain_detail("not_found", "There is nothing at this address.", request_id, cure=_SOCKETS)
+                await refuse_socket(answer(detail, 404), scope, receive, send_marked)
+                return
             await send(message)
             done = message["type"] == "http.response.body" and not message.get("more_body", False)
 

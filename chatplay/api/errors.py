@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from chatplay import errors
 from chatplay.errors import ChatplayError
@@ -128,6 +129,14 @@ def answer(detail: Mapping[str, Any], status: int, headers: Mapping[str, str] | 
     return JSONResponse({"error": dict(detail)}, status_code=status, headers=more)
 
 
+async def refuse_socket(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """For a WebSocket that is not let in, before it is accepted; where the server can, with words."""
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await response(scope, receive, send)
+    else:
+        await send({"type": "websocket.close", "code": 1008})
+
+
 # ---- handlers of the FastAPI and Starlette apps ------------------------------------------------
 
 
@@ -148,7 +157,10 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 async def on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     param, message = _first_problem(error.errors())
-    detail = plain_detail("bad_request", message, request_id_of(request), param=param, cure=_SEE_DOCS)
+    cure = _SEE_DOCS
+    if isinstance(error.body, bytes):  # nobody tried to read it: curl's -d, say, calls it a form
+        message, cure = "The body is not sent as JSON.", "Send it with the header `Content-Type: application/json`."
+    detail = plain_detail("bad_request", message, request_id_of(request), param=param, cure=cure)
     return answer(detail, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 

@@ -12,13 +12,14 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chatplay.api.errors import answer, plain_detail, request_id_of
+from chatplay.api.errors import answer, plain_detail, refuse_socket, request_id_of
 from chatplay.auth.handover import GO_SCRIPT_HASH
 from chatplay.auth.tokens import BROWSER_COOKIE, new_token
 from chatplay.settings import Settings
 from chatplay.ui.scripts import script_hashes
 
 _BROWSER_COOKIE_SEC = 366 * 86_400
+_STEP_UP = re.compile(r"[/\\]\.\.(?:[/\\]|$)|\0")
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -71,12 +72,12 @@ class SecurityHeaders:
         self._is_secure = is_secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"].endswith("http.response.start"):  # a socket that is not let in gets a response, too
                 self._add(scope, message["status"], MutableHeaders(scope=message))
             await send(message)
 
@@ -117,10 +118,12 @@ class OwnPagesOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and scope["path"].endswith("/_stcore/stream"):
-            headers = HTTPConnection(scope).headers
+            connection = HTTPConnection(scope)
+            headers = connection.headers
             origin = urlsplit(headers.get("origin", "")).netloc
             if "origin" in headers and origin not in self._own_places(headers.get("host", "")):
-                await send({"type": "websocket.close", "code": 1008})  # before it is accepted: a 403
+                detail = plain_detail("not_allowed", "Another site's page asked for this.", request_id_of(connection))
+                await refuse_socket(answer(detail, 403), scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -130,16 +133,43 @@ class OwnPagesOnly:
 
 
 class HiddenPaths:
-    """Answers 404 for doors of Streamlit that stand open to everybody and are not needed."""
+    """Answers 404 for doors of Streamlit that stand open to everybody and are not needed, and for steps upwards from
+    an address of our own (`own`), which Streamlit would refuse in its words.
+    """
 
-    def __init__(self, app: ASGIApp, *, prefixes: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, *, prefixes: tuple[str, ...], own: tuple[str, ...] = ()) -> None:
         self._app = app
         self._prefixes = prefixes
+        self._own = tuple(f"{path}/" for path in own)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(self._prefixes):
+        if scope["type"] == "http" and self._is_hidden(scope["path"]):
             request_id = request_id_of(HTTPConnection(scope))
             detail = plain_detail("not_found", "There is nothing at this address.", request_id)
             await answer(detail, 404)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_hidden(self, path: str) -> bool:
+        steps = path.startswith(self._own) and _STEP_UP.search(path) is not None
+        return steps or path.startswith(self._prefixes)
+
+
+class OneLength:
+    """Refuses a request that tells the length of its body in two ways. A proxy may have believed the other one: what
+    follows would then be somebody's next request (RFC 9112, 6.1).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        names = {name for name, _ in scope["headers"]} if scope["type"] == "http" else set()
+        if names.issuperset((b"content-length", b"transfer-encoding")):
+            message = "The request has a Content-Length and a Transfer-Encoding."
+            detail = plain_detail(
+                "bad_request", message, request_id_of(HTTPConnection(scope)), cure="Send one of them."
+            )
+            await answer(detail, 400, {"connection": "close"})(scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -21,7 +21,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chatplay.api.errors import answer, detail_of, request_id_of
+from chatplay.api.errors import answer, detail_of, plain_detail, request_id_of
 from chatplay.errors import ConfigError, NotSignedIn
 from chatplay.generation.tally import TTFT_BOUNDS_SEC, TtftCount
 from chatplay.runtime import Runtime
@@ -93,7 +93,10 @@ class MetricsDoor:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        if (refusal := self._refusal(connection)) is not None:
+        if scope["method"] not in ("GET", "HEAD"):
+            detail = plain_detail("method_not_allowed", "The metrics are only read.", request_id_of(connection))
+            await answer(detail, 405, {"allow": "GET, HEAD"})(scope, receive, send)
+        elif (refusal := self._refusal(connection)) is not None:
             await refusal(scope, receive, send)
         elif scope["path"] == PATH:
             await self._figures(connection)(scope, receive, send)

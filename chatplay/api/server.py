@@ -21,11 +21,11 @@ from starlette.routing import BaseRoute, Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from chatplay import runtime
-from chatplay.api.app import api_routes
+from chatplay.api.app import PREFIXES, api_routes
 from chatplay.api.auth_routes import auth_mount
 from chatplay.api.closing import act_first_when_asked_to_end
 from chatplay.api.compression import remember_more
-from chatplay.api.middleware import HiddenPaths, OwnPagesOnly, SecurityHeaders, policy_for
+from chatplay.api.middleware import HiddenPaths, OneLength, OwnPagesOnly, SecurityHeaders, policy_for
 from chatplay.api.page import page_routes
 from chatplay.api.prometheus import CountRequests, MetricsDoor, RequestCounts
 from chatplay.api.terminal import end_with_the_terminal, hang_up_ends_like_terminate
@@ -65,7 +65,8 @@ def middleware(page: str) -> list[Middleware]:
     return [
         Middleware(CountRequests, counts=counts),
         Middleware(SecurityHeaders, policy=policy_for(page), is_secure=_is_secure),
-        Middleware(HiddenPaths, prefixes=_HIDDEN),
+        Middleware(OneLength),
+        Middleware(HiddenPaths, prefixes=_HIDDEN, own=(*PREFIXES, "/auth")),
         Middleware(OwnPagesOnly, get_settings=runtime.get_settings),
         Middleware(MetricsDoor, counts=counts, get_settings=runtime.get_settings, find_runtime=runtime.find_runtime),
     ]

@@ -95,6 +95,14 @@ def test_body_nested_too_deep_is_refused(house, body):
         assert client.post("/v1/chat/sessions", content=body).status_code == 413
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data", None])
+def test_body_that_is_not_called_json_is_told_how_to_be(house, kind):
+    with house.ana.client(**({"content-type": kind} if kind else {})) as client:
+        refused = client.post("/v1/chat/sessions", content=b'{"model_name": "echo"}')
+    assert refused.status_code == 422
+    assert "Content-Type: application/json" in refused.json()["error"]["cure"]
+
+
 def test_brackets_in_texts_do_not_nest(house):
     with house.ana.client() as client:
         path = f"/v1/chat/sessions/{house.ana.new_session()}/messages"

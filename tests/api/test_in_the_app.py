@@ -28,6 +28,28 @@ def test_unknown_path_of_ours_is_json_and_not_a_page(app, path):
     assert (answer.status_code, answer.json()["error"]["type"]) == (404, "not_found")
 
 
+@pytest.mark.parametrize("path", ["/v1/..%2fadmin/usage", "/v1/%2e%2e/x", "/auth/a%00b", "/ws/x/.."])
+def test_step_upwards_from_a_path_of_ours_is_json_too(app, path):
+    raw = talk(app, f"GET {path} HTTP/1.1\r\nHost: {app.url.removeprefix('http://')}\r\nConnection: close\r\n\r\n")
+    assert raw.startswith("HTTP/1.1 404")
+    assert '"type":"not_found"' in raw
+
+
+@pytest.mark.parametrize("path", ["/v1/models/running", "/"])
+def test_request_of_two_lengths_is_refused_and_what_follows_is_no_request(app, path):
+    host = f"Host: {app.url.removeprefix('http://')}\r\n"
+    two = f"POST {path} HTTP/1.1\r\n{host}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    raw = talk(app, f"{two}GET /v1/docs HTTP/1.1\r\n{host}Connection: close\r\n\r\n")
+    assert raw.startswith("HTTP/1.1 400")
+    assert raw.count("HTTP/1.1") == 1
+
+
+def talk(app, text):
+    with socket.create_connection(("127.0.0.1", app.port), timeout=10) as connection:
+        connection.sendall(text.encode())
+        return b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
+
+
 @pytest.mark.parametrize("path", ["/", "/chat", "/v1/docs", "/v1/models/running", "/v1/nope", "/auth/whoami"])
 def test_every_answer_is_confined(app, path):
     headers = httpx2.get(app.url + path).headers
@@ -104,6 +126,19 @@ def test_page_from_elsewhere_gets_no_socket_of_streamlit(app, origin):
     with pytest.raises(InvalidStatus) as refused:
         connect(f"ws://{place}/_stcore/stream", origin=origin.format(port=app.port), open_timeout=10)
     assert refused.value.response.status_code == 403
+    assert json.loads(refused.value.response.body)["error"]["type"] == "not_allowed"
+
+
+@pytest.mark.parametrize("path", ["/ws", "/ws/chat/7", "/ws/nope/", "/v1/models/running", "/admin"])
+def test_socket_at_an_address_that_has_none_is_told_where_there_is_one(app, path):
+    with pytest.raises(InvalidStatus) as refused:
+        connect(app.url.replace("http", "ws", 1) + path, open_timeout=10)
+    response = refused.value.response
+    error = json.loads(response.body)["error"]
+    assert (response.status_code, error["type"]) == (404, "not_found")
+    assert "/ws/chat/{session_id}/" in error["cure"]
+    assert response.headers["x-request-id"] == error["request_id"]
+    assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
 
 
 def test_own_page_and_programs_get_their_socket_of_streamlit(app):

@@ -141,6 +141,13 @@ def test_token_opens_both_from_anywhere():
         assert client.get(path, headers={"authorization": TOKEN}).status_code == 401
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "TRACE"])
+@pytest.mark.parametrize("path", ["/metrics", "/_stcore/metrics"])
+def test_figures_are_only_read(house, path, method):
+    response = client_of(house.runtime).request(method, path)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
+
+
 def test_browser_gets_the_page_of_the_same_address():
     client = client_of(peer="192.0.2.7", host="chat.example.org")
     response = client.get("/metrics", headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
