@@ -102,7 +102,7 @@ async def follow_generation(
     It works in whatever process the answer is made. Nothing is repeated and nothing left out.
     """
     answer = await threads.run(rt.chat_log.get_answer, user_id=caller.user_id, generation_id=generation_id)
-    after = int(last_event_id) if last_event_id else (after_seq or None)
+    after = int(last_event_id) if last_event_id else after_seq
     if after and await threads.run(_has_seen_all, rt, caller, generation_id, after):
         return Response(status_code=204)
     source = await find_source(threads, rt, caller, generation_id)

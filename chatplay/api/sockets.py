@@ -223,7 +223,7 @@ class _Conversation:
 
     async def _write(self, member: Member, resumed: AnswerRef | None, after_seq: int | None) -> None:
         if resumed is not None:
-            await self._pass_on(resumed, after_seq or None)
+            await self._pass_on(resumed, after_seq)
         while True:
             answer, frame = await member.next_answer()
             # A prompt that was sent before is answered again, unless that was done while it was looked up.

@@ -236,6 +236,15 @@ def test_other_process_tells_the_same_events(house):
     assert text_of(rest) == "".join(f"w{n} " for n in range(20, 40))
 
 
+@pytest.mark.parametrize("seen", [{"params": {"after_seq": 0}}, {"headers": {"Last-Event-ID": "0"}}])
+def test_reader_who_has_seen_only_the_start_is_not_told_of_it_again(house, seen):
+    done = house.ana.ask(house.ana.new_session())
+    with house.ana.client() as client:
+        answered = client.get(f"/v1/chat/generations/{done['generation_id']}/events", **seen)
+    kinds = [event.kind for event in sse_events(iter(answered.text.split("\n")))]
+    assert (kinds[0], kinds[-1]) == ("delta", "message_end")
+
+
 def test_streams_cut_at_random_places_resume_to_the_same_text(house):
     """Hundreds of cuts, while answers come and after their end, always by what was seen last."""
     luck, cuts = random.Random(4), 0

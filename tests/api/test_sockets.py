@@ -180,6 +180,14 @@ def test_answer_that_ends_while_its_key_is_looked_up_is_sent_once(house, monkeyp
         assert_next_is_new(socket, start)
 
 
+def test_socket_that_has_seen_only_the_start_is_not_told_of_it_again(house):
+    session_id = house.ana.new_session("mock-model")
+    house.ana.ask(session_id)
+    with house.ana.socket(session_id) as socket:
+        send(socket, type="follow", after_seq=0)
+        assert frames(socket, upto="delta")[0]["seq"] > 0
+
+
 def test_sockets_cut_at_random_places_resume_to_the_same_text(house):
     luck, cuts = random.Random(5), 0
     house.upstream.default = words(60, delay_sec=0.01)
