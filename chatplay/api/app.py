@@ -24,6 +24,7 @@ from chatplay.api import (
 )
 from chatplay.api.edge import Edge, Prefix
 from chatplay.api.errors import EVERYWHERE, HANDLERS
+from chatplay.api.examples import add_examples
 from chatplay.api.services import Services
 from chatplay.runtime import Runtime
 
@@ -58,6 +59,8 @@ def build_app(get_runtime: Callable[[], Runtime], find_runtime: Callable[[], Run
     app.state.services = Services(get_runtime, find_runtime)
     for part in _PARTS:
         app.include_router(part.router)
+    bare = app.openapi
+    app.openapi = lambda: add_examples(bare())  # type: ignore[method-assign]
     return app
 
 

@@ -64,7 +64,7 @@ def _operation(document: Mapping[str, Any], path: str, method: str, operation: M
         f"{_table('Parameters', _parameters(operation))}"
         f"{_table('Body', _fields(document, body['schema'])) if body else ''}"
         f"{_example(document, body) if body else ''}"
-        f"{_table('Answers', _answers(document, operation))}</details>"
+        f"{_table('Answers', _answers(document, operation))}{_shown_answer(operation)}</details>"
     )
 
 
@@ -101,7 +101,22 @@ def _example(document: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     example = body.get("example") or {
         name: field["examples"][0] for name, field in properties.items() if field.get("examples")
     }
-    return f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>" if example else ""
+    return _block(example) if example else ""
+
+
+def _shown_answer(operation: Mapping[str, Any]) -> str:
+    """Of each kind of success, in the order of their status codes."""
+    found = []
+    for status, response in operation["responses"].items():
+        for kind, shown in response.get("content", {}).items() if status < "300" else ():
+            if "example" in shown:
+                found.append(f"<p><strong>{status}</strong> <code>{escape(kind)}</code></p>{_block(shown['example'])}")
+    return "".join(found)
+
+
+def _block(example: Any) -> str:
+    text = example if isinstance(example, str) else json.dumps(example, indent=2, ensure_ascii=False)
+    return f"<pre>{escape(text)}</pre>"
 
 
 def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chatplay.api.downloads import Download
+from chatplay.api.downloads import Download, documented_files
 from chatplay.api.ranges import read_range
 from chatplay.api.services import Rt, Threads
 from chatplay.api.who import Reader, seating
@@ -24,7 +24,7 @@ from chatplay.usage.values import ExportFormat
 router = APIRouter(prefix="/v1/usage", tags=["Usage"])
 
 
-@router.get("/calls", response_class=Response)
+@router.get("/calls", response_class=Response, responses={200: documented_files("csv", "parquet")})
 async def download_calls(
     request: Request,
     caller: Reader,
