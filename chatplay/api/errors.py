@@ -39,7 +39,19 @@ _STATUS: tuple[tuple[type[ChatplayError], int], ...] = (
     (errors.ProviderSilent, 504),
     (errors.ProviderError, 502),
 )
-_HTTP_TYPES = {404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large", 431: "too_large"}
+_HTTP_TYPES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "too_slow",
+    413: "too_large",
+    431: "too_large",
+}
+_HTTP_MESSAGES = {
+    400: "The body cannot be read as JSON.",  # what the framework could not, such as bytes that are no UTF-8
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+}
 _SEE_DOCS = "GET /v1/docs lists what there is."
 
 
@@ -148,8 +160,7 @@ async def on_chatplay_error(request: Request, error: Exception) -> Response:
 async def on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = _HTTP_TYPES.get(error.status_code, "error")
-    message = {404: "There is nothing at this address.", 405: "This address does not take that method."}
-    text = message.get(error.status_code, str(error.detail))
+    text = _HTTP_MESSAGES.get(error.status_code, str(error.detail))
     detail = plain_detail(kind, text, request_id_of(request), cure=_SEE_DOCS)
     return answer(detail, error.status_code, error.headers)
 

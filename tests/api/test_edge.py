@@ -95,6 +95,14 @@ def test_body_nested_too_deep_is_refused(house, body):
         assert client.post("/v1/chat/sessions", content=body).status_code == 413
 
 
+@pytest.mark.parametrize("body", [b"\x1f\x8b\x08", b'{"title": "\xff"}', b'{"message_id": ' + b"9" * 5000 + b"}"])
+def test_body_that_no_reader_of_json_takes_is_called_so(house, body):
+    with house.ana.client(**{"content-type": "application/json"}) as client:
+        refused = client.post(f"/v1/chat/sessions/{house.ana.new_session()}/generate", content=body)
+    assert (refused.status_code, refused.json()["error"]["type"]) == (400, "bad_request")
+    assert "JSON" in refused.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data", None])
 def test_body_that_is_not_called_json_is_told_how_to_be(house, kind):
     with house.ana.client(**({"content-type": kind} if kind else {})) as client:
