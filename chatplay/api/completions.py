@@ -198,7 +198,7 @@ class Completion(Response):
     def _last(self) -> Iterable[bytes]:
         fault, end = self._fault(), self._pipe.end
         if fault is not None or end is None:
-            return [self._events.failed(fault or INTERRUPTED)]
+            return [self._events.failed(fault or INTERRUPTED, self._request_id)]
         return self._events.last(end, self._pipe.said)
 
     async def _send(self, send: Send, body: bytes, *, more: bool = True) -> None:

@@ -44,9 +44,9 @@ class Events:
             yield _event(_json(body))
         yield DONE
 
-    def failed(self, fault: Fault) -> bytes:
+    def failed(self, fault: Fault, request_id: str) -> bytes:
         """In the place of an end: without it and [DONE] no client takes the answer for whole."""
-        return b"event: error\n" + _event(_json(fault.body()))
+        return b"event: error\n" + _event(_json(fault.body(request_id)))
 
     def _choice(self, delta: Json, finish_reason: str | None = None, **more: Any) -> bytes:
         return _event(self._chunk({"index": 0, "delta": delta, "finish_reason": finish_reason}, **more))

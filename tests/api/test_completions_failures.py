@@ -101,9 +101,10 @@ def test_rate_limit_says_how_long_to_wait(house):
     "model", ["reset-mid-stream", "cut-mid-stream", "error-mid-stream", "garbage", "hang-mid-stream"]
 )
 def test_stream_that_fails_later_ends_with_an_error_and_no_done(house, model):
-    _, lines = house.raw_stream(model=model)
+    headers, lines = house.raw_stream(model=model)
     assert lines[-2:-1] == ["event: error"]
-    assert json.loads(lines[-1][6:])["error"]["type"] == "server_error"
+    error = json.loads(lines[-1][6:])["error"]
+    assert (error["type"], error["request_id"]) == ("server_error", headers["x-request-id"])
     with house.client() as client, pytest.raises(openai.APIError, match=r"."):
         list(client.chat.completions.create(**ASKED | {"model": model}, stream=True))
 
