@@ -57,7 +57,7 @@ def page_of(document: Mapping[str, Any]) -> str:
 
 def _operation(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> str:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    about, _, more = operation.get("description", "").partition("\n")
+    about, _, more = operation.get("description", "").partition("\n\n")
     return (
         f"<details><summary><code>{method.upper()} {escape(path)}</code> {_text(about)}</summary>"
         f"<p>{_text(more)}</p>"
@@ -71,7 +71,10 @@ def _operation(document: Mapping[str, Any], path: str, method: str, operation: M
 def _parameters(operation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for one in operation.get("parameters", ()):
         where = one["in"] + (", required" if one.get("required") else "")
-        yield one["name"], f"{where}. {one.get('description', '')}"
+        schema = one.get("schema", {})
+        values = schema.get("enum") or schema.get("items", {}).get("enum") or ()
+        choices = f" One of {', '.join(f'`{value}`' for value in values)}." if values else ""
+        yield one["name"], f"{where}. {one.get('description', '')}{choices}"
 
 
 def _fields(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -46,3 +46,9 @@ def test_page_shows_the_examples():
     assert "Qwen-2-7B-Instruct" in page
     assert page.count("&quot;reasoning_tokens&quot;") == 2  # of an answer and of a trial
     assert "event: delta" in page
+
+
+def test_page_breaks_off_no_sentence_and_lists_the_values_of_a_parameter():
+    page = page_of(APP.openapi())
+    assert "stands for\nthe first of them" in page.partition("/v1/models</code>")[2].partition("</summary>")[0]
+    assert "One of <code>waiting</code>, <code>running</code>" in page
