@@ -1,198 +1,160 @@
-"""Connections to model servers as the HTTP library asks for them, on asyncio's transports themselves.
-
-The library's own, made for any async framework, stop and start reading around every piece that arrives and set up a
-time limit for it; at a hundred tokens a second that costs more than decoding them. Our answers have time limits of
-their own (`patience.py`).
+"""Requests to one model server as the HTTP library asks for them, carried by aiohttp, whose parser is compiled: at a
+hundred tokens a second what the HTTP library's own does for each piece costs more than decoding it (bench/README.md).
 """
 
 from __future__ import annotations
 
-import asyncio
-import select
-import socket
-import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import httpcore2
+import aiohttp
+import httpx2
+from yarl import URL
 
-_MOST_UNREAD_BYTES = 256 * 1024  # then the server has to wait
-_MOST_UNSENT_BYTES = 64 * 1024  # a request is handed over in pieces, head and body; so much of it goes out as one
-Option = Any  # a socket option as setsockopt takes it
+from chatplay.providers.safety import AddressPolicy, GuardedResolver
 
-
-class PlainBackend(httpcore2.AsyncNetworkBackend):
-    """Connects by TCP; `Stream.start_tls` does the rest."""
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Option] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        local = None if local_address is None else (local_address, 0)
-        try:
-            async with asyncio.timeout(timeout):
-                loop = asyncio.get_running_loop()
-                transport, inbox = await loop.create_connection(_Inbox, host, port, local_addr=local)
-        except TimeoutError:
-            raise httpcore2.ConnectTimeout(f"no connection within {timeout} s") from None
-        except OSError as error:
-            raise httpcore2.ConnectError(str(error)) from error
-        for option in socket_options or ():
-            transport.get_extra_info("socket").setsockopt(*option)
-        return Stream(transport, inbox)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+_MOST_CONNECTIONS = 1000
+_IDLE_SEC = 4.0  # many servers hang up after five, and a request that meets that is lost
+_MOST_HEADER_BYTES = 64 * 1024
+_MOST_AT_ONCE_BYTES = 64 * 1024
+# The HTTP library writes these itself, or leaves them out on purpose.
+_OWN_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
-class _Inbox(asyncio.Protocol):
-    """What has arrived and was not read yet. At most one waits for more, and one for room to write."""
+class Transport(httpx2.AsyncBaseTransport):
+    """All connections to `base_url`, or to the proxy that the environment names for it. Use it on one event loop.
 
-    def __init__(self) -> None:
-        self.unread = bytearray()
-        self.ended = False
-        self.failure: Exception | None = None
-        self.news: asyncio.Future[None] | None = None
-        self._transport: asyncio.Transport | None = None
-        self._paused = False
-        self.room = asyncio.Event()
-        self.room.set()
+    Each address is checked by `policy` at the moment of connecting. Errors are the HTTP library's own. A response has
+    among its `extensions` its "body", a `Body`, and "written_sec", when the end of its request was handed to the
+    connection, in seconds of the monotonic clock.
+    """
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+    def __init__(self, base_url: str, policy: AddressPolicy, *, use_proxy: bool = True) -> None:
+        self._policy = policy
+        self._proxy = _proxy_for(base_url) if use_proxy else None
+        self._tls = httpx2.create_ssl_context() if base_url.startswith("https") else True
+        self._session: aiohttp.ClientSession | None = None
 
-    def data_received(self, data: bytes) -> None:
-        self.unread += data
-        if len(self.unread) > _MOST_UNREAD_BYTES and self._transport is not None:
-            self._paused = True
-            self._transport.pause_reading()
-        self._tell()
-
-    def eof_received(self) -> bool:
-        self.ended = True
-        self._tell()
-        return False
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.ended, self.failure = True, error
-        self.room.set()
-        self._tell()
-
-    def pause_writing(self) -> None:
-        self.room.clear()
-
-    def resume_writing(self) -> None:
-        self.room.set()
-
-    def take(self, max_bytes: int) -> bytes:
-        taken = bytes(self.unread[:max_bytes])
-        del self.unread[:max_bytes]
-        if self._paused and self._transport is not None and not self.ended:
-            self._paused = False
-            self._transport.resume_reading()
-        return taken
-
-    def _tell(self) -> None:
-        if self.news is not None and not self.news.done():
-            self.news.set_result(None)
-
-
-class Stream(httpcore2.AsyncNetworkStream):
-    """One connection. Its errors are the HTTP library's own. `written_sec`: when bytes were last handed to it."""
-
-    def __init__(self, transport: asyncio.Transport, inbox: _Inbox) -> None:
-        self.written_sec: float | None = None
-        self._transport = transport
-        self._inbox = inbox
-        self._unsent = bytearray()
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What has arrived, at least one byte; b"" when the server has ended."""
-        inbox = self._inbox
-        if self._unsent:
-            self._send()
-        if not inbox.unread and not inbox.ended:
-            inbox.news = asyncio.get_running_loop().create_future()
-            try:
-                if timeout is None:
-                    await inbox.news
-                else:
-                    async with asyncio.timeout(timeout):
-                        await inbox.news
-            except TimeoutError:
-                raise httpcore2.ReadTimeout(f"nothing came within {timeout} s") from None
-            finally:
-                inbox.news = None
-        if not inbox.unread and inbox.failure is not None:
-            raise httpcore2.ReadError(str(inbox.failure)) from inbox.failure
-        return inbox.take(max_bytes)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Goes out once there is much of it, or when an answer to it is read."""
-        self._unsent += buffer
-        if len(self._unsent) <= _MOST_UNSENT_BYTES:
-            return
-        if self._inbox.ended or self._transport.is_closing():
-            raise httpcore2.WriteError("the connection is closed")
-        self._send()
-        try:
-            async with asyncio.timeout(timeout):
-                await self._inbox.room.wait()
-        except TimeoutError:
-            raise httpcore2.WriteTimeout(f"the server took nothing for {timeout} s") from None
-        if self._inbox.failure is not None:
-            raise httpcore2.WriteError(str(self._inbox.failure)) from self._inbox.failure
-
-    def _send(self) -> None:
-        if self._transport.is_closing():  # what has ended it is told where an answer is read
-            return
-        self.written_sec = time.monotonic()  # before: the thread may have to wait its turn after sending
-        self._transport.write(bytes(self._unsent))
-        self._unsent.clear()
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._policy.require_name(self._proxy.host or "" if self._proxy else request.url.host)
+        self._session = self._session or self._open_session()
+        moments = _Moments()
+        with _in_their_words():
+            response = await self._session.request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                headers=[(name.decode("ascii"), value.decode("latin-1")) for name, value in request.headers.raw],
+                data=_payload(request.content),
+                allow_redirects=False,
+                proxy=self._proxy,
+                timeout=aiohttp.ClientTimeout(connect=request.extensions.get("timeout", {}).get("connect")),
+                trace_request_ctx=moments,
+            )
+        body = Body(response)
+        return httpx2.Response(
+            response.status,
+            headers=response.raw_headers,
+            stream=body,
+            extensions={"http_version": b"HTTP/1.1", "body": body, "written_sec": moments.written_sec},
+        )
 
     async def aclose(self) -> None:
-        """At once: what the server still sends is not waited for."""
-        self._transport.abort()
+        if self._session is not None:
+            await self._session.close()
 
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore2.AsyncNetworkStream:
-        if self._inbox.ended:  # a handshake would wait for an end that has been told already
-            raise httpcore2.ConnectError("the server hung up")
-        loop, inbox = asyncio.get_running_loop(), _Inbox()
+    def _open_session(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            resolver=GuardedResolver(self._policy),
+            use_dns_cache=False,
+            ssl=self._tls,
+            limit=_MOST_CONNECTIONS,
+            keepalive_timeout=_IDLE_SEC,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=_OWN_HEADERS,
+            auto_decompress=False,
+            max_line_size=_MOST_HEADER_BYTES,
+            max_field_size=_MOST_HEADER_BYTES,
+            trace_configs=[_tracing()],
+        )
+
+
+class Body(httpx2.AsyncByteStream):
+    """What a server answers, as it arrives."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def read(self) -> bytes:
+        """What has arrived, at least one byte; b"" once the answer has ended. Raises httpx2.ReadError."""
+        content = self._response.content
         try:
-            async with asyncio.timeout(timeout):
-                secured = await loop.start_tls(self._transport, inbox, ssl_context, server_hostname=server_hostname)
-        except TimeoutError:
-            self._transport.abort()
-            raise httpcore2.ConnectTimeout(f"no secure connection within {timeout} s") from None
-        except OSError as error:  # ssl.SSLError among them
-            self._transport.abort()
-            raise httpcore2.ConnectError(str(error)) from error
-        if secured is None:
-            raise httpcore2.ConnectError("the server hung up")
-        inbox.connection_made(secured)
-        return Stream(secured, inbox)
+            return await content.readany()
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:  # the last: what it read was not HTTP
+            if arrived := content._read_nowait(-1):  # before it broke off; aiohttp would keep it to itself
+                return arrived
+            raise httpx2.ReadError(str(error)) from error
 
-    def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":  # of an idle connection: that the server has closed it
-            return bool(self._inbox.unread) or self._inbox.ended or _is_readable(self._transport)
-        names = {"ssl_object": "ssl_object", "client_addr": "sockname", "server_addr": "peername", "socket": "socket"}
-        return self._transport.get_extra_info(names[info]) if info in names else None
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while piece := await self.read():
+            yield piece
+
+    async def aclose(self) -> None:
+        """At once: what the server still sends is not waited for. A connection that was read to the end is kept."""
+        self._response.close()
 
 
-def _is_readable(transport: asyncio.Transport) -> bool:
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is None or (number := sock.fileno()) < 0:
-        return True
-    if not hasattr(select, "poll"):
-        return bool(select.select([number], [], [], 0)[0])
-    look = select.poll()
-    look.register(number, select.POLLIN)
-    return bool(look.poll(0))
+class _Moments:
+    """What is noted of one request on its way."""
+
+    written_sec: float | None = None
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    """Notes when the last piece of a request goes out; before it does, as the thread may have to wait afterwards."""
+
+    async def on_chunk(_session: aiohttp.ClientSession, context: Any, _params: object) -> None:
+        context.trace_request_ctx.written_sec = time.monotonic()
+
+    config = aiohttp.TraceConfig()
+    config.on_request_chunk_sent.append(on_chunk)
+    return config
+
+
+def _payload(content: bytes) -> bytes | BytesIO | None:
+    """Much of it goes out in pieces, so that the loop can turn to others."""
+    return BytesIO(content) if len(content) > _MOST_AT_ONCE_BYTES else content or None
+
+
+def _proxy_for(base_url: str) -> URL | None:
+    """The proxy the environment names for an address, unless it says to go past it."""
+    parts, proxies = urlsplit(base_url), getproxies()
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    if not found or proxy_bypass(parts.netloc):
+        return None
+    return URL(found if "://" in found else f"http://{found}")
+
+
+@contextmanager
+def _in_their_words() -> Iterator[None]:
+    """Turns aiohttp's errors, of a request whose answer has not begun, into the HTTP library's."""
+    try:
+        yield
+    except (aiohttp.ConnectionTimeoutError, TimeoutError) as error:
+        raise httpx2.ConnectTimeout("no connection in time") from error
+    except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError) as error:
+        raise httpx2.ConnectError(str(error)) from error
+    except (aiohttp.InvalidURL, ValueError) as error:
+        raise httpx2.LocalProtocolError(str(error)) from error
+    except aiohttp.ClientOSError as error:
+        raise httpx2.ReadError(str(error)) from error
+    except aiohttp.ClientError as error:  # hung up, or answered with something else than HTTP
+        raise httpx2.RemoteProtocolError(str(error)) from error

@@ -27,12 +27,13 @@ from chatplay.providers.base import Chunk, End, Request
 from chatplay.providers.bounds import bound
 from chatplay.providers.faults import Caller
 from chatplay.providers.masking import masked, secrets_among
+from chatplay.providers.network import Transport
 from chatplay.providers.openai_answer import is_storable, storable
 from chatplay.providers.openai_body import Dialect, dialect_of, messages_of, shown_of
 from chatplay.providers.openai_call import Call, Limits, written_at
 from chatplay.providers.patience import Patience
 from chatplay.providers.refusals import read_refusal
-from chatplay.providers.safety import AddressPolicy, guard, is_understood
+from chatplay.providers.safety import AddressPolicy, is_understood
 
 __all__ = ["OPENAI_URL", "Learned", "Limits", "ListedModel", "OpenAIProvider"]
 
@@ -237,17 +238,17 @@ class OpenAIProvider:
             raise faults.bad_key(caller, "holds a character no key has")
 
     def _make_client(self) -> openai.AsyncOpenAI:
-        limits = self._limits
         sendable = self._key if self._key.isascii() and self._key.isprintable() else ""
         http_client = openai.DefaultAsyncHttpxClient(
             follow_redirects=False,
-            trust_env=not _is_loopback(self._base_url),  # a company proxy cannot reach this machine's own servers
-            timeout=openai.Timeout(None, connect=limits.connect_sec, write=limits.first_token_sec),
+            trust_env=False,
+            # A company proxy cannot reach this machine's own servers.
+            transport=Transport(self._base_url, self._policy, use_proxy=not _is_loopback(self._base_url)),
+            timeout=openai.Timeout(None, connect=self._limits.connect_sec),
             headers={"accept-encoding": "identity"},  # compression on the way holds back small pieces
             auth=self._login,
             event_hooks={"response": [bound]},
         )
-        guard(http_client, self._policy)
         return openai.AsyncOpenAI(
             base_url=self._base_url, api_key=sendable or NO_KEY, max_retries=0, http_client=http_client
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 import httpx2
@@ -14,6 +14,7 @@ from chatplay.providers import faults
 from chatplay.providers.base import Chunk, End
 from chatplay.providers.faults import Caller
 from chatplay.providers.masking import Mask, RawMask, masked, secrets_among
+from chatplay.providers.network import Body
 from chatplay.providers.openai_answer import AnswerReader, NotTheProtocol, calls_tool, read_whole
 from chatplay.providers.patience import Patience
 from chatplay.providers.sse import EventTooLong, SseDecoder
@@ -37,19 +38,20 @@ class Limits:
     whole_sec: float = 300.0
 
 
-def _body_of(response: httpx2.Response) -> AsyncIterator[bytes]:
-    """The body's bytes as they arrive. What decodes and counts them on their way through SDK and HTTP client costs
-    more than all we do with them, so it is gone past; a server that compresses, unasked, gets it all the same.
+def _reader_of(response: httpx2.Response) -> Callable[[], Awaitable[bytes]]:
+    """Gives the body's bytes as they arrive, b"" at the end. What decodes and counts them on their way through SDK and
+    HTTP client is gone past; a server that compresses, unasked, gets it all the same.
     """
-    if response.headers.get("content-encoding", "identity") != "identity":
-        return response.aiter_bytes()
-    assert isinstance(response.stream, httpx2.AsyncByteStream)
-    return aiter(response.stream)
+    body: Body = response.extensions["body"]
+    if response.headers.get("content-encoding", "identity") == "identity":
+        return body.read
+    decoded = response.aiter_bytes()
+    return lambda: anext(decoded, b"")
 
 
 def written_at(response: httpx2.Response) -> float | None:
     """When the last byte of its request was handed to the connection, in seconds of the monotonic clock."""
-    written_sec: float | None = getattr(response.extensions.get("network_stream"), "written_sec", None)
+    written_sec: float | None = response.extensions.get("written_sec")
     return written_sec
 
 
@@ -69,7 +71,7 @@ class Call:
         self._caller = caller
         self._limits = limits
         self._patience = patience
-        self._bytes = _body_of(response)
+        self._receive = _reader_of(response)
         self._reader = AnswerReader(relays=relays)
         self._secrets = secrets_among(caller.secrets)
         self._mask, self._raw_mask = Mask(self._secrets), RawMask(self._secrets)
@@ -117,7 +119,7 @@ class Call:
     async def _read(self) -> bytes | None:
         """The next bytes, None at the end."""
         try:
-            received = await self._patience.wait(anext(self._bytes, None))
+            received = await self._patience.wait(self._receive())
         except TimeoutError:
             if self._reader.finish_reason is not None:
                 return None
@@ -127,8 +129,8 @@ class Call:
             if self._reader.finish_reason is not None:
                 return None
             raise faults.cut(self._caller) from error
-        self._unreported_bytes += len(received or b"")
-        return received
+        self._unreported_bytes += len(received)
+        return received or None
 
     def _decode(self, decoder: SseDecoder, received: bytes | None) -> list[bytes]:
         try:
@@ -183,5 +185,5 @@ class Call:
         """Read to the end so that the connection goes back to the pool."""
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_DRAIN_SEC):
-                while await anext(self._bytes, None) is not None:
+                while await self._receive():
                     pass

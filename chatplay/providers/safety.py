@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any
 from urllib.parse import urlsplit
 
-import httpcore2
 import httpx2
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from chatplay.errors import BadInput
-from chatplay.providers.network import PlainBackend
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
-Option = Any  # a socket option as setsockopt takes it
 
 _METADATA_HOSTS = {
     "metadata",
@@ -67,6 +64,11 @@ class AddressPolicy:
             return self.refusal_of_address(ip_address(_plain(host).partition("%")[0]))
         except ValueError:
             return None
+
+    def require_name(self, host: str) -> None:
+        """Raises AddressRefused where the way a host is written says enough."""
+        if why := self.refusal_of_name(host):
+            raise AddressRefused(why)
 
     def refusal_of_address(self, address: Address) -> str | None:
         """Why an address is refused, None when it is not."""
@@ -119,57 +121,37 @@ def _bad(message: str, *, cure: str = "Write it like http://127.0.0.1:8080/v1.")
     return BadInput(message, param="base_url", cure=cure)
 
 
-def guard(client: httpx2.AsyncClient, policy: AddressPolicy) -> None:
-    """Makes every connection of `client` go through the policy, also those to a proxy of the environment."""
-    for transport in (client._transport, *client._mounts.values()):
-        if isinstance(transport, httpx2.AsyncHTTPTransport):
-            transport._pool._network_backend = GuardedBackend(PlainBackend(), policy)
-
-
-class GuardedBackend(httpcore2.AsyncNetworkBackend):
-    """Resolves a host itself and connects to the very address it has checked, so that a name that
-    answers differently the second time (DNS rebinding) gains nothing. TLS still checks the name.
+class GuardedResolver(AbstractResolver):
+    """Gives a host's addresses only when all of them are allowed. The connection goes to the very address that was
+    checked, so that a name that answers differently the second time (DNS rebinding) gains nothing. TLS still checks
+    the name.
     """
 
-    def __init__(
-        self, inner: httpcore2.AsyncNetworkBackend, policy: AddressPolicy, resolve: Resolve | None = None
-    ) -> None:
-        self._inner = inner
+    def __init__(self, policy: AddressPolicy, resolve: Resolve | None = None) -> None:
         self._policy = policy
         self._resolve = resolve or _resolve
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Option] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        failure: Exception = AddressRefused("its host name has no address")
-        for address in await self._addresses(host, port, timeout):
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except httpcore2.ConnectError as error:
-                failure = error
-        raise failure
-
-    async def _addresses(self, host: str, port: int, timeout: float | None) -> list[str]:
-        """Addresses of `host` we may connect to; AddressRefused when one of them is not allowed."""
-        if why := self._policy.refusal_of_name(host):
-            raise AddressRefused(why)
-        try:
-            async with asyncio.timeout(timeout):
-                found = await self._resolve(host, port)
-        except TimeoutError:
-            raise httpcore2.ConnectTimeout("resolving the host name took too long") from None
-        except OSError as error:
-            raise httpcore2.ConnectError(str(error)) from error
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """See AbstractResolver. Raises AddressRefused, which is an OSError, when one of them is not allowed."""
+        self._policy.require_name(host)
+        found = await self._resolve(host, port)
+        if not found:
+            raise AddressRefused("its host name has no address")
         if not self._policy.allows(host):
             for address in found:
                 if why := self._policy.refusal_of_address(ip_address(address.partition("%")[0])):
                     raise AddressRefused(f"its name stands for {address}: {why}")
-        return found
+        return [_result(host, address, port) for address in found]
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+
+
+def _result(host: str, address: str, port: int) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST)
 
 
 async def _resolve(host: str, port: int) -> list[str]:

@@ -184,7 +184,7 @@ def test_endless_error_of_an_answer_is_not_read_to_its_end(server):
     async def ask():
         provider = OpenAIProvider("lab", base_url=server.base_url)
         request = Request(mock.MODEL, (Message("user", "Hi"),), Params())
-        async with contextlib.aclosing(provider.stream(request)) as chunks:
+        async with contextlib.aclosing(provider), contextlib.aclosing(provider.stream(request)) as chunks:
             return [chunk async for chunk in chunks]
 
     with pytest.raises(ProviderBadAnswer, match="more than 16 MB"):
