@@ -170,7 +170,8 @@ _COMPARE_TEXT = r"""
 
 Paired by case: $d_i$ is the difference of the two arms' means on case $i$, over the cases both know. The interval is
 $\bar d \pm t\, s_d/\sqrt C$, the p-value that of the paired t-test. Pass/fail values take in 0.1 pseudo-cases of each
-$+1$ and $-1$ (after Agresti & Min 2005, Statistics in Medicine 24, 729). The p-values of one metric are adjusted after
+$+1$ and $-1$ (after Agresti & Min 2005, Statistics in Medicine 24, 729). Scores lie in 0..1, so intervals of their
+differences end at -1 and 1 (Mandelkern 2002, Statist. Sci. 17, 149). The p-values of one metric are adjusted after
 Holm (1979, Scand. J. Statist. 6, 65): "better" or "worse" means an adjusted p below 5 %.
 
 A bootstrap of the cases would be the other way: in simulations with a known truth its intervals held it in 81 to 94 %
@@ -191,10 +192,10 @@ def difference(metric, arm):
     mean, count, _ = cells(metric)
     gaps = mean[arm] - mean[BASELINE]
     gaps, cases, value, variance = moments(gaps)
+    values = trials[metric].dropna()
     if cases:
         used = lambda row: count[row].sum() / max((count[row] > 0).sum(), 1)
         repeats = 2 / (1 / used(arm) + 1 / used(BASELINE))
-        values = trials[metric].dropna()
         if np.allclose(gaps, value, rtol=1e-12, atol=0):
             variance = 0.0
         if is_binary(metric):
@@ -209,7 +210,10 @@ def difference(metric, arm):
         p = 2 * stats.t.sf(abs(value) / error, cases - 1)
     else:
         p = 1.0 if value == 0 else 2.0 ** (1 - cases)
-    return value, value - half, value + half, p, cases, error
+    low, high = value - half, value + half
+    if is_score(metric) and values.between(0, 1).all():
+        low, high = max(low, -1.0), min(high, 1.0)
+    return value, low, high, p, cases, error
 
 
 NAMES = ["metric", "arm", "label", "difference", "low", "high", "p", "cases", "error"]

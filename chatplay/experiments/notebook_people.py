@@ -82,7 +82,8 @@ _JUDGES_TEXT = r"""
 Beside scores by hand of the same answers: the share with the same score, Cohen's kappa (1960; with quadratic weights
 for three to seven steps, 1968), Spearman's rank correlation, and the judge's mean lead over the hand. Intervals of the
 second and third come from the jackknife over cases with $t$ (Fleiss & Davies 1982), the correlation's on Fisher's z
-scale. Of judges of pairs: how often the verdict changed when the places were swapped (Wilson 1927).
+scale; kappa and the lead lie in -1..1, and so do their intervals. Of judges of pairs: how often the verdict changed
+when the places were swapped (Wilson 1927).
 """
 
 _JUDGES = """
@@ -118,11 +119,12 @@ for column in [name for name in trials.columns if name.startswith("judge_") and 
     judge, hand, case = (both[name].to_numpy(float) for name in (column, "hand_score", "case"))
     steps = np.unique([judge, hand])
     by_case = lambda values: pd.Series(values).groupby(case).mean().to_numpy()
-    same, lead = share_interval(by_case((judge == hand).astype(float))), t_interval(by_case(judge - hand))
+    same = share_interval(by_case((judge == hand).astype(float)))
+    lead = np.clip(t_interval(by_case(judge - hand)), -1, 1)
     if len(np.unique(case)) < 3:
         same, lead = (same[0], np.nan, np.nan), (lead[0], np.nan, np.nan)
     if 2 <= len(steps) <= 7:
-        kappas = jackknife(lambda use: kappa(judge[use], hand[use], steps), case)
+        kappas = np.clip(jackknife(lambda use: kappa(judge[use], hand[use], steps), case), -1, 1)
     else:
         kappas = (np.nan,) * 3
     x, y = stats.rankdata(judge), stats.rankdata(hand)

@@ -96,3 +96,13 @@ def test_what_cannot_be_negative_has_no_interval_below_0():
     bounds = positive_bounds(np.array([[0.0, 250.0, 7.0], [-1.0, 250.0, 7.0]]))
     assert bounds.low[0] == 0.0
     assert bounds.low[1] < 0.0
+
+
+@pytest.mark.parametrize("kind", ["binary", "bounded"])
+def test_no_difference_of_scores_is_said_to_be_beyond_one(kind: str) -> None:
+    gaps, repeats = np.array([[0.0, 1.0, 1.0]]), np.ones(1)
+    found = bound_differences(gaps, repeats=repeats, binary=kind == "binary", bounded=True)
+    assert found.bounds.high[0] == 1
+    assert -1 < found.bounds.low[0] < found.bounds.mean[0]
+    assert bound_differences(gaps, repeats=repeats, binary=False).bounds.high[0] > 1  # of times, which have no end
+    assert bound_differences(-gaps, repeats=repeats, binary=False, bounded=True).bounds.low[0] == -1

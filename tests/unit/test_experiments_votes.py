@@ -149,6 +149,12 @@ def test_scores_all_alike_have_no_kappa() -> None:
     assert (found.kappa.value, found.correlation.value, found.same_share.value) == (None, None, 1)
 
 
+def test_few_cases_say_nothing_of_a_judge_that_cannot_be() -> None:
+    found = compare_judge(judge=[1.0, 0.5, 0, 1], hand=[0.0, 0, 0, 1], case=range(4))
+    assert (found.bias.high, found.kappa.high) == (1, 1)
+    assert -1 <= found.kappa.low < found.kappa.value
+
+
 def test_judge_that_prefers_the_first_place_is_found_out() -> None:
     pairs = [("left", "right"), ("left", "left"), ("left", "left"), ("right", "right"), ("tie", "tie")]
     found = check_swaps(pairs)

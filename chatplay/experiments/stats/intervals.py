@@ -126,6 +126,10 @@ def bound_differences(
     pseudo-cases of each +1 and -1 (over the square root of `repeats` [rows]); the idea is Agresti & Min 2005
     (Statistics in Medicine 24, 729), the weight from the simulation. The difference itself is left as it is.
     Where all cases differ by the same amount, p is the smallest that turning signs can give, 2^(1 - cases).
+
+    Of scores within 0..1 no true difference lies beyond -1..1, so the interval is cut there. What is cut off cannot
+    hold the truth, so the cut interval holds it exactly as often as the whole one (a confidence set intersected with
+    the parameter space: Mandelkern 2002, Statist. Sci. 17, 149). Error and p are those of the whole interval.
     """
     cases, mean, variance = moments(differences)
     if binary:
@@ -140,7 +144,15 @@ def bound_differences(
     alike = np.exp2(1 - cases)
     p_value = np.where(error > 0, p_value, np.where(mean == 0, 1.0, alike))
     p_value = np.where(cases >= LEAST_CASES, p_value, np.nan)
-    return Differences(bounds=_bounds(mean, mean - half, mean + half, cases), error=error, p_value=p_value)
+    bounds = _bounds(mean, mean - half, mean + half, cases)
+    if binary or bounded:
+        bounds = cut(bounds, -1, 1)
+    return Differences(bounds=bounds, error=error, p_value=p_value)
+
+
+def cut(bounds: Bounds, low: float, high: float) -> Bounds:
+    """Without what lies beyond the values that the truth can have."""
+    return replace(bounds, low=np.clip(bounds.low, low, high), high=np.clip(bounds.high, low, high))
 
 
 def adjust_holm(p_values: FloatArray) -> FloatArray:

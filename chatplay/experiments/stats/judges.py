@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 
 from chatplay.experiments.stats.cells import divide
-from chatplay.experiments.stats.intervals import LEAST_CASES, share_bounds, t_bounds
+from chatplay.experiments.stats.intervals import LEAST_CASES, cut, share_bounds, t_bounds
 from chatplay.experiments.stats.table import FloatArray, IntArray
 from chatplay.experiments.stats.values import Estimate, JudgeAgreement, SwapConsistency, Winner
 from chatplay.experiments.stats.words import estimate, known, say_few_cases
@@ -26,7 +27,8 @@ def compare_judge(*, judge: ArrayLike, hand: ArrayLike, case: ArrayLike) -> Judg
     Cohen's kappa (Cohen 1960, Educ. Psychol. Meas. 20, 37), with quadratic weights for three to seven ordered
     steps (Cohen 1968, Psychol. Bull. 70, 213), and Spearman's rank correlation. Their intervals come from the
     jackknife over cases with t (Fleiss & Davies 1982, Appl. Psychol. Meas. 6, 521), the correlation's on
-    Fisher's z scale.
+    Fisher's z scale. Kappa and the bias of scores within 0..1 cannot lie beyond -1..1; intervals are cut there, as
+    those of `bound_differences` are.
     """
     scores = np.stack([np.array(judge, dtype=np.float64), np.array(hand, dtype=np.float64)])
     both = ~np.isnan(scores).any(axis=0)
@@ -40,7 +42,7 @@ def compare_judge(*, judge: ArrayLike, hand: ArrayLike, case: ArrayLike) -> Judg
         kappa=_kappa(left, right, groups, steps, unknown),
         weighted=2 < len(steps) <= _MOST_STEPS,
         correlation=_spearman(left, right, groups, unknown),
-        bias=estimate(t_bounds(_by_case(left - right, groups)), 0, trials=len(left), unknown=unknown),
+        bias=estimate(cut(t_bounds(_by_case(left - right, groups)), -1, 1), 0, trials=len(left), unknown=unknown),
         caveats=say_few_cases(len(np.unique(groups))),
     )
 
@@ -77,7 +79,9 @@ def _kappa(left: FloatArray, right: FloatArray, groups: IntArray, steps: FloatAr
     place = (groups * size + np.searchsorted(steps, left)) * size + np.searchsorted(steps, right)
     tables = np.bincount(place, minlength=(groups.max() + 1) * size * size).reshape(-1, size, size)
     gaps = (steps[:, None] - steps) ** 2
-    return _jackknife(tables.astype(np.float64), lambda sums: _kappas(sums, gaps), len(left), unknown)
+    found = _jackknife(tables.astype(np.float64), lambda sums: _kappas(sums, gaps), len(left), unknown)
+    low, high = (None if end is None else min(max(end, -1.0), 1.0) for end in (found.low, found.high))
+    return replace(found, low=low, high=high)
 
 
 def _kappas(tables: FloatArray, gaps: FloatArray) -> FloatArray:

@@ -51,8 +51,9 @@ HOW: Mapping[str, str] = {
     "bootstrap: in simulated experiments with a known difference and 10 to 20 cases, 95 % intervals of "
     "percentile and BCa bootstraps over cases held it in 81 to 94 %, these in 94 to 96 %. p is adjusted over all arms "
     "of the figure (Holm 1979), and the words follow the adjusted p at 5 %. The repeats it would take: power 80 % "
-    "(Snijders & Bosker 2012, 11.3). Where every case differs by the same amount, p follows from their number alone "
-    "(Fisher 1935).",
+    "(Snijders & Bosker 2012, 11.3). Scores lie in 0..1, so intervals of their differences end at -1 and +1, which "
+    "changes nothing in how often they hold the truth. Where every case differs by the same amount, p follows from "
+    "their number alone (Fisher 1935).",
     "settings": "Analysis of variance of the cells with settings fixed and cases random, components from expected mean "
     "squares (Searle, Casella & McCulloch 1992); intervals from 1,000 bootstrap samples of cases (Hesterberg 2015).",
     "effects": "A case's value is the mean over the level's arms, so every arm counts the same; intervals as in the "
