@@ -70,12 +70,15 @@ def shares_of(parts):
 
 def hidden_parts(count, used):
     \"\"\"What these cells cannot tell: settings that never vary alone, what one repeat or one arm leaves mixed.\"\"\"
-    others = {name: [other for other in AXES if other != name] for name in AXES}
-    hidden = {name for name in AXES if span(others[name], used)[1] == span(list(AXES), used)[1]}
+    rank = span(list(AXES), used)[1]
+    own = {name: rank - span([other for other in AXES if other != name], used)[1] for name in AXES}
+    hidden = {name for name, free in own.items() if not free}
+    if sum(own.values()) == len(used) - 1:  # arms differ in nothing else, as with a single setting
+        hidden.add("settings together")
     repeated, varied = (count > 1).any(), len(used) > 1
     if not (repeated and varied):
         hidden.add("case by setting")
-    return hidden if repeated or varied else {*hidden, "settings together", "case", "chance"}
+    return hidden if repeated or varied else {*hidden, "case", "chance"}
 
 
 def share_ends(point, drawn, cases):

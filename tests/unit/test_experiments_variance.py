@@ -66,6 +66,17 @@ def test_axis_that_another_one_decides_is_unknown() -> None:
     assert (found["temperature"], found["twin"]) == (None, None)
 
 
+def test_single_setting_has_nothing_to_share_with_another() -> None:
+    found = shares(full_table(duration_ms=noisy(2, arms=2)), Axis("temperature", ("0", "1"), (0, 1)))
+    assert found["settings_together"] is None
+    assert sum(share for share in found.values() if share is not None) == pytest.approx(1)
+
+
+def test_settings_that_never_meet_share_what_they_explain() -> None:
+    twin = Axis("twin", ("a", "b"), HEAT.level_of_arm)
+    assert shares(full_table(duration_ms=noisy(2, arms=4)), HEAT, twin)["settings_together"] is not None
+
+
 def test_one_arm_of_one_repeat_cannot_tell_the_case_from_chance() -> None:
     values = noisy(2, arms=4, repeats=1)
     values[1:] = math.nan

@@ -55,7 +55,9 @@ def _draw_shares(board: Board, metric: Metric) -> None:
         board,
         "settings",
         lambda: [
-            {"source": words.source(one), "share": one.share, "low": one.low, "high": one.high} for one in found.shares
+            {"source": words.source(one), "share": one.share, "low": one.low, "high": one.high}
+            for one in found.shares
+            if one.share is not None or one.source != "settings_together"
         ],
     )
 

@@ -55,7 +55,8 @@ HOW: Mapping[str, str] = {
     "changes nothing in how often they hold the truth. Where every case differs by the same amount, p follows from "
     "their number alone (Fisher 1935).",
     "settings": "Analysis of variance of the cells with settings fixed and cases random, components from expected mean "
-    "squares (Searle, Casella & McCulloch 1992); intervals from 1,000 bootstrap samples of cases (Hesterberg 2015).",
+    "squares (Searle, Casella & McCulloch 1992); intervals from 1,000 bootstrap samples of cases (Hesterberg 2015). "
+    "Settings together is what several settings explain only jointly; with one setting there is no such share.",
     "effects": "A case's value is the mean over the level's arms, so every arm counts the same; intervals as in the "
     "table of arms. Dots are means over whole rows of the grid (main effects: Box, Hunter & Hunter 2005, ch. 5).",
     "heat": "Means over all arms with both values, each case counting once; intervals as in the table of arms.",
