@@ -10,8 +10,8 @@ from tests.pages.screen import labels, notices, opened, press, ran, said, table_
 def test_the_case_table_has_a_column_for_each_arm(services, ada):
     app = opened("experiments", experiment=finish(services, ada.id).id, tab="cases")
     rows = table_with(app, "Case")
-    assert list(rows.columns) == ["Case", "word", "expected", "temperature 0", "temperature 1"]
-    assert list(rows["temperature 1"][:2]) == ["0.00", "1.00"]
+    assert list(rows.columns) == ["Case", "word", "expected", "Temperature 0", "Temperature 1"]
+    assert list(rows["Temperature 1"][:2]) == ["0.00", "1.00"]
 
 
 def test_cases_where_arms_differ_are_found(services, ada):

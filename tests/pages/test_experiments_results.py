@@ -9,7 +9,7 @@ from tests.pages.screen import opened, ran, said, table_with, with_numbers
 def test_results_of_a_finished_experiment_show_each_arm_with_its_mean_and_trials(services, ada):
     app = opened("experiments", experiment=finish(services, ada.id).id, tab="results")
     arms = table_with(app, "Failed")
-    assert list(arms["Arm"]) == ["temperature 0", "temperature 1"]
+    assert list(arms["Arm"]) == ["Temperature 0", "Temperature 1"]
     assert list(arms["n"]) == [12, 12]
     assert list(arms["Score"]) == [1.0, 0.5]
 
@@ -44,7 +44,7 @@ def first_arm_scores_and_second_fails(arm, case, repeat):
 def test_mean_of_the_baseline_is_its_own_when_the_first_arm_beside_it_failed(services, ada):
     experiment = finish(services, ada.id, first_arm_scores_and_second_fails, axes="0, 0.5, 1", cases=5)
     app = opened("experiments", experiment=experiment.id, tab="results")
-    assert "Score minus temperature 0 (0.40)." in said(app)
+    assert "Score minus Temperature 0 (0.40)." in said(app)
 
 
 def test_arm_without_any_value_has_nothing_to_compare(services, ada):
@@ -72,8 +72,8 @@ def test_answers_that_were_cut_off_are_said_of_their_arm_and_marked_in_its_cells
     experiment = finish(services, ada.id)
     cut_off(services, experiment, arm=1)
     shown = said(opened("experiments", experiment=experiment.id, tab="results"))
-    assert "temperature 1: 12 of 12 answers cut off" in shown
-    assert "temperature 0: " not in shown
+    assert "Temperature 1: 12 of 12 answers cut off" in shown
+    assert "Temperature 0: " not in shown
     cell = opened("experiments", experiment=experiment.id, tab="cases", case=1, arm=2)
     assert "Cut off" in said(cell)
 

@@ -16,6 +16,7 @@ from chatplay.experiments.scoring import Answer, Contains, FitsSchema, score_ans
 from chatplay.experiments.values import AxisText, Caps, CaseTable, ModelRef, Pace, Plan, PromptVersion
 from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params, Range
+from chatplay.ui.experiments.words import arm_names
 
 PROMPT = PromptVersion(1, "greeting", 1, "Say {{word}}", "", datetime(2026, 1, 1, tzinfo=UTC))
 MODEL = ModelRef("tiny", "lab")
@@ -93,6 +94,15 @@ def test_grid_has_every_combination_and_labels_only_what_varies():
         f"temperature {temperature}, top_p {top_p}" for temperature in ("0", "1") for top_p in ("0.5", "1")
     ]
     assert [arm.number for arm in arms] == [0, 1, 2, 3]
+
+
+def test_arms_are_called_as_settings_are_on_the_pages_and_keep_their_names_for_programs():
+    plan = replace(PLAN, axes=(AxisText("top_p", "0.5"), AxisText("max_tokens", "256, 512")))
+    arms = lay_out_arms(replace(plan, models=(*plan.models, ModelRef("other", "local"))))
+    assert arm_names(arms)[0] == f"{PLAN.models[0].name}, Max tokens 256"
+    assert arms[0].label == f"{PLAN.models[0].name}, max_tokens 256"
+    assert arm_names(lay_out_arms(replace(PLAN, axes=(AxisText("top_p", "0.5, 1"),)))) == ["Top-p 0.5", "Top-p 1"]
+    assert arm_names([arms[0], arms[0]])[1] == f"{PLAN.models[0].name}, Max tokens 256 (arm 2)"
 
 
 def test_arm_is_the_same_whatever_its_template_is_called():

@@ -106,7 +106,8 @@ class Arm:
     """One combination of settings; `number` is its place in the plan (0-based), `hash` identifies its settings.
 
     `levels` has the label of each thing that varies by name ("prompt", "model", parameters), in the plan's order;
-    `label` joins them. `params.system_prompt` is the filled-in-later template.
+    `label` joins them, parameters by the names that programs use. `params.system_prompt` is the filled-in-later
+    template.
     """
 
     number: int

@@ -214,7 +214,8 @@ def _draw_errors(experiment: Experiment, progress: Progress, errors: list[ErrorG
 
 
 def _arm_names(experiment: Experiment, group: ErrorGroup) -> str:
-    labels = [experiment.arms[arm].label for arm in group.arms[:3] if arm < len(experiment.arms)]
+    names = words.arm_names(experiment.arms)
+    labels = [names[arm] for arm in group.arms[:3] if arm < len(names)]
     more = len(group.arms) - len(labels)
     return "; ".join(labels) + (f" and {more:,} more" if more else "")
 
@@ -228,7 +229,8 @@ def _draw_arms(experiment: Experiment, arms: list[ArmFigures]) -> None:
         st.caption("Every trial was cancelled before it ran.")
         return
     text = st.column_config.TextColumn
-    frame = pd.DataFrame([_row(experiment, one) for one in arms])
+    names = words.arm_names(experiment.arms)
+    frame = pd.DataFrame([_row(names, one) for one in arms])
     st.dataframe(
         frame,
         hide_index=True,
@@ -241,8 +243,8 @@ def _draw_arms(experiment: Experiment, arms: list[ArmFigures]) -> None:
     st.caption("Means of the trials that are done. Which differences are real, the Results tab says.")
 
 
-def _row(experiment: Experiment, one: ArmFigures) -> dict[str, Any]:
-    label = experiment.arms[one.arm].label if one.arm < len(experiment.arms) else f"Arm {one.arm + 1}"
+def _row(names: list[str], one: ArmFigures) -> dict[str, Any]:
+    label = names[one.arm] if one.arm < len(names) else f"Arm {one.arm + 1}"
     return {
         "Arm": label,
         "Done": round(100 * one.done / one.trials) if one.trials else 0,

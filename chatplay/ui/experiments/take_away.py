@@ -14,6 +14,7 @@ from chatplay.ui import state
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments.cells import call as cells_call
 from chatplay.ui.experiments.results.data import about
+from chatplay.ui.experiments.words import arm_names
 from chatplay.ui.people import app_url, viewer_zone
 
 _ABOUT_DATA = (
@@ -70,7 +71,7 @@ def _file_name(experiment: Experiment) -> str:
 def _draw_code(experiment: Experiment, token: str | None) -> None:
     """Of one trial, which is chosen by its place."""
     st.subheader("Code", anchor=False, help="A program that makes the call of one trial again.")
-    arms = [arm.label for arm in experiment.arms]
+    arms = arm_names(experiment.arms)
     left, middle, right = st.columns([3, 1, 1])
     arm = left.selectbox("Arm", range(len(arms)), format_func=lambda place: arms[place], key=_key(experiment, "arm"))
     case = middle.number_input("Case", 1, experiment.cases, key=_key(experiment, "case"))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 from chatplay import params as parameters
-from chatplay.experiments.values import Figure
+from chatplay.experiments.values import Arm, Figure
 from chatplay.ui import format as fmt
 
 _NAMES = {"prompt": "Prompt", "model": "Model", "arm": "Arm"}
@@ -27,6 +27,23 @@ def many(count: int, noun: str) -> str:
 def level_name(name: str) -> str:
     """What varies, as its column is called."""
     return _NAMES.get(name) or _LABELS.get(name, name)
+
+
+def arm_names(arms: Sequence[Arm]) -> list[str]:
+    """`Temperature 0.5, Top-p 1`: what people call the arms, settings as on all pages (`Arm.label` has the names that
+    programs use); those that would be called the same are numbered.
+    """
+    return tell_apart([_arm_name(arm) for arm in arms])
+
+
+def tell_apart(names: Sequence[str]) -> list[str]:
+    """Names of arms, numbered where several are the same."""
+    return [name if names.count(name) == 1 else f"{name} (arm {place + 1})" for place, name in enumerate(names)]
+
+
+def _arm_name(arm: Arm) -> str:
+    parts = [level if name in _NAMES else f"{level_name(name)} {level}" for name, level in arm.levels.items()]
+    return ", ".join(parts) or arm.label
 
 
 def amount(value: float) -> str:

@@ -123,10 +123,9 @@ def _case_columns(experiment: Experiment) -> dict[str, str]:
 
 
 def _arm_columns(experiment: Experiment, columns: dict[str, str]) -> list[str]:
-    taken = ["Case", *columns.values(), *(arm.label for arm in experiment.arms)]
-    return [
-        arm.label if taken.count(arm.label) == 1 else f"{arm.label} (arm {arm.number + 1})" for arm in experiment.arms
-    ]
+    names = experiments_words.arm_names(experiment.arms)
+    taken = {"Case", *columns.values()}
+    return [f"{name} (arm {place + 1})" if name in taken else name for place, name in enumerate(names)]
 
 
 def _row(line: Any, columns: dict[str, str], arms: list[str], write: Callable[[CellLine], str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from chatplay.ui.experiments.cells import call as cells_call
 from chatplay.ui.experiments.cells import trial as cells_trial
 from chatplay.ui.experiments.results.data import about
 from chatplay.ui.experiments.review.item import draw_facts
+from chatplay.ui.experiments.words import arm_names
 from chatplay.ui.markdown import message_markdown, plain_markdown
 
 _BESIDE = 3
@@ -100,7 +101,7 @@ def _draw_way(experiment: Experiment, spot: Spot) -> None:
         )
         key = state.experiments_key("cell_arm")
         state.set_widget_value(key, spot.arm)
-        labels = [arm.label for arm in experiment.arms]
+        labels = arm_names(experiment.arms)
         st.selectbox(
             "Arm",
             range(len(labels)),
@@ -175,7 +176,7 @@ def _draw_differences(experiment: Experiment, token: str | None, cell: Cell) -> 
     """Any two answers to this case, also of two arms; computed only while it is asked for."""
     if not st.toggle("Show differences between two answers", key=state.experiments_key("cell_diff")):
         return
-    labels = [arm.label for arm in experiment.arms]
+    labels = arm_names(experiment.arms)
     first, other, second = st.columns(3)
     left = _choose_repeat("Repeat", _answered(cell), 0, "left", first)
     arm = other.selectbox(

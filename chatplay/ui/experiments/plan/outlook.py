@@ -123,7 +123,7 @@ def draw_bound(draft: Draft, preview: Preview) -> None:
         arm = right.selectbox(
             "Arm",
             range(len(preview.arms)),
-            format_func=lambda number: preview.arms[number].label,
+            format_func=words.arm_names(preview.arms).__getitem__,
             key=draft.key(f"bound_arm_{len(preview.arms)}"),
         )
         _draw_messages(preview.arms[arm or 0], draft, int(case) - 1)

@@ -144,8 +144,8 @@ def _verdict_rows(board: Board, everything: Sequence[Comparison]) -> list[dict[s
 def _difference_columns(board: Board, one: Comparison) -> dict[str, Any]:
     return {
         "metric": one.metric,
-        "arm": board.labels[one.arm],
-        "baseline": board.labels[one.baseline],
+        "arm": board.columns[one.arm],
+        "baseline": board.columns[one.baseline],
         **tables.columns_of("difference", one.difference),
         "baseline_mean": one.baseline_mean,
         "p": one.p_value,
@@ -257,7 +257,7 @@ def _by_probability(row: dict[str, Cell]) -> float:
 
 def _frontier_columns(board: Board, one: FrontierArm) -> dict[str, Any]:
     return {
-        "arm": board.labels[one.arm],
+        "arm": board.columns[one.arm],
         "score": one.quality,
         "cost_usd": one.cost,
         "duration_ms": one.latency,

@@ -16,6 +16,7 @@ import streamlit as st
 from chatplay.experiments.values import ArmFigures, Experiment, Judge, Progress, Results
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
+from chatplay.ui.experiments.words import arm_names, tell_apart
 
 if TYPE_CHECKING:
     from chatplay.experiments.stats.table import Axis
@@ -53,9 +54,13 @@ class Board:
 
     @cached_property
     def labels(self) -> list[str]:
-        """The names of the arms; those that share one are numbered."""
-        names = [arm.label for arm in self.results.arms]
-        return [name if names.count(name) == 1 else f"{name} (arm {place + 1})" for place, name in enumerate(names)]
+        """What people call the arms."""
+        return arm_names(self.results.arms)
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """What files call them, as the exports of trials do."""
+        return tell_apart([arm.label for arm in self.results.arms])
 
     @cached_property
     def metrics(self) -> list[Metric]:

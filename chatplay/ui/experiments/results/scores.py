@@ -47,7 +47,7 @@ def _draw_chances(board: Board, found: Ranking) -> None:
 
 def _draw_numbers(board: Board, found: Ranking) -> None:
     tables.draw_table("votes", [_row(board, one, found.groups) for one in found.strengths])
-    frame = pd.DataFrame([vars(one) | {"arm": board.labels[one.arm]} for one in found.strengths])
+    frame = pd.DataFrame([vars(one) | {"arm": board.columns[one.arm]} for one in found.strengths])
     files.draw_csv("experiment-votes", lambda: frame)
 
 

@@ -142,7 +142,7 @@ def _share(value: Estimate | None) -> Shown:
 
 
 def _arm_columns(board: Board, one: ArmSummary) -> dict[str, Any]:
-    columns: dict[str, Any] = {"arm": board.labels[one.arm], **board.results.arms[one.arm].levels}
+    columns: dict[str, Any] = {"arm": board.columns[one.arm], **board.results.arms[one.arm].levels}
     columns |= {"trials": one.trials, "cases": one.cases}
     for metric in board.metrics:
         columns |= columns_of(metric, one.estimate(metric))

@@ -83,7 +83,7 @@ def _draw_form(experiment: Experiment, judges: list[Judge], done: int) -> None:
             help="A larger model than those it judges, and of another maker, is fairer.",
         )
         kind = st.segmented_control("Judges", list(_KINDS), default=_KINDS[0], required=True, key=_key("kind"))
-        labels = [arm.label for arm in experiment.arms]
+        labels = experiments_words.arm_names(experiment.arms)
         if kind == "Pairs":
             st.selectbox(
                 "Baseline",
