@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, delete, func, insert, select, text
 
 from db.schema import experiment_judges
+
+WITHDRAWN = "withdrawn"  # of a judge's plan: its verdicts count in no figure
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class JudgementRow:
     winner: str | None
     reason: str
     state: str
+    is_withdrawn: bool
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,17 @@ class JudgeRow:
     plan: Mapping[str, Any]
     created_at: datetime
 
+    @property
+    def is_withdrawn(self) -> bool:
+        return bool(self.plan.get(WITHDRAWN))
+
 
 @dataclass(frozen=True)
 class JudgeCount:
     total: int
     done: int
     unreadable: int
+    verdicts: int
 
 
 @dataclass(frozen=True)
@@ -256,10 +264,34 @@ def count_judgements(conn: Connection, *, experiment_id: UUID) -> dict[int, Judg
     """By judge."""
     query = text(
         "SELECT judge, count(*), count(*) FILTER (WHERE state NOT IN ('waiting', 'running')), "
-        "count(*) FILTER (WHERE state = 'done' AND score IS NULL AND winner IS NULL) "
+        "count(*) FILTER (WHERE state = 'done' AND score IS NULL AND winner IS NULL), "
+        "count(*) FILTER (WHERE state = 'done' AND (score IS NOT NULL OR winner IS NOT NULL)) "
         "FROM experiment_trials WHERE experiment_id = :id AND judge IS NOT NULL GROUP BY judge"
     )
     return {row[0]: JudgeCount(*row[1:]) for row in conn.execute(query, {"id": experiment_id})}
+
+
+def drop_judgements(conn: Connection, *, experiment_id: UUID, judge: int, only_undone: bool) -> list[UUID]:
+    """All judgements of a judge, or those that have not come to an answer; returns the calls of those that run."""
+    query = text(
+        "DELETE FROM experiment_trials WHERE experiment_id = :id AND judge = :judge "
+        "AND (state <> 'done' OR NOT :only_undone) RETURNING state, generation_id"
+    )
+    rows = conn.execute(query, {"id": experiment_id, "judge": judge, "only_undone": only_undone})
+    return [row.generation_id for row in rows if row.state == "running"]
+
+
+def delete_judge(conn: Connection, *, experiment_id: UUID, judge: int) -> None:
+    here = (experiment_judges.c.experiment_id == experiment_id) & (experiment_judges.c.number == judge)
+    conn.execute(delete(experiment_judges).where(here))
+
+
+def set_withdrawn(conn: Connection, *, experiment_id: UUID, judge: int, is_withdrawn: bool) -> None:
+    query = text(
+        "UPDATE experiment_judges SET plan = plan || jsonb_build_object(CAST(:name AS text), CAST(:yes AS boolean)) "
+        "WHERE experiment_id = :id AND number = :judge"
+    )
+    conn.execute(query, {"id": experiment_id, "judge": judge, "name": WITHDRAWN, "yes": is_withdrawn})
 
 
 def list_judged_texts(conn: Connection, *, trial_ids: Collection[int]) -> dict[int, str]:
@@ -275,14 +307,17 @@ def list_judged_texts(conn: Connection, *, trial_ids: Collection[int]) -> dict[i
 
 _JUDGEMENTS = """
 SELECT judge, subject_id, against_id, coalesce(swapped, false), score, winner,
-       coalesce(rule_scores -> 0 ->> 'reason', error, ''), state
-FROM experiment_trials WHERE subject_id = ANY(:ids) AND judge IS NOT NULL ORDER BY id
+       coalesce(rule_scores -> 0 ->> 'reason', error, ''), state,
+       coalesce(CAST(j.plan ->> :withdrawn AS boolean), false)
+FROM experiment_trials t LEFT JOIN experiment_judges j ON j.experiment_id = t.experiment_id AND j.number = t.judge
+WHERE subject_id = ANY(:ids) AND judge IS NOT NULL ORDER BY id
 """
 
 
 def list_judgements(conn: Connection, *, trial_ids: Collection[int]) -> list[JudgementRow]:
     """Of these trials, as the first of their pair or alone."""
-    return [JudgementRow(*row) for row in conn.execute(text(_JUDGEMENTS), {"ids": list(trial_ids)})]
+    rows = conn.execute(text(_JUDGEMENTS), {"ids": list(trial_ids), "withdrawn": WITHDRAWN})
+    return [JudgementRow(*row) for row in rows]
 
 
 _JUDGE_VOTES = """

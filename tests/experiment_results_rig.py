@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from chatplay.experiments.scoring import Answer as ScoredAnswer
 from chatplay.experiments.scoring import Contains, Scored, score_answer
-from chatplay.experiments.values import AxisText, CaseTable, Experiment, ModelRef, Plan
+from chatplay.experiments.values import AxisText, CaseTable, Experiment, JudgePlan, ModelRef, Plan
 
 MODEL = ModelRef("demo-small", "demo")
 RULE = Contains("{{expected}}")
@@ -113,6 +113,23 @@ def pause(services, experiment):
         conn.execute(text("UPDATE experiments SET state = 'paused' WHERE id = :id"), {"id": experiment.id})
 
 
+def judge(services, experiment: Experiment, user_id: int, *, score=0.5, plan: JudgePlan | None = None) -> Experiment:
+    """A judge has given the same score to every answer."""
+    wanted = plan or JudgePlan(MODEL, "Good?")
+    services.experiments.run_judge(user_id=user_id, role="analyst", experiment_id=experiment.id, plan=wanted)
+    with services.store.transaction() as conn:
+        conn.execute(text(_JUDGED), {"id": experiment.id, "score": score})
+        conn.execute(
+            text("UPDATE experiments SET state = 'done', ended_at = now() WHERE id = :id"), {"id": experiment.id}
+        )
+        conn.execute(text("DELETE FROM procrastinate_jobs"))
+    return experiment
+
+
+_JUDGED = """
+UPDATE experiment_trials SET state = 'done', attempt = 1, ended_at = now(), score = :score
+WHERE experiment_id = :id AND judge IS NOT NULL AND state = 'waiting'
+"""
 _CUT_OFF = "UPDATE experiment_trials SET finish_reason = 'length' WHERE experiment_id = :id AND arm = :arm"
 _CUT_OFF_ANSWERS = """
 UPDATE answers SET metrics_json = metrics_json || '{"finish_reason": "length"}' WHERE generation_id IN

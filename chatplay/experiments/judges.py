@@ -19,6 +19,7 @@ from chatplay.experiments.judging import judge_from_json, judge_to_json
 from chatplay.experiments.reads import asked, load_case
 from chatplay.experiments.runs import Runs
 from chatplay.experiments.values import Judge, JudgeColumns, JudgePlan, PairItem, ReviewItem
+from chatplay.store import Connection
 from db import reviews, trials
 from db.experiments import ExperimentRow
 from db.trials import NewTrial
@@ -159,8 +160,33 @@ class Judges(Runs):
             row = readable(conn, user_id, experiment_id, token)
             rows = reviews.list_judges(conn, experiment_id=row.id)
             counts = reviews.count_judgements(conn, experiment_id=row.id)
-        nothing = reviews.JudgeCount(0, 0, 0)
+        nothing = reviews.JudgeCount(0, 0, 0, 0)
         return [_judge(one, counts.get(one.number, nothing)) for one in rows]
+
+    def remove_judge(self, *, user_id: int, experiment_id: UUID, judge: int) -> None:
+        """Ends a judge's work. One without a verdict is gone as if it had never been asked, but for what its calls
+        cost. One with verdicts is withdrawn: they stay in exports and with their answers, and count in no figure until
+        `readmit_judge`; what it has not judged yet is dropped. Raises NotFound.
+        """
+        with self._desk.store.transaction() as conn:
+            row = own(conn, user_id, experiment_id, for_update=True)
+            _find_judge(conn, row, judge)
+            count = reviews.count_judgements(conn, experiment_id=row.id).get(judge)
+            keeps = count is not None and count.verdicts > 0
+            running = reviews.drop_judgements(conn, experiment_id=row.id, judge=judge, only_undone=keeps)
+            if keeps:
+                reviews.set_withdrawn(conn, experiment_id=row.id, judge=judge, is_withdrawn=True)
+            else:
+                reviews.delete_judge(conn, experiment_id=row.id, judge=judge)
+            trials.finish_if_over(conn, experiment_id=row.id)
+        self._stop(running)
+
+    def readmit_judge(self, *, user_id: int, experiment_id: UUID, judge: int) -> None:
+        """Counts the verdicts of a withdrawn judge again. Raises NotFound."""
+        with self._desk.store.transaction() as conn:
+            row = own(conn, user_id, experiment_id, for_update=True)
+            _find_judge(conn, row, judge)
+            reviews.set_withdrawn(conn, experiment_id=row.id, judge=judge, is_withdrawn=False)
 
     def get_judge_columns(
         self, *, user_id: int, experiment_id: UUID, judge: int, token: str | None = None
@@ -183,6 +209,11 @@ class Judges(Runs):
             row = readable(conn, user_id, experiment_id, token)
             found = reviews.list_swaps(conn, experiment_id=row.id, judge=judge)
         return [(_winner(one), unswapped(_winner(other), swapped=True) or "tie") for one, other in found]
+
+
+def _find_judge(conn: Connection, row: ExperimentRow, judge: int) -> None:
+    if all(one.number != judge for one in reviews.list_judges(conn, experiment_id=row.id)):
+        raise no_such("judge")
 
 
 def _check_rubric(plan: JudgePlan, row: ExperimentRow, *, arms: int, priced: bool) -> None:
@@ -242,6 +273,8 @@ def _judge(row: reviews.JudgeRow, count: reviews.JudgeCount) -> Judge:
         total=count.total,
         done=count.done,
         unreadable=count.unreadable,
+        verdicts=count.verdicts,
+        is_withdrawn=row.is_withdrawn,
         created_at=row.created_at,
     )
 

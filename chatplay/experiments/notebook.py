@@ -27,18 +27,21 @@ def pack(
     trials_csv: bytes,
     votes: Mapping[str, Sequence[Vote]],
     swaps: Mapping[int, Sequence[tuple[Winner, Winner]]],
+    withdrawn: Sequence[int] = (),
 ) -> bytes:
-    """A ZIP of the notebook and its data. `votes` by voter, `PEOPLE` or a judge's number; `swaps` by judge of pairs."""
+    """A ZIP of the notebook and its data. `votes` by voter, `PEOPLE` or a judge's number; `swaps` by judge of pairs.
+    Of judges that are `withdrawn` it has the data and computes no figure.
+    """
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("experiment.ipynb", json.dumps(build(experiment), ensure_ascii=False, indent=1))
+        archive.writestr("experiment.ipynb", json.dumps(build(experiment, withdrawn), ensure_ascii=False, indent=1))
         archive.writestr("trials.csv", trials_csv)
         archive.writestr("votes.csv", _votes_csv(votes))
         archive.writestr("swaps.csv", _swaps_csv(swaps))
     return packed.getvalue()
 
 
-def build(experiment: Experiment) -> dict[str, Any]:
+def build(experiment: Experiment, withdrawn: Sequence[int] = ()) -> dict[str, Any]:
     """The notebook as nbformat 4.5 has it."""
     axes = list(experiment.arms[0].levels) if experiment.arms else []
     head = (
@@ -50,7 +53,8 @@ def build(experiment: Experiment) -> dict[str, Any]:
         f"AXES = {json.dumps({name: [arm.levels[name] for arm in experiment.arms] for name in axes}, indent=1)}\n"
         f"ARMS = {json.dumps([arm.label for arm in experiment.arms], indent=1)}\n"
         f"CASES = {experiment.cases}\nBASELINE = 0\n"
-        'SCORED_BY = "rules"  # "hand", or "judge_1" for the scores of judge 1'
+        'SCORED_BY = "rules"  # "hand", or "judge_1" for the scores of judge 1\n'
+        f"WITHDRAWN = {list(withdrawn)}  # judges whose verdicts are in the data and count in no figure"
     )
     cells = [_cell("markdown", head), _cell("code", settings), *(_cell(kind, text) for kind, text in CELLS)]
     return {

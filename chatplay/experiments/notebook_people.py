@@ -53,7 +53,7 @@ def fit(left, right, won, case, arms):
 
 
 votes = pd.read_csv("votes.csv", dtype={"voter": str})
-votes = votes[votes["left"] != votes["right"]]
+votes = votes[(votes["left"] != votes["right"]) & ~votes["voter"].isin([str(judge) for judge in WITHDRAWN])]
 won = votes["winner"].map({"left": 0, "right": 1, "tie": 2, "neither": 2})
 rows = []
 for voter, mine in votes.groupby("voter"):
@@ -113,6 +113,8 @@ def fisher_z(x, y):
 
 rows = []
 for column in [name for name in trials.columns if name.startswith("judge_") and name.endswith("_score")]:
+    if int(column.split("_")[1]) in WITHDRAWN:
+        continue
     both = trials.dropna(subset=[column, "hand_score"])
     if not len(both):
         continue
@@ -141,6 +143,7 @@ def share_of_pairs(marks):
 
 
 swaps = pd.read_csv("swaps.csv", dtype=str)
+swaps = swaps[~swaps["judge"].isin([str(judge) for judge in WITHDRAWN])]
 mirror, rows = {"left": "right", "right": "left"}, []
 for judge, mine in swaps.groupby("judge"):
     changed = mine["first"].map(lambda side: mirror.get(side, side)) != mine["swapped"]

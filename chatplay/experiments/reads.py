@@ -287,6 +287,7 @@ def _judgement(row: reviews.JudgementRow) -> Judgement:
         winner=row.winner,  # type: ignore[arg-type]  # both are held to these words by the table
         reason=row.reason,
         state=row.state,  # type: ignore[arg-type]
+        is_withdrawn=row.is_withdrawn,
     )
 
 

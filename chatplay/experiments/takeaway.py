@@ -54,11 +54,13 @@ class TakeAway(Judges, Reads):
     def export_notebook(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> bytes:
         """A ZIP of a Jupyter notebook and the data it recomputes every figure from."""
         whose: dict[str, Any] = {"user_id": user_id, "experiment_id": experiment_id, "token": token}
-        pair_judges = [one.number for one in self.list_judges(**whose) if one.plan.pairs]
+        judges = self.list_judges(**whose)
+        pair_judges = [one.number for one in judges if one.plan.pairs]
+        withdrawn = [one.number for one in judges if one.is_withdrawn]
         votes = {notebook.PEOPLE: self.list_votes(**whose)}
         votes |= {str(number): self.list_votes(**whose, judge=number) for number in pair_judges}
         swaps = {number: self.list_swaps(**whose, judge=number) for number in pair_judges}
-        return notebook.pack(self.get(**whose), b"".join(self.export(**whose, fmt="csv")), votes, swaps)
+        return notebook.pack(self.get(**whose), b"".join(self.export(**whose, fmt="csv")), votes, swaps, withdrawn)
 
     def get_code(
         self,

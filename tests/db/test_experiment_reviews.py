@@ -1,6 +1,9 @@
 """What people and judge models say of trials, and who may see an experiment at all."""
 
+import io
 import json
+import threading
+import zipfile
 
 import pytest
 
@@ -153,6 +156,62 @@ def test_judge_of_a_paused_experiment_waits_until_it_is_resumed(house):
     assert house.progress(experiment_id).judgements_done == 2
 
 
+def test_judge_removed_before_its_first_verdict_is_gone_with_the_calls_that_run(house):
+    experiment_id = house.run(cases=10, repeats=1)
+    house.answerer.hold = threading.Event()
+    number = house.call("run_judge", experiment_id, role="analyst", plan=JudgePlan(MODEL, "Good?"))
+    eventually(lambda: house.answerer.running == 4)
+    house.call("remove_judge", experiment_id, judge=number)
+    eventually(lambda: house.answerer.running == 0)
+    house.finish(experiment_id)
+    assert house.call("list_judges", experiment_id) == []
+    found = house.progress(experiment_id)
+    assert (found.judgements_left, found.judgements_done, found.done) == (0, 0, 20)
+    assert len(house.answerer.requests) == 24
+
+
+def judged_in_part(house):
+    """An experiment whose judge has given its first verdicts and is held up with the rest."""
+    experiment_id = house.run(cases=10, repeats=1)
+
+    def answer(request):
+        house.answerer.hold = threading.Event()
+        return json.dumps({"score": 0.25})
+
+    house.answerer.answer = answer
+    house.call("run_judge", experiment_id, role="analyst", plan=JudgePlan(MODEL, "Good?"))
+    eventually(lambda: house.call("list_judges", experiment_id)[0].verdicts and house.answerer.running == 4)
+    return experiment_id, house.call("list_judges", experiment_id)[0].verdicts
+
+
+def test_withdrawn_judge_drops_what_is_left_and_keeps_its_verdicts_in_files(house):
+    experiment_id, given = judged_in_part(house)
+    before = house.call("get_standing", experiment_id).marks
+    house.call("remove_judge", experiment_id, judge=1)
+    house.finish(experiment_id)
+    (judge,) = house.call("list_judges", experiment_id)
+    assert (judge.is_withdrawn, judge.verdicts, judge.done - judge.total) == (True, given, 0)
+    lines = [json.loads(line) for line in b"".join(house.call("export", experiment_id, fmt="jsonl")).splitlines()]
+    assert sorted(one["judge_1_score"] for one in lines if one["judge_1_score"] is not None) == [0.25] * given
+    trial = next(one["trial"] for one in lines if one["judge_1_score"] is not None)
+    assert house.call("get_trial", experiment_id, trial_id=trial).judgements[0].is_withdrawn
+    with zipfile.ZipFile(io.BytesIO(house.call("export_notebook", experiment_id))) as archive:
+        assert "WITHDRAWN = [1]" in archive.read("experiment.ipynb").decode()
+    withdrawn = house.call("get_standing", experiment_id).marks
+    house.call("readmit_judge", experiment_id, judge=1)
+    assert len({before, withdrawn, house.call("get_standing", experiment_id).marks}) == 3
+    assert not house.call("list_judges", experiment_id)[0].is_withdrawn
+    house.call("extend", experiment_id, role="analyst", plan=house.call("get", experiment_id).plan)
+    assert house.progress(experiment_id).judgements_left == 0  # what was dropped does not come back
+
+
+@pytest.mark.parametrize("method", ["remove_judge", "readmit_judge"])
+def test_judge_that_is_not_there_can_be_neither_removed_nor_readmitted(house, method):
+    experiment_id = house.run(axes="0", cases=1, repeats=1)
+    with pytest.raises(NotFound):
+        house.call(method, experiment_id, judge=1)
+
+
 @pytest.mark.parametrize("bad", ["a\0", "a\ud800"])
 def test_rubric_and_note_that_can_not_be_stored_are_refused_by_their_names(house, bad):
     experiment_id = house.run(axes="0", cases=1, repeats=1)
@@ -225,6 +284,8 @@ WRITES = [
     ("next_for_review", {}),
     ("next_pair", {}),
     ("add_vote", {"left_trial_id": 1, "right_trial_id": 2, "winner": "left"}),
+    ("remove_judge", {"judge": 1}),
+    ("readmit_judge", {"judge": 1}),
     ("add_link", {}),
     ("list_links", {}),
     ("revoke_link", {"link_id": 1}),

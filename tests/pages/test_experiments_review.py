@@ -1,6 +1,6 @@
 """The Review tab of experiments whose answers are known: scores by hand, votes, judges."""
 
-from tests.experiment_results_rig import finish, pause
+from tests.experiment_results_rig import finish, judge, pause
 from tests.pages.screen import notices, opened, press, ran, said, table_with, with_numbers
 
 
@@ -79,6 +79,31 @@ def test_a_judge_of_a_paused_experiment_is_said_to_begin_once_it_is_resumed(serv
     app = press(ran(app), "Judge 24 answers")
     assert "runs once it is resumed" in notices(app)
     assert "0 of 24 calls, paused" in [one.proto.text for one in app.get("progress")]
+
+
+def test_a_judge_without_a_verdict_is_removed(services, ada):
+    experiment = finish(services, ada.id)
+    pause(services, experiment)
+    app = opened("experiments", experiment=experiment.id, tab="review")
+    app.button_group(key="experiments_review_mode").set_value("Judges")
+    app = press(press(ran(app), "Judge 24 answers"), "Remove")
+    assert services.experiments.list_judges(user_id=ada.id, experiment_id=experiment.id) == []
+    assert "0 of 24" not in said(app)
+
+
+def test_verdicts_of_a_withdrawn_judge_count_on_no_card_until_they_are_counted_again(services, ada):
+    experiment = judge(services, finish(services, ada.id), ada.id)
+    results = opened("experiments", experiment=experiment.id, tab="results")
+    assert "Judge 1, demo" in str(results.selectbox(key=f"experiments_scored_by_{experiment.id}").options)
+    app = opened("experiments", experiment=experiment.id, tab="review")
+    app.button_group(key="experiments_review_mode").set_value("Judges")
+    app = press(ran(app), "Withdraw")
+    assert "Withdrawn: 24 verdicts kept in the exports" in said(app)
+    results = opened("experiments", experiment=experiment.id, tab="results")
+    assert results.selectbox(key=f"experiments_scored_by_{experiment.id}").options == ["Rules", "By hand"]
+    press(app, "Count its verdicts again")
+    (found,) = services.experiments.list_judges(user_id=ada.id, experiment_id=experiment.id)
+    assert not found.is_withdrawn
 
 
 def test_a_rubric_with_an_unknown_column_is_refused_in_words(services, ada):

@@ -76,7 +76,10 @@ class HandScore:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A judge model's word on one trial (`score`) or on a pair (`winner`: the arm's side as voted, places undone)."""
+    """A judge model's word on one trial (`score`) or on a pair (`winner`: the arm's side as voted, places undone).
+
+    That of a judge that `is_withdrawn` counts in no figure.
+    """
 
     judge: int
     trial_id: int
@@ -86,6 +89,7 @@ class Judgement:
     winner: Winner | None
     reason: str
     state: TrialState
+    is_withdrawn: bool = False
 
 
 @dataclass(frozen=True)

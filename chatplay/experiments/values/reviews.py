@@ -50,13 +50,18 @@ class JudgePlan:
 
 @dataclass(frozen=True)
 class Judge:
-    """A judge that was set to work. `total` calls, `done` of them ended, `unreadable` gave no verdict."""
+    """A judge that was set to work. `total` calls, `done` of them ended, `unreadable` gave no verdict, `verdicts` did.
+
+    Verdicts of one that `is_withdrawn` stay in files and with their answers, and count in no figure.
+    """
 
     number: int
     plan: JudgePlan
     total: int
     done: int
     unreadable: int
+    verdicts: int
+    is_withdrawn: bool
     created_at: datetime
 
 

@@ -97,7 +97,8 @@ def _scores(experiment: Experiment, trial: Trial) -> Iterator[str]:
     for one in trial.judgements:
         if one.state == "done" and one.against_id is None:
             score = f"{one.score:.2f}" if one.score is not None else "gave no verdict"
-            yield _marked(None, f"Judge {one.judge} {score}{f': {one.reason}' if one.reason else ''}")
+            name = f"Judge {one.judge}{' (withdrawn)' if one.is_withdrawn else ''}"
+            yield _marked(None, f"{name} {score}{f': {one.reason}' if one.reason else ''}")
 
 
 def _marked(passed: bool | None, text: str) -> str:

@@ -42,7 +42,7 @@ def _draw_live(experiment: Experiment, token: str | None) -> None:
     gate.recheck()
     try:
         whose = figures.about(experiment, token)
-        judges = get_runtime().experiments.list_judges(**whose)
+        judges = [one for one in get_runtime().experiments.list_judges(**whose) if not one.is_withdrawn]
         scored_by, place = _choose_scores(experiment, judges)
         with st.spinner("Reading the trials"):
             board = figures.load(experiment, whose, scored_by)

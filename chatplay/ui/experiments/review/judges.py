@@ -56,8 +56,43 @@ def _draw_judge(board: Board, judge: Judge) -> None:
     with st.container(border=True, key=f"experiments_judge_{judge.number}"):
         _draw_progress(judge, paused=board.progress.state == "paused")
         scores.draw_judge(board, judge)
+        if judge.is_withdrawn:
+            given = experiments_words.many(judge.verdicts, "verdict")
+            st.caption(f"Withdrawn: {given} kept in the exports and beside the answers, counted in no figure.")
         with st.expander("Rubric"):
             st.text(judge.plan.rubric)
+        _draw_way_out(board.experiment, judge)
+
+
+def _draw_way_out(experiment: Experiment, judge: Judge) -> None:
+    verb, label, icon, help_text = _way_out(judge)
+    st.button(
+        label,
+        icon=f":material/{icon}:",
+        type="tertiary",
+        help=help_text,
+        on_click=_do,
+        args=(verb, experiment, judge.number),
+        key=_key(f"{verb}_{experiment.id}_{judge.number}"),
+    )
+
+
+def _way_out(judge: Judge) -> tuple[str, str, str, str]:
+    """Verb of the service, label, icon and what comes of it."""
+    if judge.is_withdrawn:
+        return "readmit_judge", "Count its verdicts again", "undo", "They count on the Results tab as before."
+    if not judge.verdicts:
+        return "remove_judge", "Remove", "delete", "It has given no verdict. Calls that run are stopped."
+    kept = f"Its {experiments_words.many(judge.verdicts, 'verdict')} no longer count on the Results tab. They stay in"
+    more = " What it has not judged yet is not judged." if judge.done < judge.total else ""
+    return "remove_judge", "Withdraw", "block", f"{kept} the exports and beside the answers.{more}"
+
+
+def _do(verb: str, experiment: Experiment, number: int) -> None:
+    service = get_runtime().experiments
+    person = state.person()
+    experiments_state.act(lambda: getattr(service, verb)(user_id=person.id, experiment_id=experiment.id, judge=number))
+    st.rerun()
 
 
 def _draw_progress(judge: Judge, *, paused: bool) -> None:
