@@ -13,6 +13,7 @@ from chatplay.errors import ModelUnknown
 from chatplay.fingerprint import fingerprint_of
 from chatplay.params import SPECS
 from chatplay.providers.base import Chunk, End, Request, Sleep, Usage, last_user_text
+from chatplay.providers.demo_judge import find_verdict
 from chatplay.providers.demo_text import PAGES
 from chatplay.providers.ngram import Text, Writer, split_tokens
 
@@ -85,7 +86,7 @@ class DemoProvider:
 
 
 class _Answer:
-    """The words of one answer, held to max tokens and the stop texts."""
+    """The words of one answer, held to max tokens and the stop texts; the verdict of one that is asked to judge."""
 
     def __init__(self, request: Request, pace: Pace, drawn_seed: int) -> None:
         params = request.params
@@ -96,13 +97,14 @@ class _Answer:
         self._writer = Writer(
             _text(pace.order), params, random.Random(self.seed), prompt=_prompt(request), told=_told(request)
         )
+        self._verdict = find_verdict(request.messages)
         self.prompt_tokens = sum(len(split_tokens(message.content)) for message in request.messages)
         self.completion_tokens = 0
         self._finish_reason = "stop"
 
     def texts(self) -> Iterator[str]:
         """Text to show after each token; empty while it may still turn out to be a stop text."""
-        for token in self._writer.tokens():
+        for token in self._writer.tokens() if self._verdict is None else split_tokens(self._verdict):
             if self.completion_tokens == self._limit:
                 self._finish_reason = "length"
                 break

@@ -6,6 +6,8 @@ import itertools
 import pytest
 
 from chatplay.errors import ModelUnknown
+from chatplay.experiments import judging
+from chatplay.experiments.values import JudgePlan, ModelRef
 from chatplay.params import Params
 from chatplay.providers.base import Message, Request
 from chatplay.providers.demo import DEMO_MODELS, DemoProvider, StopText
@@ -33,6 +35,33 @@ def run(prompt=PROMPT, *, model="demo-small", stream=True, earlier=(), **params)
 
 def text(prompt=PROMPT, **settings):
     return "".join(run(prompt, **settings)[0])
+
+
+def judged(*answers, rubric="Does it name the seed and the dice?", **settings):
+    plan = JudgePlan(ModelRef("demo-small", "demo"), rubric, pairs=len(answers) > 1)
+    task, material = judging.ask(plan, values={}, prompt=PROMPT, answers=answers)
+    said = text(material.content, earlier=(task,), max_tokens=512, **settings)
+    return judging.read(said, pairs=plan.pairs)
+
+
+def test_asked_to_judge_it_gives_the_same_readable_verdict_each_time_and_says_what_it_is_worth():
+    good, poor = judged("The seed is the dice of temperature."), judged("No.")
+    assert good == judged("The seed is the dice of temperature.", seed=7)
+    assert 1 >= good.score > poor.score == 0
+    assert "understands nothing" in good.reason
+
+
+def test_asked_to_choose_it_names_the_same_answer_in_either_place():
+    good, poor = "The seed is the dice of temperature.", "No."
+    winners = [judged(good, poor).winner, judged(poor, good).winner, judged(good, good).winner]
+    assert winners == ["left", "right", "tie"]
+
+
+def test_a_verdict_keeps_to_max_tokens_and_a_chat_about_verdicts_is_a_chat():
+    plan = JudgePlan(ModelRef("demo-small", "demo"), "Good?")
+    task, material = judging.ask(plan, values={}, prompt=PROMPT, answers=("Yes.",))
+    assert len(run(material.content, earlier=(task,), max_tokens=4)[0]) == 4
+    assert not text(task.content).startswith("{")
 
 
 def test_temperature_zero_repeats_without_a_seed():

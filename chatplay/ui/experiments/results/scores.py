@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from chatplay.experiments.values import Judge
+from chatplay.experiments.values import Judge, ModelRef
 from chatplay.ui import chart_style as style
 from chatplay.ui import files, state
 from chatplay.ui import format as fmt
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chatplay.experiments.stats.values import Ranking, Strength
 
 _PEOPLE = 0
+_DEMO = "demo"  # no other server may be called so
 
 
 def draw_votes(board: Board, judges: list[Judge]) -> None:
@@ -103,6 +104,16 @@ def draw_judge(board: Board, judge: Judge) -> None:
     facts, caveats = _pair_facts(board, judge) if judge.plan.pairs else _score_facts(board, judge)
     st.html(experiments_words.facts_html([*_progress_facts(judge), *facts]))
     draw_caveats(board, caveats)
+    draw_honesty(judge.plan.model)
+
+
+def draw_honesty(model: ModelRef) -> None:
+    """What the verdicts of a model are worth, where that is known."""
+    if model.upstream == _DEMO:
+        st.caption(
+            ":material/info: The Demo model shows what a judge does: it counts words and understands nothing. Ask a "
+            "real model before you believe a verdict."
+        )
 
 
 def _name(judge: Judge) -> str:

@@ -108,15 +108,19 @@ def _draw_form(experiment: Experiment, judges: list[Judge], done: int) -> None:
     running = [ModelRef(model.name, model.upstream) for model in _list_models()]
     with st.expander("Ask a judge model", expanded=not judges, icon=":material/gavel:"):
         if not running:
-            st.caption("No model is running. The Models page shows why.")
+            st.caption(
+                "No model that could judge is running. The Models page shows why. Echo only repeats what it reads."
+            )
             return
-        st.selectbox(
+        model = st.selectbox(
             "Model",
             running,
             format_func=lambda one: model_label(one, running),
             key=_key("model"),
             help="A larger model than those it judges, and of another maker, is fairer.",
         )
+        if model is not None:
+            scores.draw_honesty(model)
         kind = st.segmented_control("Judges", list(_KINDS), default=_KINDS[0], required=True, key=_key("kind"))
         labels = experiments_words.arm_names(experiment.arms)
         if kind == "Pairs":
@@ -145,8 +149,9 @@ def _draw_form(experiment: Experiment, judges: list[Judge], done: int) -> None:
 
 
 def _list_models() -> list[ModelRef]:
+    """Those that can give a verdict: Echo repeats the question."""
     running = get_runtime().catalog.list_running(state.person().role)
-    return [ModelRef(model.name, model.upstream) for model in running]
+    return [ModelRef(model.name, model.upstream) for model in running if model.provider != "echo"]
 
 
 def _columns(experiment: Experiment) -> str:
