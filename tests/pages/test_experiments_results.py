@@ -54,6 +54,29 @@ def test_arm_without_any_value_has_nothing_to_compare(services, ada):
     assert list(words["Score"]) == ["nothing to compare", "can't tell yet"]
 
 
+def test_what_is_chosen_stands_in_the_address_so_a_link_shows_the_same(services, ada):
+    experiment = finish(services, ada.id)
+    about = {"experiment": experiment.id, "tab": "results"}
+    app = opened("experiments", **about, baseline=2, figure="ttft_ms", scores="hand")
+    names = ("scored_by", "baseline", "figure")
+    keys = [f"experiments_{name}_{experiment.id}" for name in names]
+    assert [app.selectbox(key=key).value for key in keys] == ["hand", 1, "ttft_ms"]
+    assert "TTFT minus Temperature 1" in said(app)
+    app.selectbox(key=keys[0]).select("rules")  # the first: goes without saying
+    ran(app).selectbox(key=keys[2]).select("duration_ms")
+    query = ran(app).query_params
+    assert (query["baseline"], query["figure"], "scores" in query) == ("2", "duration_ms", False)
+
+
+def test_an_address_that_names_what_is_not_there_shows_what_comes_first(services, ada):
+    experiment = finish(services, ada.id)
+    app = opened(
+        "experiments", experiment=experiment.id, tab="results", baseline=9, figure="nonsense", scores="judge:7"
+    )
+    assert app.selectbox(key=f"experiments_baseline_{experiment.id}").value == 0
+    assert app.selectbox(key=f"experiments_scored_by_{experiment.id}").value == "rules"
+
+
 def test_another_baseline_turns_the_difference_round(services, ada):
     experiment = finish(services, ada.id, cases=12)
     app = opened("experiments", experiment=experiment.id, tab="results")

@@ -1,6 +1,7 @@
 """Which screen of the experiments page is shown: it lives in the address, so it can be shared and reloaded.
 
 `?experiment=<id>&tab=<tab>` is one of the person's own, `?shared=<token>&tab=<tab>` one that a link opens.
+What is chosen on Results stands there, too: `scores`, `baseline` (an arm, from 1), `figure`.
 """
 
 from __future__ import annotations
@@ -102,6 +103,23 @@ def tab_changed(key: str) -> None:
     """The callback of the tabs."""
     label = state.widget_value(key)
     st.query_params["tab"] = next((name for name, known in TABS.items() if known == label), "plan")
+
+
+def in_address(name: str, key: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a widget, right before it is drawn, whose choice lives in the address under `name`: a link or a
+    reload shows the same. `options` are the choices by what the address calls them; the first goes without saying.
+    """
+    state.set_widget_value(key, options.get(st.query_params.get(name, ""), next(iter(options.values()))))
+    return {"key": key, "on_change": _tell_address, "args": (name, key, options)}
+
+
+def _tell_address(name: str, key: str, options: Mapping[str, Any]) -> None:
+    chosen = state.widget_value(key)
+    word = next((word for word, value in options.items() if value == chosen), None)
+    if word is None or word == next(iter(options)):
+        st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = word
 
 
 def _uuid(text: str | None) -> UUID | None:

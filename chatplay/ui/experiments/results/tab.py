@@ -11,6 +11,7 @@ from chatplay.errors import ChatplayError
 from chatplay.experiments.values import Experiment, Judge, Progress
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
+from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.results import cards, scores, settings, words
 from chatplay.ui.experiments.results import data as figures
@@ -80,7 +81,7 @@ def _choose_scores(experiment: Experiment, judges: list[Judge]) -> tuple[str, st
             "Scores",
             list(options),
             format_func=lambda name: options.get(name, name),
-            key=_key(experiment, "scored_by"),
+            **experiments_state.in_address("scores", _key(experiment, "scored_by"), {name: name for name in options}),
             width=220,
             help="Who scored the answers. Times, tokens and cost do not depend on it.",
         )
@@ -93,17 +94,19 @@ def _choose_view(board: Board) -> tuple[int, Metric]:
         "Baseline",
         range(len(labels)),
         format_func=lambda arm: labels[arm],
-        key=_key(board.experiment, "baseline"),
+        **experiments_state.in_address(
+            "baseline", _key(board.experiment, "baseline"), {str(arm + 1): arm for arm in range(len(labels))}
+        ),
         width=300,
         help="The arm that all others are compared with.",
         disabled=len(labels) < 2,
     )
-    metrics = board.metrics
+    metrics: list[Metric] = board.metrics or ["score"]
     metric: Metric = st.selectbox(
         "Figure",
-        metrics or ["score"],
+        metrics,
         format_func=lambda name: words.TITLES[name],
-        key=_key(board.experiment, f"metric_{'_'.join(metrics)}"),
+        **experiments_state.in_address("figure", _key(board.experiment, "figure"), {name: name for name in metrics}),
         width=180,
         help="What the charts below are about.",
     )
