@@ -41,6 +41,10 @@ _SENT = {
     ">f4": "float4send(coalesce(CAST({name} AS real), 'nan'))",
     ">f8": "float8send(coalesce(CAST({name} AS double precision), 'nan'))",
 }
+_HAND_SCORE = (
+    "LEFT JOIN LATERAL (SELECT avg(s.score) AS score FROM experiment_hand_scores s "
+    "WHERE s.trial_id = t.id AND s.generation_id = t.generation_id) h ON true"
+)
 _ARRAYS = ", ".join(f"string_agg({_SENT[kind].format(name=name)}, '')" for name, kind in COLUMNS.items())
 _BY_RULES = _COLUMN_ARRAYS.format(
     arrays=_ARRAYS, score="t.score", passed="CASE WHEN t.passed THEN 1 WHEN NOT t.passed THEN 0 END", join=""
@@ -49,8 +53,7 @@ _BY_HAND = _COLUMN_ARRAYS.format(
     arrays=_ARRAYS,
     score="h.score",
     passed="CAST(NULL AS int)",
-    join="LEFT JOIN LATERAL (SELECT avg(s.score) AS score FROM experiment_hand_scores s "
-    "WHERE s.trial_id = t.id AND s.generation_id = t.generation_id) h ON true",
+    join=_HAND_SCORE,
 )
 _BY_JUDGE = _COLUMN_ARRAYS.format(
     arrays=_ARRAYS,
@@ -105,18 +108,47 @@ class CellRow:
     content: str | None
 
 
+# Of 100,000 trials: the mean score of an arm on a case, what it takes to have it, and which rows those are. A judgement
+# lies at the place of its trial, so the rows of both are gathered together, which is quicker than joining them.
+_OF_ALL = {
+    "rules": ("avg(t.score)", "", "t.judge IS NULL"),
+    "hand": ("avg(h.score)", _HAND_SCORE, "t.judge IS NULL"),
+    "judge": (
+        "avg(t.score) FILTER (WHERE t.judge IS NOT NULL AND t.state = 'done')",
+        "",
+        "(t.judge IS NULL OR t.judge = :judge)",
+    ),
+}
+# Of a page of them: the score of a trial `t`, and what it takes to have it.
+_OF_A_PAGE = {
+    "rules": ("t.score", ""),
+    "hand": ("h.score", _HAND_SCORE),
+    "judge": (
+        "j.score",
+        "LEFT JOIN experiment_trials j ON j.subject_id = t.id AND j.judge = :judge AND j.state = 'done'",
+    ),
+}
+
+
+def _kind(by_hand: bool, judge: int | None) -> str:
+    return "judge" if judge is not None else "hand" if by_hand else "rules"
+
+
 # Arms differ where their mean scores do; without scores, where no answer is common to all of them.
 _HAVING = {
     "all": "true",
     "arms_differ": "min(score) <> max(score) OR (max(score) IS NULL AND min(low_hash) <> max(high_hash))",
     "repeats_differ": "bool_or(low_hash <> high_hash)",
     "failed": "bool_or(failed > 0)",
+    "scored": "max(score) IS NOT NULL",
+    "not_scored": "max(score) IS NULL",
 }
 _CASES = """
 SELECT case_no FROM (
-  SELECT case_no, arm, avg(score) AS score, min(answer_hash) AS low_hash, max(answer_hash) AS high_hash,
-         count(*) FILTER (WHERE state = 'failed') AS failed
-  FROM experiment_trials WHERE experiment_id = :id AND judge IS NULL GROUP BY case_no, arm) cells
+  SELECT t.case_no, t.arm, {score} AS score, min(t.answer_hash) FILTER (WHERE t.judge IS NULL) AS low_hash,
+         max(t.answer_hash) FILTER (WHERE t.judge IS NULL) AS high_hash,
+         count(*) FILTER (WHERE t.state = 'failed' AND t.judge IS NULL) AS failed
+  FROM experiment_trials t {join} WHERE t.experiment_id = :id AND {rows} GROUP BY t.case_no, t.arm) cells
 WHERE CAST(:search AS text) = '' OR case_no IN (
   SELECT number FROM experiment_cases WHERE experiment_id = :id AND EXISTS (
     SELECT FROM unnest(cells) cell WHERE strpos(lower(cell), lower(:search)) > 0))
@@ -124,30 +156,45 @@ GROUP BY case_no HAVING {having} ORDER BY case_no
 """
 
 
-def list_case_numbers(conn: Connection, *, experiment_id: UUID, only: str, search: str) -> list[int]:
-    """All cases that fit the filter, in order; `only` is one of "all", "arms_differ", "repeats_differ", "failed"."""
-    query = text(_CASES.format(having=_HAVING[only]))
-    return list(conn.execute(query, {"id": experiment_id, "search": search}).scalars())
+def list_case_numbers(
+    conn: Connection, *, experiment_id: UUID, only: str, search: str, by_hand: bool = False, judge: int | None = None
+) -> list[int]:
+    """All cases that fit the filter, in order; `only` is one of "all", "arms_differ", "repeats_differ", "failed",
+    "scored", "not_scored". Scores are those of rules, those `by_hand` or those of `judge`.
+    """
+    score, join, rows = _OF_ALL[_kind(by_hand, judge) if "score" in _HAVING[only] else "rules"]
+    query = text(_CASES.format(having=_HAVING[only], score=score, join=join, rows=rows))
+    return list(conn.execute(query, {"id": experiment_id, "search": search, "judge": judge}).scalars())
 
 
 _CELLS = """
 SELECT c.case_no, c.arm, c.trials, c.done, c.failed, c.distinct_answers, c.score, c.passed, c.duration_ms,
        left(a.content, :chars) AS content
 FROM (
-  SELECT case_no, arm, count(*) AS trials, count(*) FILTER (WHERE state = 'done') AS done,
-         count(*) FILTER (WHERE state = 'failed') AS failed, count(DISTINCT answer_hash) AS distinct_answers,
-         avg(score) AS score, avg(CASE WHEN passed THEN 1.0 WHEN NOT passed THEN 0.0 END) AS passed,
-         avg(duration_ms) AS duration_ms,
-         (array_agg(generation_id ORDER BY repeat) FILTER (WHERE state = 'done'))[1] AS generation_id
-  FROM experiment_trials WHERE experiment_id = :id AND judge IS NULL AND case_no = ANY(:cases)
-  GROUP BY case_no, arm) c
+  SELECT t.case_no, t.arm, count(*) AS trials, count(*) FILTER (WHERE t.state = 'done') AS done,
+         count(*) FILTER (WHERE t.state = 'failed') AS failed, count(DISTINCT t.answer_hash) AS distinct_answers,
+         avg({score}) AS score, avg(CASE WHEN t.passed THEN 1.0 WHEN NOT t.passed THEN 0.0 END) AS passed,
+         avg(t.duration_ms) AS duration_ms,
+         (array_agg(t.generation_id ORDER BY t.repeat) FILTER (WHERE t.state = 'done'))[1] AS generation_id
+  FROM experiment_trials t {join} WHERE t.experiment_id = :id AND t.judge IS NULL AND t.case_no = ANY(:cases)
+  GROUP BY t.case_no, t.arm) c
 LEFT JOIN answers a ON a.generation_id = c.generation_id ORDER BY c.case_no, c.arm
 """
 
 
-def list_cells(conn: Connection, *, experiment_id: UUID, cases: Collection[int], chars: int) -> list[CellRow]:
-    """The cells of these cases; of each answer the first `chars` characters."""
-    rows = conn.execute(text(_CELLS), {"id": experiment_id, "cases": list(cases), "chars": chars})
+def list_cells(
+    conn: Connection,
+    *,
+    experiment_id: UUID,
+    cases: Collection[int],
+    chars: int,
+    by_hand: bool = False,
+    judge: int | None = None,
+) -> list[CellRow]:
+    """The cells of these cases; of each answer the first `chars` characters. `passed` is by rules, whoever scored."""
+    score, join = _OF_A_PAGE[_kind(by_hand, judge)]
+    query = text(_CELLS.format(score=score, join=join))
+    rows = conn.execute(query, {"id": experiment_id, "cases": list(cases), "chars": chars, "judge": judge})
     return [CellRow(**{**row._mapping, **{name: _float(row._mapping[name]) for name in _MEANS}}) for row in rows]
 
 

@@ -98,22 +98,24 @@ class Reads(Drafts):
         experiment_id: UUID,
         token: str | None = None,
         only: CellFilter = "all",
+        scored_by: str = "rules",
         search: str = "",
         offset: int = 0,
         limit: int = 50,
     ) -> CasePage:
         """Rows of the case table. `search` looks in the cases' columns. Arms differ where their mean scores do or,
-        without scores, their answers.
+        without scores, their answers; the scores are those of `scored_by`, as in `get_results`.
         """
         if only not in get_args(CellFilter):
             raise BadInput(f"There is no filter `{only}`.", param="only", cure="Choose one of those listed.")
+        scored: dict[str, Any] = {"by_hand": scored_by == "hand", "judge": _judge_number(scored_by)}
         with self._desk.store.reading() as conn:
             row = readable(conn, user_id, experiment_id, token)
             numbers = trial_reads.list_case_numbers(
-                conn, experiment_id=row.id, only=only, search=search.replace("\0", "")
+                conn, experiment_id=row.id, only=only, search=search.replace("\0", ""), **scored
             )
             shown = numbers[offset : offset + limit]
-            cells = trial_reads.list_cells(conn, experiment_id=row.id, cases=shown, chars=_SNIPPET_CHARS)
+            cells = trial_reads.list_cells(conn, experiment_id=row.id, cases=shown, chars=_SNIPPET_CHARS, **scored)
             cases = db.list_cases(conn, experiment_id=row.id, numbers=shown)
         by_case: dict[int, list[CellLine]] = {}
         for cell in cells:

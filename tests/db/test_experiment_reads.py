@@ -8,11 +8,11 @@ from sqlalchemy import text
 from chatplay.api.experiments_trials import TrialList
 from chatplay.errors import BadInput, ModelUnknown, StoreError
 from chatplay.experiments.scoring import Contains
-from chatplay.experiments.values import AxisText, CaseTable
+from chatplay.experiments.values import AxisText, CaseTable, JudgePlan
 from chatplay.providers.base import Usage
 from db import experiments, reviews, trial_reads, trials
+from tests.db.experiment_rig import MODEL, words
 from tests.db.experiment_rig import house as make_house
-from tests.db.experiment_rig import words
 
 
 @pytest.fixture
@@ -210,6 +210,28 @@ def test_case_table_filters_where_arms_or_repeats_differ(house, scored):
     assert shown(house, scored, only="repeats_differ") == ["w2"]
     assert shown(house, scored, only="failed") == []
     assert shown(house, scored, search="W2") == ["w2"]
+
+
+def test_case_table_shows_and_filters_by_scores_of_people_and_judges(house, scored):
+    for arm, score in ((0, 1.0), (1, 0.5)):
+        for trial in house.call("get_cell", scored, arm=arm, case=2).trials:
+            house.call("add_hand_score", scored, trial_id=trial.id, score=score)
+    house.answerer.answer = lambda request: '{"score": %s}' % (0.5 if "w0" in request.messages[-1].content else 0.25)
+    house.call("run_judge", scored, role="analyst", plan=JudgePlan(MODEL, "Good?"))
+    house.finish(scored)
+    assert shown(house, scored, only="arms_differ", scored_by="hand") == [
+        "w1",
+        "w2",
+    ]  # w1 without scores, by its answers
+    assert shown(house, scored, only="scored", scored_by="hand") == ["w2"]
+    assert shown(house, scored, only="not_scored", scored_by="hand") == ["w0", "w1"]
+    assert shown(house, scored, only="arms_differ", scored_by="judge:1") == []
+    by_hand = house.call("list_cells", scored, scored_by="hand").lines[2].cells
+    by_judge = house.call("list_cells", scored, scored_by="judge:1").lines[0].cells
+    assert ([cell.score for cell in by_hand], [cell.trials for cell in by_hand]) == ([1.0, 0.5], [2, 2])
+    assert [cell.score for cell in by_judge] == [0.5, 0.5]
+    with pytest.raises(BadInput, match="no scores `everyone`"):
+        house.call("list_cells", scored, scored_by="everyone")
 
 
 def test_case_table_pages_and_counts(house, scored):

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 from chatplay.experiments.values import JudgePlan
-from tests.experiment_results_rig import MODEL, finish, pause
+from tests.experiment_results_rig import MODEL, finish, judge, pause
 from tests.pages.screen import labels, notices, opened, press, ran, said, table_with
 
 
@@ -19,6 +19,16 @@ def test_cases_where_arms_differ_are_found(services, ada):
     app = opened("experiments", experiment=experiment.id, tab="cases")
     app.button_group(key=f"experiments_cells_only_{experiment.id}").set_value("arms_differ")
     assert list(table_with(ran(app), "Case")["Case"]) == [1, 3, 5]
+
+
+def test_scores_of_a_judge_are_shown_and_a_reload_shows_them_again(services, ada):
+    experiment = judge(services, finish(services, ada.id), ada.id, score=0.75)
+    app = opened("experiments", experiment=experiment.id, tab="cases")
+    app.selectbox(key=f"experiments_cells_scores_{experiment.id}").select("judge:1")
+    app = ran(app)
+    assert list(table_with(app, "Case")["Temperature 1"][:2]) == ["0.75", "0.75"]
+    again = opened("experiments", experiment=experiment.id, tab="cases", scores=app.query_params["scores"])
+    assert list(table_with(again, "Case")["Temperature 1"][:2]) == ["0.75", "0.75"]
 
 
 def test_a_search_without_a_hit_says_so(services, ada):

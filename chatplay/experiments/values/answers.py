@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the statistics bring scipy, which the start of the app must
     from chatplay.experiments.stats.values import Winner
 
 TrialState = Literal["waiting", "running", "done", "failed", "cancelled"]
-CellFilter = Literal["all", "arms_differ", "repeats_differ", "failed"]
+CellFilter = Literal["all", "arms_differ", "repeats_differ", "failed", "scored", "not_scored"]
 ExportFormat = Literal["csv", "jsonl", "parquet"]
 CodeLanguage = Literal["curl", "python"]
 

@@ -1,6 +1,7 @@
 """The Cases tab: a row for each case, a column for each arm; a chosen cell opens with all its repeats.
 
-The open cell lives in the address (`case` and `arm`, counted from 1), so it can be shared and reloaded.
+The open cell lives in the address (`case` and `arm`, counted from 1), so it can be shared and reloaded; so does whose
+scores are shown, which is the same choice as on the Results tab.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from chatplay.experiments.values import CasePage, CellFilter, CellLine, Experime
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
 from chatplay.ui import state
+from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.cells import view as cells_view
 from chatplay.ui.experiments.cells.view import Spot
-from chatplay.ui.experiments.results.data import about
+from chatplay.ui.experiments.results.data import about, scores_of
 from chatplay.ui.tables import rows_key
 
 _PAGE = 25
@@ -29,12 +31,16 @@ _FILTERS: dict[CellFilter, str] = {
     "arms_differ": "Arms differ",
     "repeats_differ": "Repeats differ",
     "failed": "Failed",
+    "scored": "Scored",
+    "not_scored": "Not scored",
 }
 _EMPTY: dict[CellFilter, str] = {
     "all": "No case holds this text. A shorter one finds more.",
     "arms_differ": "All arms did alike on these cases. Show all cases to see them.",
     "repeats_differ": "Repeats gave the same answer everywhere. Show all cases to see them.",
     "failed": "No trial failed.",
+    "scored": "No answer has a score of this kind yet. Choose other scores, or score answers on the Review tab.",
+    "not_scored": "Every case has a score of this kind.",
 }
 
 
@@ -44,12 +50,17 @@ def draw(experiment: Experiment, token: str | None) -> None:
     if spot is not None:
         cells_view.draw(experiment, token, spot)
         return
-    only, search, shown = _draw_filters(experiment)
+    scored_by, only, search, shown = _draw_filters(experiment, token)
     place = st.container()
-    page_key = _key(experiment, f"page_{only}_{search}")
+    page_key = _key(experiment, f"page_{scored_by}_{only}_{search}")
     number = state.widget_value(page_key) or 1
     page = get_runtime().experiments.list_cells(
-        **about(experiment, token), only=only, search=search, offset=(number - 1) * _PAGE, limit=_PAGE
+        **about(experiment, token),
+        only=only,
+        scored_by=scored_by,
+        search=search,
+        offset=(number - 1) * _PAGE,
+        limit=_PAGE,
     )
     pages = max(1, -(-page.total // _PAGE))
     with place:
@@ -62,7 +73,9 @@ def draw(experiment: Experiment, token: str | None) -> None:
         st.pagination(pages, key=page_key)
 
 
-def _draw_filters(experiment: Experiment) -> tuple[CellFilter, str, str]:
+def _draw_filters(experiment: Experiment, token: str | None) -> tuple[str, CellFilter, str, str]:
+    judges = [one for one in get_runtime().experiments.list_judges(**about(experiment, token)) if not one.is_withdrawn]
+    whose = scores_of(experiment, judges)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="experiments_cells_filters"):
         only: CellFilter = st.segmented_control(
             "Cases",
@@ -79,8 +92,16 @@ def _draw_filters(experiment: Experiment) -> tuple[CellFilter, str, str]:
             required=True,
             key=_key(experiment, "shown"),
         )
+        scored_by = st.selectbox(
+            "Scores",
+            list(whose),
+            format_func=lambda name: whose.get(name, name),
+            **experiments_state.in_address("scores", _key(experiment, "scores"), {name: name for name in whose}),
+            width=200,
+            help="Who scored the answers: what Score shows, and by what arms differ.",
+        )
         search = st.text_input("Search the cases", key=_key(experiment, "search"), type="search", width=260)
-    return only, search.strip(), shown
+    return scored_by, only, search.strip(), shown
 
 
 def _draw_count(experiment: Experiment, page: CasePage) -> None:
