@@ -9,8 +9,13 @@ from IPython.display import display
 from scipy import optimize, sparse, special, stats
 from statsmodels.stats.multitest import multipletests
 
+# Texts are texts, also where all of them look like numbers: 0.5 is another answer than 0.50, and 007 than 7.
+TEXTS = {"arm_label", "state", "model", "upstream", "prompt", "stop", "system_prompt"}
+TEXTS |= {"answer", "hand_notes", "finish_reason", "error"}
+columns = pd.read_csv("trials.csv", encoding="utf-8-sig", nrows=0).columns
+kinds = {name: str for name in columns if name in TEXTS or name.startswith("case.")}
 # An answer may read "NA": only an empty cell is unknown.
-trials = pd.read_csv("trials.csv", encoding="utf-8-sig", keep_default_na=False, na_values=[""])
+trials = pd.read_csv("trials.csv", encoding="utf-8-sig", dtype=kinds, keep_default_na=False, na_values=[""])
 # Texts that a spreadsheet would take for a formula carry an apostrophe in front.
 texts = trials.select_dtypes(["object", "string"]).columns
 trials[texts] = trials[texts].apply(lambda cells: cells.str.replace(r"^'(?=[=+\\-@\\t\\r\\n＝＋－＠])", "", regex=True))

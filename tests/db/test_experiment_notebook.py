@@ -13,6 +13,7 @@ import pytest
 from nbclient import NotebookClient
 
 from chatplay.errors import ModelUnknown
+from chatplay.experiments import export
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.stats import (
     check_swaps,
@@ -26,7 +27,7 @@ from chatplay.experiments.stats import (
     summarise_arms,
 )
 from chatplay.experiments.stats.values import METRICS
-from chatplay.experiments.values import AxisText, JudgePlan
+from chatplay.experiments.values import AxisText, CaseTable, JudgePlan
 from chatplay.prices import Price
 from chatplay.providers.base import Usage, last_user_text
 from tests.db.experiment_rig import MODEL
@@ -227,6 +228,32 @@ def test_notebook_computes_every_figure_of_the_app(house, tmp_path):
     check_judges(found, columns, house.call("list_swaps", experiment_id, judge=2))
     by_judge = executed(packed, tmp_path / "judge", scored_by="judge_1")
     check_arms(by_judge, house.call("get_results", experiment_id, scored_by="judge:1"))
+
+
+def test_notebook_takes_no_text_for_a_number(house, tmp_path, monkeypatch):
+    """Answers, cases and columns that all look like numbers: 7 and 007 are two answers, "1e2" is a case."""
+    said = iter(["7", "007", "0.5", "0.50"] * 3)
+    house.answerer.answer = lambda request: next(said)
+    draft = house.draft(axes="0", cases=1, repeats=2)
+    cases = CaseTable(("word", "expected"), (("1e2", "01"), ("2", "0x2")))
+    house.call("save_cases", draft.id, cases=cases)
+    house.call("start", draft.id, role="analyst")
+    house.work()
+    house.finish(draft.id)
+    with zipfile.ZipFile(io.BytesIO(house.call("export_notebook", draft.id))) as archive:
+        archive.extractall(tmp_path)
+        notebook = nbformat.reads(archive.read("experiment.ipynb"), as_version=4)
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    for cell in [one for one in notebook.cells if one.cell_type == "code"][:2]:  # the choices, and the loading
+        exec(cell.source, found)
+    trials = found["trials"]
+    assert sorted(trials["answer"]) == ["0.5", "0.50", "007", "7"]
+    assert sorted(set(trials["case.word"])) == ["1e2", "2"]
+    assert sorted(set(trials["case.expected"])) == ["01", "0x2"]
+    layout = export.Layout(draft.plan, (), ("word", "expected"), (1,))
+    told = {column.name for column in export.list_columns(layout) if column.kind == "text"}
+    assert told == found["TEXTS"] | {"case.word", "case.expected"}
 
 
 @pytest.mark.timeout(300)
