@@ -13,6 +13,7 @@ _TYPES = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
+    "zip": "application/zip",
 }
 
 

@@ -156,7 +156,7 @@ async def get_experiment(experiment_id: UUID, caller: Reader, rt: Rt, threads: T
 @router.get(
     "/{experiment_id}/export",
     response_class=Response,
-    responses={200: documented_files("csv", "jsonl", "parquet")},
+    responses={200: documented_files("csv", "jsonl", "parquet", "zip")},
 )
 async def export_experiment(
     experiment_id: UUID,
@@ -168,7 +168,9 @@ async def export_experiment(
     name: Annotated[str, Query(pattern="^[a-z0-9-]{1,60}$", description="Of the file, without its ending.")] = "trials",
     shared: Annotated[str | None, Query(max_length=200, description="The secret of a read-only link to it.")] = None,
 ) -> Response:
-    """All its trials with settings, cases, answers, figures and scores, written while they are sent."""
+    """All its trials with settings, cases, answers, figures and scores, written while they are sent; as `zip` with a
+    Jupyter notebook that computes every figure again.
+    """
     whose: dict[str, Any] = {"user_id": caller.user_id, "experiment_id": experiment_id, "token": shared}
     pieces = await threads.run(rt.experiments.export, **whose, fmt=format)
     slow_reader_sec = rt.settings.api_slow_reader_sec

@@ -186,7 +186,7 @@ def _json_value(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-class _Sink(io.RawIOBase):
+class Sink(io.RawIOBase):
     """Takes what a writer writes until it is asked for."""
 
     def __init__(self) -> None:
@@ -216,7 +216,7 @@ def _parquet(columns: Sequence[Column], pages: Iterable[Sequence[ExportRow]]) ->
         "time": pa.timestamp("us", "UTC"),
     }
     schema = pa.schema([pa.field(column.name, kinds[column.kind]) for column in columns])
-    sink = _Sink()
+    sink = Sink()
     with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema) as writer:
         for page in pages:
             writer.write_table(_arrow(columns, page, schema))

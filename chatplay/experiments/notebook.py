@@ -6,13 +6,13 @@ the figures against those of the app.
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chatplay.experiments import notebook_arms, notebook_people, notebook_settings
+from chatplay.experiments.export import Sink
 from chatplay.experiments.values import Experiment
 
 if TYPE_CHECKING:
@@ -24,21 +24,25 @@ PEOPLE = "people"
 
 def pack(
     experiment: Experiment,
-    trials_csv: bytes,
+    trials_csv: Iterable[bytes],
     votes: Mapping[str, Sequence[Vote]],
     swaps: Mapping[int, Sequence[tuple[Winner, Winner]]],
     withdrawn: Sequence[int] = (),
-) -> bytes:
-    """A ZIP of the notebook and its data. `votes` by voter, `PEOPLE` or a judge's number; `swaps` by judge of pairs.
-    Of judges that are `withdrawn` it has the data and computes no figure.
+) -> Iterator[bytes]:
+    """A ZIP of the notebook and its data, piece by piece as `trials_csv` comes. `votes` by voter, `PEOPLE` or a judge's
+    number; `swaps` by judge of pairs. Of judges that are `withdrawn` it has the data and computes no figure.
     """
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+    sink = Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("experiment.ipynb", json.dumps(build(experiment, withdrawn), ensure_ascii=False, indent=1))
-        archive.writestr("trials.csv", trials_csv)
         archive.writestr("votes.csv", _votes_csv(votes))
         archive.writestr("swaps.csv", _swaps_csv(swaps))
-    return packed.getvalue()
+        with archive.open("trials.csv", "w", force_zip64=True) as file:  # how long it gets is not known yet
+            for piece in trials_csv:
+                file.write(piece)
+                if ready := sink.take():
+                    yield ready
+    yield sink.take()
 
 
 def build(experiment: Experiment, withdrawn: Sequence[int] = ()) -> dict[str, Any]:

@@ -42,17 +42,20 @@ class TakeAway(Judges, Reads):
     def export(
         self, *, user_id: int, experiment_id: UUID, fmt: ExportFormat, token: str | None = None
     ) -> Iterator[bytes]:
-        """All trials with settings, columns, answers, figures and scores, in pieces as they are read.
+        """All trials with settings, columns, answers, figures and scores, in pieces as they are read; as `zip` together
+        with the notebook, see `export_notebook`.
 
         Raises NotFound and BadInput at once, not with the first piece.
         """
         if fmt not in get_args(ExportFormat):
-            raise BadInput(f"There is no export `{fmt}`.", param="fmt", cure="Choose csv, jsonl or parquet.")
+            raise BadInput(f"There is no export `{fmt}`.", param="fmt", cure="Choose csv, jsonl, parquet or zip.")
+        if fmt == "zip":
+            return self.export_notebook(user_id=user_id, experiment_id=experiment_id, token=token)
         layout = self._layout(user_id, experiment_id, token)
         return export.write(fmt, export.list_columns(layout), _pages(self._desk.store, experiment_id))
 
-    def export_notebook(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> bytes:
-        """A ZIP of a Jupyter notebook and the data it recomputes every figure from."""
+    def export_notebook(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> Iterator[bytes]:
+        """A ZIP of a Jupyter notebook and the data it recomputes every figure from, in pieces as they are read."""
         whose: dict[str, Any] = {"user_id": user_id, "experiment_id": experiment_id, "token": token}
         judges = self.list_judges(**whose)
         pair_judges = [one.number for one in judges if one.plan.pairs]
@@ -60,7 +63,7 @@ class TakeAway(Judges, Reads):
         votes = {notebook.PEOPLE: self.list_votes(**whose)}
         votes |= {str(number): self.list_votes(**whose, judge=number) for number in pair_judges}
         swaps = {number: self.list_swaps(**whose, judge=number) for number in pair_judges}
-        return notebook.pack(self.get(**whose), b"".join(self.export(**whose, fmt="csv")), votes, swaps, withdrawn)
+        return notebook.pack(self.get(**whose), self.export(**whose, fmt="csv"), votes, swaps, withdrawn)
 
     def get_code(
         self,

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import zipfile
 from uuid import UUID
 
 import pyarrow.parquet as pq
@@ -52,6 +53,17 @@ def test_all_trials_come_as_a_file_that_no_spreadsheet_runs(house, format):
     assert answer.headers["content-disposition"] == f'attachment; filename="trials.{format}"'
     guarded = "'=1+1" if format == "csv" else "=1+1"
     assert any(guarded in map(str, row.values()) for row in found)
+
+
+def test_notebook_comes_with_its_data_written_while_it_is_sent(house):
+    experiment_id = house.ana.new_experiment()
+    with house.ana.client() as client:
+        answer = client.get(f"/v1/experiments/{experiment_id}/export", params={"format": "zip", "name": "words"})
+    assert answer.headers["content-disposition"] == 'attachment; filename="words.zip"'
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert sorted(archive.namelist()) == ["experiment.ipynb", "swaps.csv", "trials.csv", "votes.csv"]
+        assert archive.testzip() is None
+        assert len(archive.read("trials.csv").splitlines()) > 8
 
 
 def test_unknown_format_is_named(house):

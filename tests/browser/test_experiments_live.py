@@ -74,5 +74,5 @@ def test_experiment_on_llama_server_goes_from_plan_to_an_executed_notebook(app, 
     expect(page.get_by_text("This page has a fault")).to_have_count(0)
     page.get_by_role("tab", name="Take away").click()
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Notebook").click()
+        page.get_by_role("link", name="Notebook").click()
     execute(waiting.value.path(), tmp_path)

@@ -9,12 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from chatplay.errors import BadInput
+from chatplay.experiments import takeaway
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.values import CaseTable
 from chatplay.models.view import described
 from chatplay.prices import Price
 from chatplay.providers.base import last_user_text
 from chatplay.providers.registry import Upstream
+from db import trial_reads
 from tests.db.experiment_rig import house as make_house
 
 NASTY = ["=1+1", "+SUM(A1)", "-2+A1", "@cmd", "\tx", "\rx", "plain", 'a,"b"\nc', "'=quoted", "＝1"]
@@ -44,6 +46,23 @@ def nasty(house):
     house.work()
     house.finish(made.id)
     return made.id
+
+
+def test_notebook_is_packed_a_page_of_trials_at_a_time(house, nasty, monkeypatch):
+    monkeypatch.setattr(takeaway, "_PAGE_ROWS", 2)
+    read = []
+    pages = trial_reads.list_export_rows
+
+    def list_export_rows(*args, **more):
+        read.append(1)
+        return pages(*args, **more)
+
+    monkeypatch.setattr(trial_reads, "list_export_rows", list_export_rows)
+    pieces = house.call("export_notebook", nasty)
+    next(pieces)
+    assert len(read) < 3  # of six
+    assert list(pieces)
+    assert len(read) == 1 + len(NASTY) // 2
 
 
 def test_csv_starts_no_formula_in_any_cell(house, nasty):
@@ -88,7 +107,7 @@ def test_export_holds_the_seed_that_was_sent_why_each_answer_ended_and_what_was_
 
 def test_export_of_an_unknown_kind_is_refused_at_once(house):
     experiment_id = house.start()
-    with pytest.raises(BadInput, match="csv, jsonl or parquet"):
+    with pytest.raises(BadInput, match="csv, jsonl, parquet or zip"):
         house.call("export", experiment_id, fmt="docx")
 
 

@@ -216,7 +216,7 @@ def check_judges(found, columns, swaps):
 @pytest.mark.timeout(300)
 def test_notebook_computes_every_figure_of_the_app(house, tmp_path):
     experiment_id = run(house)
-    packed = house.call("export_notebook", experiment_id)
+    packed = b"".join(house.call("export_notebook", experiment_id))
     found, results = executed(packed, tmp_path / "rules"), house.call("get_results", experiment_id)
     check_arms(found, results)
     check_comparisons(found, results)
@@ -240,7 +240,7 @@ def test_notebook_takes_no_text_for_a_number(house, tmp_path, monkeypatch):
     house.call("start", draft.id, role="analyst")
     house.work()
     house.finish(draft.id)
-    with zipfile.ZipFile(io.BytesIO(house.call("export_notebook", draft.id))) as archive:
+    with zipfile.ZipFile(io.BytesIO(b"".join(house.call("export_notebook", draft.id)))) as archive:
         archive.extractall(tmp_path)
         notebook = nbformat.reads(archive.read("experiment.ipynb"), as_version=4)
     monkeypatch.chdir(tmp_path)
@@ -259,7 +259,7 @@ def test_notebook_takes_no_text_for_a_number(house, tmp_path, monkeypatch):
 @pytest.mark.timeout(300)
 def test_notebook_agrees_where_the_data_tell_little(house, tmp_path):
     experiment_id = run_uneven(house)
-    found = executed(house.call("export_notebook", experiment_id), tmp_path / "hand", scored_by="hand")
+    found = executed(b"".join(house.call("export_notebook", experiment_id)), tmp_path / "hand", scored_by="hand")
     results = house.call("get_results", experiment_id, scored_by="hand")
     tokens = compare_with_baseline(results.table, baseline=0, metrics=("completion_tokens",))
     assert [one.verdict.more_cases for one in tokens] == [3, None, 4]

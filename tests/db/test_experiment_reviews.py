@@ -195,7 +195,7 @@ def test_withdrawn_judge_drops_what_is_left_and_keeps_its_verdicts_in_files(hous
     assert sorted(one["judge_1_score"] for one in lines if one["judge_1_score"] is not None) == [0.25] * given
     trial = next(one["trial"] for one in lines if one["judge_1_score"] is not None)
     assert house.call("get_trial", experiment_id, trial_id=trial).judgements[0].is_withdrawn
-    with zipfile.ZipFile(io.BytesIO(house.call("export_notebook", experiment_id))) as archive:
+    with zipfile.ZipFile(io.BytesIO(b"".join(house.call("export_notebook", experiment_id)))) as archive:
         assert "WITHDRAWN = [1]" in archive.read("experiment.ipynb").decode()
     withdrawn = house.call("get_standing", experiment_id).marks
     house.call("readmit_judge", experiment_id, judge=1)

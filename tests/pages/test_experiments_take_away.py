@@ -36,8 +36,8 @@ def test_a_clone_is_a_draft_of_its_own(services, ada):
 def test_all_files_are_offered(services, ada):
     app = opened("experiments", experiment=finish(services, ada.id).id, tab="take-away")
     files = [one for one in app.get("link_button") if "/export?" in one.proto.url]
-    assert [one.proto.label for one in files] == ["CSV", "JSONL", "Parquet"]
-    assert [one.label for one in app.get("download_button")] == ["Notebook"]
+    assert [one.proto.label for one in files] == ["CSV", "JSONL", "Parquet", "Notebook"]
+    assert "format=zip" in files[-1].proto.url
 
 
 def test_code_asks_this_app_with_a_token_of_ones_own(services, ada):

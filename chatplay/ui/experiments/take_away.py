@@ -21,7 +21,12 @@ _ABOUT_DATA = (
     "Every trial with its settings, case, answer, scores and figures. Arms, cases and repeats count from 0 there, as "
     "programs do; on these pages from 1."
 )
-_FORMATS: dict[ExportFormat, str] = {"csv": "CSV", "jsonl": "JSONL", "parquet": "Parquet"}
+_FORMATS: dict[ExportFormat, tuple[str, str | None]] = {
+    "csv": ("CSV", None),
+    "jsonl": ("JSONL", None),
+    "parquet": ("Parquet", None),
+    "zip": ("Notebook", "A Jupyter notebook with the data: it computes every figure of the Results tab again."),
+}
 
 
 def draw(experiment: Experiment, token: str | None) -> None:
@@ -41,23 +46,16 @@ def draw(experiment: Experiment, token: str | None) -> None:
 
 def _draw_files(experiment: Experiment, token: str | None) -> None:
     st.subheader("Data", anchor=False, help=_ABOUT_DATA)
-    service, whose = get_runtime().experiments, about(experiment, token)
     with st.container(horizontal=True, gap="small"):
-        for kind, label in _FORMATS.items():  # from a route: a download button would hold 100,000 trials in memory
+        # From a route: a download button would hold 100,000 trials in memory.
+        for kind, (label, help_text) in _FORMATS.items():
             asked = {"format": kind, "name": _file_name(experiment)} | ({"shared": token} if token else {})
             st.link_button(
-                label, f"/v1/experiments/{experiment.id}/export?{urlencode(asked)}", icon=":material/download:"
+                label,
+                f"/v1/experiments/{experiment.id}/export?{urlencode(asked)}",
+                icon=":material/download:",
+                help=help_text,
             )
-        st.download_button(
-            "Notebook",
-            lambda: service.export_notebook(**whose),
-            file_name=f"{_file_name(experiment)}.zip",
-            mime="application/zip",
-            icon=":material/download:",
-            on_click="ignore",
-            key=state.experiments_key("export_notebook"),
-            help="A Jupyter notebook with the data: it computes every figure of the Results tab again.",
-        )
 
 
 def _file_name(experiment: Experiment) -> str:
