@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the library takes as long to import as our own code: it is,
     from procrastinate import App as Queue
     from procrastinate.jobs import Job
 
-__all__ = ["QUEUE", "RunLot", "defer_lots", "list_idle_lots", "make_app", "rescue_stalled"]
+__all__ = ["QUEUE", "RunLot", "count_workers", "defer_lots", "list_idle_lots", "make_app", "rescue_stalled"]
 QUEUE = "experiments"
 _TASK = "run_lot"
 
@@ -95,6 +95,15 @@ ORDER BY 2
 def list_idle_lots(conn: Connection, *, experiment_id: UUID | None = None) -> list[tuple[UUID, int]]:
     """Lots of running experiments with trials that wait and no job to run them."""
     return [(row[0], row[1]) for row in conn.execute(text(_IDLE), {"id": experiment_id})]
+
+
+def count_workers(conn: Connection, *, within_sec: float) -> int:
+    """Workers that gave a sign of life in the last `within_sec`."""
+    query = text(
+        "SELECT count(*) FROM procrastinate_workers "
+        "WHERE last_heartbeat > clock_timestamp() - make_interval(secs => :within_sec)"
+    )
+    return int(conn.execute(query, {"within_sec": within_sec}).scalar_one())
 
 
 async def rescue_stalled(app: Queue, *, after_sec: float) -> int:

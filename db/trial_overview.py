@@ -71,6 +71,21 @@ def list_errors(conn: Connection, *, experiment_id: UUID, limit: int) -> list[Er
     return [ErrorRow(*row) for row in conn.execute(text(_ERRORS), {"id": experiment_id, "limit": limit})]
 
 
+_SILENCE = """
+SELECT extract(epoch FROM clock_timestamp() - greatest(e.updated_at,
+         (SELECT max(t.started_at) FROM experiment_trials t WHERE t.experiment_id = e.id))),
+       ARRAY(SELECT DISTINCT w.upstream FROM experiment_trials w WHERE w.experiment_id = e.id AND w.state = 'waiting'
+             AND NOT EXISTS (SELECT FROM experiment_trials r WHERE r.upstream = w.upstream AND r.state = 'running'))
+FROM experiments e WHERE e.id = :id AND e.state = 'running'
+"""
+
+
+def find_silence(conn: Connection, *, experiment_id: UUID) -> tuple[float, Sequence[str]]:
+    """Seconds since a running experiment last moved, and the upstreams that its calls wait for and nobody asks now."""
+    row = conn.execute(text(_SILENCE), {"id": experiment_id}).one_or_none()
+    return (float(row[0]), row[1]) if row else (0.0, ())
+
+
 _MARKS = """
 SELECT (SELECT concat_ws(' ', count(*), max(s.created_at)) FROM experiment_trials t
               JOIN experiment_hand_scores s ON s.trial_id = t.id WHERE t.experiment_id = :id)

@@ -7,16 +7,21 @@ import time
 from collections.abc import Callable
 
 from chatplay.models.catalog import ModelCatalog
+from chatplay.providers.registry import RESERVED_NAMES
 from chatplay.store import Connection
 from db.health import find_asked_sec
+from db.jobs import count_workers
 
 _log = logging.getLogger(__name__)
+_ALIVE_SEC = 30.0  # a worker gives a sign of life every 5 s
+_OFF = "DEMO_MODELS is off here."
 _UNKNOWN = "this process does not know it. Give it the same .env and models.toml as the app has, and start it again."
 
 
 class Elsewhere:
     """An upstream counts as another process's own while any has asked it in the last `patience_sec`, and for as long
-    after our start: they may all have just begun.
+    after our start: they may all have just begun. The built-in models are asked without a check, so trials of theirs
+    are left as long as there is any other worker; where none of them has the models, the Run tab tells it.
     """
 
     def __init__(
@@ -40,10 +45,13 @@ class Elsewhere:
 
     def _lack(self, upstream: str) -> str | None:
         if not self._catalog.knows(upstream):
-            return _UNKNOWN
+            return _OFF if upstream in RESERVED_NAMES else _UNKNOWN
         missing = self._catalog.missing_here(upstream)
         return str(missing) if missing else None
 
     def _is_asked(self, conn: Connection, upstream: str) -> bool:
+        if upstream in RESERVED_NAMES:
+            has_begun = self._clock() - self._started_sec > self._patience_sec
+            return not has_begun or count_workers(conn, within_sec=_ALIVE_SEC) > 1
         asked_sec = find_asked_sec(conn, upstream=upstream)
         return asked_sec is not None and min(asked_sec, self._clock() - self._started_sec) <= self._patience_sec

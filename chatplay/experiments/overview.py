@@ -6,10 +6,13 @@ from uuid import UUID
 
 from chatplay.experiments.desk import own, readable
 from chatplay.experiments.runs import WINDOW_SEC, Runs, progress_of
-from chatplay.experiments.values import ArmFigures, ErrorGroup, Standing
-from db import trial_overview, trials
+from chatplay.experiments.values import ArmFigures, ErrorGroup, Standing, Standstill
+from db import jobs, trial_overview, trials
 
 _MOST_REASONS = 20
+_ALIVE_SEC = 30.0  # a worker gives a sign of life every 5 s
+_NO_WORKER_SEC = 10.0  # as long as one may take to start together with its app
+_LEFT_SEC = 90.0  # longer than a call that failed waits before it is made again
 
 
 class Overview(Runs):
@@ -28,6 +31,19 @@ class Overview(Runs):
             row = readable(conn, user_id, experiment_id, token)
             rows = trial_overview.list_errors(conn, experiment_id=row.id, limit=_MOST_REASONS)
         return [ErrorGroup(one.message, one.cure or "", one.trials, tuple(one.arms)) for one in rows]
+
+    def find_standstill(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> Standstill | None:
+        """Why a running experiment does not move, when it waits for workers; None while it moves, or may soon."""
+        with self._desk.store.reading() as conn:
+            row = readable(conn, user_id, experiment_id, token)
+            silent_sec, upstreams = trial_overview.find_silence(conn, experiment_id=row.id)
+            if not upstreams or silent_sec < _NO_WORKER_SEC:
+                return None
+            workers = jobs.count_workers(conn, within_sec=_ALIVE_SEC)
+        paced_sec = 60 / row.calls_per_minute if row.calls_per_minute else 0.0
+        if workers and silent_sec < _LEFT_SEC + 2 * paced_sec:
+            return None
+        return Standstill(workers > 0, tuple(sorted(upstreams)))
 
     def get_standing(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> Standing:
         """How far it is, and whether its results are still the same: all from one look at its trials."""

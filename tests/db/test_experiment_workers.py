@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from chatplay.experiments import elsewhere
+from chatplay.experiments.values import Standstill
 from tests.db.chat_rig import eventually, process
 from tests.db.experiment_rig import QUICK, make_worker
 from tests.db.experiment_rig import house as make_house
@@ -112,3 +114,62 @@ def test_experiment_pauses_at_once_when_its_server_was_switched_off(house):
     )
     with lacking_worker(house, without_server):
         house.finish(experiment_id, "paused")
+
+
+# ---- the built-in models, which nobody checks --------------------------------------------------
+
+
+@pytest.fixture
+def built_in(monkeypatch):
+    """The server of these tests counts as one of the built-in ones."""
+    monkeypatch.setattr(elsewhere, "RESERVED_NAMES", ("scripted",))
+
+
+def test_worker_without_the_built_in_models_leaves_their_trials_to_other_workers(house, built_in, caplog):
+    experiment_id = house.start_held(cases=100)  # more lots than one worker takes at once
+    with lacking_worker(house, without_server, patience_sec=0.0):
+        eventually(lambda: "trials at scripted are left to other workers: DEMO_MODELS is off here." in caplog.text)
+        house.answerer.hold.set()
+        house.finish(experiment_id)
+    assert house.progress(experiment_id).done == 400
+
+
+def test_experiment_on_built_in_models_pauses_when_the_only_worker_lacks_them(house, built_in):
+    experiment_id = house.start()
+    with lacking_worker(house, without_server, patience_sec=0.0):
+        house.finish(experiment_id, "paused")
+    assert "is not there any more" in house.progress(experiment_id).paused_because
+
+
+# ---- nobody takes what waits -------------------------------------------------------------------
+
+
+def test_experiment_that_no_worker_takes_up_says_so_after_a_moment(house):
+    experiment_id = house.start()
+    assert house.call("find_standstill", experiment_id) is None  # a worker may be about to begin
+    query(house.url, "UPDATE experiments SET updated_at = now() - interval '20 seconds' RETURNING id")
+    assert house.call("find_standstill", experiment_id) == Standstill(False, ("scripted",))
+    house.call("pause", experiment_id)
+    assert house.call("find_standstill", experiment_id) is None
+
+
+def test_experiment_that_all_workers_leave_to_others_says_so(house):
+    experiment_id = house.start()
+    note_asked(house, sec_ago=1)
+    with lacking_worker(house, without_server):
+        eventually(lambda: query(house.url, "SELECT count(*) FROM procrastinate_workers") == [(1,)])
+        query(house.url, "UPDATE experiments SET updated_at = now() - interval '1 minute' RETURNING id")
+        assert house.call("find_standstill", experiment_id) is None  # a call may wait for its next attempt
+        query(house.url, "UPDATE experiments SET updated_at = now() - interval '2 minutes' RETURNING id")
+        assert house.call("find_standstill", experiment_id) == Standstill(True, ("scripted",))
+
+
+def test_experiment_whose_calls_run_stands_still_for_nothing(house):
+    experiment_id = house.start_held(cases=10)
+    query(house.url, "UPDATE experiments SET updated_at = now() - interval '1 hour' RETURNING id")
+    query(
+        house.url,
+        "UPDATE experiment_trials SET started_at = now() - interval '1 hour' WHERE state = 'running' RETURNING id",
+    )
+    assert house.call("find_standstill", experiment_id) is None
+    house.answerer.hold.set()

@@ -27,6 +27,14 @@ def test_list_shows_each_experiment_with_its_size_and_state(services, ada, runni
     assert "0 of 27 trials" in press(app, label).get("progress")[0].proto.text
 
 
+def test_run_that_waits_for_a_worker_says_so(services, ada, running):
+    with services.store.transaction() as conn:
+        conn.execute(text("UPDATE experiments SET updated_at = now() - interval '1 minute'"))
+    assert "No worker is running, so no call begins." in notices(
+        opened("experiments", experiment=running.id, tab="run")
+    )
+
+
 def test_full_list_is_shown_in_parts(services, ada):
     for number in range(53):
         services.experiments.create(user_id=ada.id, name=f"Trial run {number}")

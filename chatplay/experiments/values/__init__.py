@@ -24,6 +24,7 @@ from chatplay.experiments.values.course import (
     ExperimentLine,
     Progress,
     Standing,
+    Standstill,
     State,
 )
 from chatplay.experiments.values.outlook import (
@@ -95,6 +96,7 @@ __all__ = [
     "ReviewItem",
     "SeedPolicy",
     "Standing",
+    "Standstill",
     "State",
     "Trial",
     "TrialPage",

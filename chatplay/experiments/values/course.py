@@ -78,6 +78,16 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Standstill:
+    """Why calls wait and none begins: no worker is up (`has_workers` False), or none of those that are up takes calls
+    to `upstreams`.
+    """
+
+    has_workers: bool
+    upstreams: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Standing:
     """`marks` stay the same as long as the results do: what is computed from them may be kept under these."""
 

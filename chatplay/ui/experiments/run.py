@@ -9,7 +9,7 @@ import streamlit as st
 
 from chatplay.auth import gate
 from chatplay.errors import ChatplayError
-from chatplay.experiments.values import ArmFigures, ErrorGroup, Experiment, Progress
+from chatplay.experiments.values import ArmFigures, ErrorGroup, Experiment, Progress, Standstill
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
 from chatplay.ui import state
@@ -55,12 +55,16 @@ def _draw_live(experiment: Experiment, token: str | None, moves: bool) -> None:
         progress = _progress(experiment, token)
         arms = service.list_arm_figures(**about)
         errors = service.list_errors(**about) if progress.failed else []
+        left = progress.waiting or progress.judgements_left
+        standstill = service.find_standstill(**about) if left and not progress.running else None
     except ChatplayError as error:
         st.error(f"{message_markdown(str(error))} What runs goes on by itself.", icon=":material/database_off:")
         return
     if progress.state != experiment.state or _moves(progress) != moves:
         st.rerun()  # the head shows the state, too, and what stands still needs no ticks
     _draw_progress(progress)
+    if standstill is not None:
+        st.warning(_say_standstill(standstill), icon=":material/hourglass_disabled:")
     if experiment.is_mine:
         _draw_buttons(experiment, progress)
     _draw_figures(experiment, progress)
@@ -79,6 +83,19 @@ def _draw_progress(progress: Progress) -> None:
     if progress.judgements_left or progress.judgements_done:
         total = progress.judgements_left + progress.judgements_done
         st.caption(f"Judge: {progress.judgements_done:,} of {words.many(total, 'call')} ended.")
+
+
+def _say_standstill(found: Standstill) -> str:
+    if not found.has_workers:
+        return (
+            "No worker is running, so no call begins. `EXPERIMENT_WORKER=true` has the app make them, and "
+            "`python -m chatplay worker` starts one on any machine."
+        )
+    names = ", ".join(f"`{name}`" for name in found.upstreams)
+    return message_markdown(
+        f"No worker takes the calls to {names}: those that run lack the server, its key or, for the built-in models, "
+        "DEMO_MODELS. Their logs say which. Start one with the same settings as the app has; nothing is lost meanwhile."
+    )
 
 
 def _headline(progress: Progress, ended: int) -> str:
