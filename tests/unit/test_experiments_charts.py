@@ -2,6 +2,7 @@
 
 import pytest
 
+from chatplay.experiments.stats.values import Estimate
 from chatplay.experiments.stats.verdicts import Evidence, judge
 from chatplay.ui import chart_style as style
 from chatplay.ui.experiments import charts
@@ -71,3 +72,9 @@ def test_every_verdict_has_a_short_form_that_fits_a_phone(difference, p, chance)
     short = words.brief(text)
     assert len(short) <= PHONE_CHARS
     assert short.startswith(text[:10])
+
+
+def test_difference_that_rounds_to_nothing_has_no_minus():
+    assert words.difference("score", Estimate(-2.8e-18, -0.06, 0.06, 9, 3)) == "+0.00 [-0.06, +0.06]"
+    assert words.difference("passed", Estimate(-1e-9, -0.5, 0.25, 9, 3)) == "+0.0 points [-50.0, +25.0]"
+    assert words.difference("score", Estimate(-0.006, -0.06, 0.06, 9, 3)) == "-0.01 [-0.06, +0.06]"

@@ -21,10 +21,9 @@ from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.cells import view as cells_view
 from chatplay.ui.experiments.cells.view import Spot
 from chatplay.ui.experiments.results.data import about, scores_of
-from chatplay.ui.tables import rows_key
+from chatplay.ui.tables import rows_key, table_height
 
 _PAGE = 25
-_ROW_PX = 35
 _SNIPPET_CHARS = 120
 _FILTERS: dict[CellFilter, str] = {
     "all": "All",
@@ -124,7 +123,7 @@ def _draw_table(experiment: Experiment, page: CasePage, shown: str) -> None:
         frame,
         hide_index=True,
         key=key,
-        height=38 + _ROW_PX * len(frame),
+        height=table_height(len(frame), most=_PAGE),
         on_select=lambda: _choose(key, page, list(arms)),
         selection_mode="single-cell",
         column_config={

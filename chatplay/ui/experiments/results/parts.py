@@ -20,7 +20,8 @@ from chatplay.ui.tables import table_height
 if TYPE_CHECKING:
     from chatplay.experiments.stats.values import Metric
 
-AXIS_FORMATS = {"score": ".2~f", "passed": ".0%", "cost_usd": "$~g", "ttft_ms": ",~f", "duration_ms": ",~f"}
+# With as many digits as arms may lie close together: ticks must not read alike.
+AXIS_FORMATS = {"score": ".3~f", "passed": ".1~%", "cost_usd": "$~g", "ttft_ms": ",~f", "duration_ms": ",~f"}
 NO_SCORE = "No answer has a score of this kind yet. Choose other scores above, or score answers on the Review tab."
 
 

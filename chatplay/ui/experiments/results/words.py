@@ -118,7 +118,8 @@ def difference(metric: Metric, value: Estimate) -> str:
         texts = [_signed_cost(end) for end in (value.value, value.low, value.high) if end is not None]
     else:
         ends = [end for end in (value.value, value.low, value.high) if end is not None]
-        texts = [f"{end / factor:+,.{digits}f}" for end in ends]
+        # Rounded, and with 0 added: what rounds to nothing has no minus.
+        texts = [f"{round(end / factor, digits) + 0.0:+,.{digits}f}" for end in ends]
     interval = f" [{texts[1]}, {texts[2]}]" if len(texts) == 3 else ""
     return f"{texts[0]}{unit}{interval}"
 
