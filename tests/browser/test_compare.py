@@ -11,6 +11,9 @@ from tests.browser.compare_screen import Compare
 from tests.browser.scripts import held
 from tests.upstream import SCRIPTS, answer
 
+_GAPS = """answer => { const boxes = [...answer.querySelectorAll('p')].map(p => p.getBoundingClientRect());
+  return boxes.slice(1).map((box, place) => Math.round(box.top - boxes[place].bottom)) }"""
+
 
 @pytest.fixture
 def board(app, upstream, page):
@@ -49,6 +52,20 @@ def test_three_panes_stream_side_by_side_and_each_tells_what_was_sent(board, ups
     bodies = sorted(record.body["temperature"] for record in upstream.chats)
     assert bodies == [0.2, 1, 1]
     assert {record.body["messages"][-1]["content"] for record in upstream.chats} == {"Say something"}
+
+
+def test_paragraphs_stand_equally_apart_while_they_come_and_afterwards(board, upstream, gate):
+    paragraphs = "\n\n".join([f"{'word ' * 60}{number}." for number in range(4)] + ["The last"])
+    upstream.script(held(gate, paragraphs, " one."), held(gate, paragraphs, " one."))
+    board.run_all.click()
+    expect(board.answer(1)).to_contain_text("The last")
+    apart = board.answer(1).evaluate(_GAPS)
+    gate.set()
+    expect(board.question).to_be_visible()
+    assert board.answer(1).evaluate(_GAPS) == apart
+    board.page.reload()
+    expect(board.answer(1)).to_contain_text("The last one.")
+    assert board.answer(1).evaluate(_GAPS) == apart == [apart[0]] * 4
 
 
 def test_reload_in_the_middle_of_the_answers_loses_nothing_and_repeats_nothing(board, upstream, gate):
