@@ -20,7 +20,9 @@ def test_regenerate_keeps_the_earlier_answer_behind_arrows(chat, upstream):
 def test_an_edited_prompt_is_sent_again_and_the_earlier_wording_stays(chat, upstream):
     upstream.script(answer("About cats."), answer("About dogs."))
     chat.ask("Cats?", "About cats.").choose(chat.messages.first, "Edit and resend")
-    chat.page.get_by_role("textbox", name="Your message, worded anew").fill("Dogs?")
+    field = chat.page.get_by_role("textbox", name="Your message, worded anew")
+    expect(field).to_be_focused()
+    field.fill("Dogs?")
     chat.messages.first.get_by_role("button", name="Send", exact=True).click()
     expect(chat.answer).to_contain_text("About dogs.")
     expect(chat.messages.first).to_contain_text("Dogs?")
