@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Literal
 from uuid import UUID
@@ -28,11 +29,13 @@ class Rows:
     on_open: Callable[..., None]
     on_menu: Callable[..., None]
 
-    def draw(self, found: Sequence[ChatSummary | ComparisonSummary], current: UUID | None) -> None:
-        """As they are sorted, each day under its name."""
-        tz, now = viewer_zone(state.person()), format.now_utc()
-        for day, group in groupby(found, key=lambda row: format.day_group(row.updated_at, now=now, tz=tz)):
-            st.caption(day)
+    def draw(
+        self, found: Sequence[ChatSummary | ComparisonSummary], current: UUID | None, *, named: str | None = None
+    ) -> None:
+        """As they are sorted, each day under its name. `named`: the day whose name stands above them already."""
+        for day, group in groupby(found, key=lambda row: day_of(row.updated_at)):
+            if day != named:
+                st.caption(day)
             for row in group:
                 self.draw_row(row, is_current=row.id == current)
 
@@ -60,6 +63,11 @@ class Rows:
                 on_click=self.on_menu,
                 args=(row.id, row.title, menu_key),
             )
+
+
+def day_of(moment: datetime) -> str:
+    """The name of the day it belongs to, in the viewer's zone: `Today`, `Yesterday`, ..."""
+    return format.day_group(moment, now=format.now_utc(), tz=viewer_zone(state.person()))
 
 
 def is_right_to_left(text: str) -> bool:

@@ -29,6 +29,13 @@ def test_chats_are_listed_and_open_again(two):
     expect(two.answer).to_contain_text("About bread.")
 
 
+def test_a_chat_stands_under_its_day_from_its_first_message_on(two):
+    today = two.history.get_by_text("Today", exact=True)
+    expect(today).to_have_count(1)
+    newest = two.history.get_by_role("button", name="Building ships")
+    assert today.bounding_box()["y"] < newest.bounding_box()["y"]
+
+
 def test_search_finds_a_chat_by_its_title(two):
     two.page.get_by_placeholder("Search").fill("bread")
     expect(two.history.get_by_role("button", name="Building ships")).to_have_count(0)

@@ -12,7 +12,7 @@ from chatplay.runtime import get_runtime
 from chatplay.ui import format, state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import turn_actions
-from chatplay.ui.history_rows import Rows
+from chatplay.ui.history_rows import Rows, day_of
 from chatplay.ui.markdown import plain_markdown
 from db.chats import ChatSummary
 
@@ -40,39 +40,43 @@ def draw(current: UUID | None) -> None:
             label_visibility="collapsed",
             live="300ms",
         )
-        begun = st.container()
+        begun, today = st.container(), day_of(format.now_utc())
         try:
-            hint = _draw_list(search or "", current)
+            head = _draw_list(search or "", current, today)
         except StoreError as error:
-            hint = f"The history cannot be read. {plain_markdown(error.message)}"
+            head = f"The history cannot be read. {plain_markdown(error.message)}"
         with begun:
-            _draw_begun(hint)
+            _draw_begun(head, today)
 
 
 @st.fragment(key=turn_actions.BEGUN)
-def _draw_begun(hint: str) -> None:
-    """The row of a chat whose first message was just sent, until the list is read again; else the hint."""
+def _draw_begun(head: str, today: str) -> None:
+    """What stands above the list: `head`; or, under today's name, the row of a chat whose first message was just
+    sent, until the list is read again.
+    """
     page = state.chat()
     if page.view is None or page.view.messages or not page.turns:
-        if hint:
-            st.caption(hint)
+        if head:
+            st.caption(head)
         else:
-            st.empty()  # puts away the row of a chat that is now in the list
+            st.empty()  # in the place of a chat that is now in the list, and of its day
         return
     chat, title = page.view.chat, title_from(page.turns[0].user_message.content)
     begun = ChatSummary(chat.id, title, chat.model_name, format.now_utc(), streaming=False)
-    _ROWS.draw_row(begun, is_current=True)
+    with st.container(gap="xsmall"):
+        st.caption(today)
+        _ROWS.draw_row(begun, is_current=True)
 
 
-def _draw_list(search: str, current: UUID | None) -> str:
-    """Returns what to say when there is no chat to list."""
+def _draw_list(search: str, current: UUID | None, today: str) -> str:
+    """Returns what to say above it: the name of its first day when that is `today`, or why there is no chat to list."""
     limit = _PAGE_CHATS * state.chat().more_chats
     chats = get_runtime().chats.list_chats(user_id=state.person().id, search=search, limit=limit + 1)
     if not chats:
         return "No chat holds these words. Try fewer or others." if search else "Your chats will be listed here."
-    _ROWS.draw(chats[:limit], current)
+    _ROWS.draw(chats[:limit], current, named=today)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if len(chats) > limit:
             st.button("Show more", key="chat_more", type="tertiary", on_click=chat_actions.more_chats)
         st.button("Clear All", key="chat_clear_all", type="tertiary", on_click=chat_actions.ask, args=("clear_all",))
-    return ""
+    return today if day_of(chats[0].updated_at) == today else ""
