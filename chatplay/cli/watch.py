@@ -72,9 +72,14 @@ def _show_database(settings: Settings, undo: ExitStack) -> Store | None:
     print(f"Database   {'your own' if settings.database_url else 'embedded'}, PostgreSQL {seen.server_version}")
     print(f"Revision   {_revision(seen)}")
     if seen.chats is not None:
-        size_mb = (seen.size_bytes or 0) / 1e6
-        print(f"Stored     {seen.chats:,} chats, {seen.messages:,} messages, {seen.people:,} people, {size_mb:,.0f} MB")
+        print(f"Stored     {_stored(seen)}")
     return Store(engine)
+
+
+def _stored(seen: Overview) -> str:
+    counted = [(seen.chats, "chat", "chats"), (seen.messages, "message", "messages"), (seen.people, "person", "people")]
+    parts = [f"{number or 0:,} {one if number == 1 else many}" for number, one, many in counted]
+    return ", ".join([*parts, f"{(seen.size_bytes or 0) / 1e6:,.0f} MB"])
 
 
 def _revision(seen: Overview) -> str:

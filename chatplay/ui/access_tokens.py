@@ -42,7 +42,7 @@ def _draw_token(person: Person, token: TokenRecord) -> None:
         with st.container(width="content", gap=None):
             st.text(f"{token.name} (…{token.ending})")
             st.caption(
-                f"{', '.join(token.scopes)} · {_expiry(person, token)} · last used {when(token.last_used_at, person)}",
+                f"{', '.join(token.scopes)} · {_expiry(person, token)} · {_last_use(person, token)}",
                 help=f"Times are in {viewer_zone(person).key}.",
             )
         with st.popover("Revoke", type="tertiary"):
@@ -56,6 +56,10 @@ def _expiry(person: Person, token: TokenRecord) -> str:
         return "until it is revoked"
     day = token.expires_at.astimezone(viewer_zone(person)).date().isoformat()
     return f"expired on {day}" if token.expires_at <= datetime.now(UTC) else f"until {day}"
+
+
+def _last_use(person: Person, token: TokenRecord) -> str:
+    return f"last used {when(token.last_used_at, person)}" if token.last_used_at else "never used"
 
 
 def _draw_new(person: Person) -> None:

@@ -14,6 +14,13 @@ def test_new_token_is_shown_once_and_works(services, ada):
     assert not [code for code in app.code if secret in code.value]
 
 
+def test_token_says_whether_it_was_ever_used(services, ada):
+    made = services.access_tokens.create(actor=ada, name="old", scopes=["read"], days=None)
+    assert any(caption.value.endswith("· never used") for caption in opened("account").caption)
+    services.access_tokens.find_person(made.secret)
+    assert any("· last used " in caption.value for caption in opened("account").caption)
+
+
 def test_token_without_a_name_is_refused_where_it_is_made(services, ada):
     app = press(opened("account"), "Create")
     assert "cannot be used for a token" in app.error[0].value

@@ -38,7 +38,7 @@ def test_figures_are_those_of_the_calls(house, ada):
     house.add(hours_ago(2), user=ada.id, **FAILED)
     house.count()
     shown = figures(opened("metrics"))
-    assert (shown["Calls"], shown["Error rate"], shown["Fallback rate"]) == ("4", "25 %", "0 %")
+    assert (shown["Calls"], shown["Error rate"], shown["Fallback rate"]) == ("4", "25.0 %", "0.0 %")
     assert shown["TTFT p50"] in ("199 ms", "200 ms", "201 ms")  # the roll-up's percentiles are within 1 %
     assert shown["Cost"] == "$0.0300"
 

@@ -46,7 +46,14 @@ def _draw_rows(tiles: Tiles) -> None:
 
 def _draw_rate(label: str, name: str, tile: Tile) -> None:
     counted = f"{tile.k or 0:,} of {tile.n:,}" if tile.n else ""
-    _draw(label, name, tile, lambda value: f"{100 * value:.1f}".removesuffix(".0") + " %", counted=counted)
+    _draw(
+        label,
+        name,
+        tile,
+        lambda value: f"{100 * value:.1f} %",
+        goal=lambda value: f"{100 * value:g} %",
+        counted=counted,
+    )
 
 
 def _draw(
@@ -55,11 +62,14 @@ def _draw(
     tile: Tile,
     show: Callable[[float], str],
     *,
+    goal: Callable[[float], str] | None = None,
     of: str = "",
     counted: str = "",
     chart: str = "line",
 ) -> None:
-    delta, colour = _against_target(tile, show)
+    """`show` words the value, `goal` its target where that is worded differently."""
+    goal = goal or show
+    delta, colour = _against_target(tile, goal)
     trend = charts.sparkline(tile)
     st.metric(
         label,
@@ -68,7 +78,7 @@ def _draw(
         delta_color=colour,  # type: ignore[arg-type]
         delta_arrow="off",
         delta_description=_basis(tile, counted or f"n = {tile.n:,}{of if tile.n != 1 else of.removesuffix('s')}"),
-        help=DEFINITIONS[name] + _target(tile, show) + _left_out(tile),
+        help=DEFINITIONS[name] + _target(tile, goal) + _left_out(tile),
         border=True,
         chart_data=trend if len(trend) > 1 else None,
         chart_type=chart,  # type: ignore[arg-type]
