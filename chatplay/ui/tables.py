@@ -9,12 +9,19 @@ import pandas as pd
 import streamlit as st
 
 _HEAD_PX, _ROW_PX = 38, 35
+_CELL_PX, _LETTER_PX = 20, 7  # what a cell keeps free at its sides; a letter, on average
 Row = TypeVar("Row")
 
 
 def table_height(rows: int, *, most: int = 16) -> int | Literal["content"]:
     """All of it, up to `most` rows. The last row in sight of a longer one is cut in half: there are more, it says."""
     return "content" if rows <= most else _HEAD_PX + _ROW_PX * most + _ROW_PX // 2
+
+
+def text_column(texts: Iterable[str]) -> Any:
+    """A column as wide as the longest of `texts`, within bounds: Streamlit looks at its first rows alone."""
+    longest = max(map(len, texts), default=0)
+    return st.column_config.TextColumn(width=min(max(_CELL_PX + _LETTER_PX * longest, 80), 280))
 
 
 def choose_row(

@@ -14,7 +14,7 @@ from chatplay.ui import charts_bars, state, usage_range
 from chatplay.ui import format as fmt
 from chatplay.ui.chart_models import relabel
 from chatplay.ui.files import draw_csv
-from chatplay.ui.tables import table_height
+from chatplay.ui.tables import table_height, text_column
 from chatplay.ui.usage_tables import draw_exports, usage_frame
 from chatplay.usage.definitions import DEFINITIONS
 from chatplay.usage.service import Usage
@@ -118,7 +118,7 @@ def _draw_table(usage: Usage, asked: UsageFilter, tz: ZoneInfo) -> None:
         st.dataframe(
             table,
             hide_index=True,
-            column_config=_COLUMNS,
+            column_config={**_COLUMNS, _BY[by]: text_column(table[_BY[by]])},
             height=table_height(len(rows)),
         )
         st.caption("Sums are of what is known. Calls without a token count or a price are counted beside them.")
