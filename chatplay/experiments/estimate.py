@@ -56,10 +56,11 @@ def forecast(
     for arm in work.arms:
         if work.calls_of_arm.get(arm.number):
             arms_of.setdefault(arm.model, []).append(arm)
-    parts, most = [], []
+    parts, most, longest = [], [], []
     for model, arms in arms_of.items():
         known = measured.get(model, ())
         parts.append(_part(model, arms, work, models.get(model), known, count))
+        longest.append(longest_of_calls(_seconds(known), parts[-1].calls))
         most.append(_most_cost(arms, work, models.get(model), count))
     return Forecast(
         calls=sum(part.calls for part in parts),
@@ -67,7 +68,7 @@ def forecast(
         completion_tokens=total(part.completion_tokens for part in parts),
         cost_usd=total(part.cost_usd for part in parts),
         most_cost_usd=None if None in most else sum(value for value in most if value is not None),
-        duration_sec=_together(parts, pace, limits),
+        duration_sec=_together(parts, longest, pace, limits),
         models=tuple(parts),
         notes=tuple(_notes(parts, models)),
     )
@@ -84,7 +85,6 @@ def _part(
     prompt = total(_prompt_tokens(arm, work, info, count) for arm in arms)
     completion = total(_completion_tokens(arm, work, known) for arm in arms)
     calls = sum(work.calls_of_arm[arm.number] for arm in arms)
-    seconds = [one.duration_ms / 1000 for one in known if one.duration_ms is not None]
     return ModelForecast(
         model=model,
         calls=calls,
@@ -92,8 +92,12 @@ def _part(
         prompt_tokens=prompt,
         completion_tokens=completion,
         cost_usd=_cost(prompt, completion, info.price if info else None),
-        duration_sec=sum_of_calls(seconds, calls),
+        duration_sec=sum_of_calls(_seconds(known), calls),
     )
+
+
+def _seconds(known: Sequence[Measured]) -> list[float]:
+    return [one.duration_ms / 1000 for one in known if one.duration_ms is not None]
 
 
 def sum_of_calls(values: Sequence[float], calls: int, *, most: float = math.inf) -> Figure | None:
@@ -109,6 +113,22 @@ def sum_of_calls(values: Sequence[float], calls: int, *, most: float = math.inf)
         return Figure(mean * calls, 0.0, max(most * calls, mean * calls))
     half = _Z * stdev(values) * math.sqrt(calls + calls * calls / len(values))
     return Figure(mean * calls, max(mean * calls - half, 0.0), min(mean * calls + half, most * calls))
+
+
+def longest_of_calls(values: Sequence[float], calls: int) -> Figure | None:
+    """The longest of `calls` future calls like the measured ones: its median and the ends of 95 %; None without any.
+
+    All of N stay below x with the probability F(x)^N, where F are the measured calls. Of a single one nothing can be
+    said but 0 below it.
+    """
+    if not values or not calls:
+        return None
+    ordered = sorted(values)
+
+    def at(probability: float) -> float:
+        return ordered[math.ceil(math.pow(probability, 1 / calls) * len(ordered)) - 1]
+
+    return Figure(at(0.5), 0.0 if len(values) == 1 else at(0.025), at(0.975))
 
 
 def total(figures: Iterable[Figure | None]) -> Figure | None:
@@ -176,8 +196,12 @@ def _most_cost(arms: Sequence[Arm], work: Work, info: ModelInfo | None, count: C
     return most
 
 
-def _together(parts: Sequence[ModelForecast], pace: Pace, limits: Limits) -> Figure | None:
-    """Upstreams work beside each other, at most `worker_calls` in all with one worker."""
+def _together(
+    parts: Sequence[ModelForecast], longest: Iterable[Figure | None], pace: Pace, limits: Limits
+) -> Figure | None:
+    """Upstreams work beside each other, at most `worker_calls` in all with one worker; however many calls are made at
+    once, nothing ends before the longest.
+    """
     if any(part.duration_sec is None for part in parts) or not parts:
         return None
     at_once = min(pace.calls_at_once or limits.upstream_calls, limits.upstream_calls, limits.worker_calls)
@@ -192,12 +216,9 @@ def _together(parts: Sequence[ModelForecast], pace: Pace, limits: Limits) -> Fig
         ends.append(Figure(*(max(value / at_once, rated) for value in (work.value, work.low, work.high))))
     whole = total(part.duration_sec for part in parts)
     assert whole is not None
-    least = [value / limits.worker_calls for value in (whole.value, whole.low, whole.high)]
-    return Figure(
-        max(*(end.value for end in ends), least[0]),
-        max(*(end.low for end in ends), least[1]),
-        max(*(end.high for end in ends), least[2]),
-    )
+    ends.append(Figure(*(value / limits.worker_calls for value in (whole.value, whole.low, whole.high))))
+    ends += [one for one in longest if one is not None]
+    return Figure(max(end.value for end in ends), max(end.low for end in ends), max(end.high for end in ends))
 
 
 def _notes(parts: Sequence[ModelForecast], models: Mapping[ModelRef, ModelInfo | None]) -> Iterable[str]:

@@ -70,6 +70,13 @@ def test_rate_and_calls_at_once_bound_the_time_from_below():
     assert expected(pace=Pace(calls_at_once=2)).duration_sec.value == pytest.approx(50)
 
 
+def test_few_calls_take_as_long_as_the_longest_of_them_however_many_may_be_made_at_once():
+    uneven = [Measured(10, 100, 1000.0 * seconds) for seconds in range(1, 11)]
+    found = expected(uneven, calls=3).duration_sec  # of two arms: six calls, sixteen at once
+    assert (found.low, found.value, found.high) == (6.0, 9.0, 10.0)
+    assert expected([Measured(10, 100, 7000.0)], calls=1).duration_sec.value == 7.0
+
+
 def test_prompts_of_all_cases_are_counted_and_nothing_is_left_to_chance():
     found = expected([]).prompt_tokens
     assert (found.low, found.high) == (800, 800)
