@@ -193,28 +193,35 @@ class _Figures:
         duration = np.where(failed, rng.uniform(80, _CUT_MS, size), ttft + np.where(whole, 0, decode_sec * 1000) + 3)
         rated = ~failed & ~whole & (known["completion"] > 1) & (decode_sec > 0.02)
         p50 = 1000 / speed
+        gaps = self._gaps(known["completion"], p50, rated)
+        between = p50 * 0.96, p50 * rng.uniform(1.5, 3.2, size), p50 * rng.uniform(4, 40, size)
+        for place, line in enumerate(gaps):
+            if line is not None:
+                for figure, value in zip(between, np.quantile(line, (0.5, 0.95, 1)), strict=True):
+                    figure[place] = value
         return {
             "ttft_ms": _where(~failed, ttft),
             "tokens_per_second": _where(rated, speed),
             "end_to_end_tokens_per_second": _where(~failed, known["completion"] / duration * 1000),
             "duration_ms": duration,
-            "itl_p50_ms": _where(rated, p50 * 0.96),
-            "itl_p95_ms": _where(rated, p50 * rng.uniform(1.5, 3.2, size)),
-            "itl_max_ms": _where(rated, p50 * rng.uniform(4, 40, size)),
+            "itl_p50_ms": _where(rated, between[0]),
+            "itl_p95_ms": _where(rated, between[1]),
+            "itl_max_ms": _where(rated, between[2]),
             "queue_ms": rng.exponential(1.5, size),
             "connect_ms": _where(~failed, rng.lognormal(1.0, 0.7, size)),
-            "gaps_ms": self._gaps(known["completion"], p50, rated),
+            "gaps_ms": [None if line is None else "{" + ",".join(f"{gap:.1f}" for gap in line) + "}" for line in gaps],
         }
 
-    def _gaps(self, completion: Ints, p50: Floats, rated: NDArray[np.bool_]) -> list[str | None]:
+    def _gaps(self, completion: Ints, p50: Floats, rated: NDArray[np.bool_]) -> list[Floats | None]:
         if not self.gaps:
             return [None] * self.size
         rng = self.rng
 
-        def line(tokens: int, middle: float) -> str:
+        def line(tokens: int, middle: float) -> Floats:
             drawn = rng.lognormal(0, 0.35, tokens - 1) * middle
             drawn[rng.random(tokens - 1) < 0.004] *= 25
-            return "{" + ",".join(f"{gap:.1f}" for gap in drawn) + "}"
+            drawn *= middle * (tokens - 1) / drawn.sum()  # together they last as long as the call says
+            return drawn
 
         rows = zip(completion.tolist(), p50.tolist(), rated.tolist(), strict=True)
         return [line(tokens, middle) if known else None for tokens, middle, known in rows]

@@ -66,6 +66,8 @@ def test_made_up_figures_agree_with_each_other(seeded):
     SELECT count(*) FROM usage WHERE ttft_ms > duration_ms OR connect_ms > 1000 OR ended_at < created_at
         OR (status = 'failed') <> (error_class IS NOT NULL) OR (status = 'complete') <> (finish_reason IS NOT NULL)
         OR cardinality(gaps_ms) <> completion_tokens - 1 OR (cost_usd IS NOT NULL AND prompt_tokens IS NULL)
+        OR abs(ttft_ms + (SELECT sum(gap) FROM unnest(gaps_ms) AS gap) - duration_ms) > 20 + 0.01 * duration_ms
+        OR abs(itl_max_ms - (SELECT max(gap) FROM unnest(gaps_ms) AS gap)) > 0.1
     """
     assert ask(seeded, wrong) == [(0,)]
 
