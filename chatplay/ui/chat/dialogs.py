@@ -22,6 +22,7 @@ _SHORTCUTS = (
     ("New chat", "Alt + Shift + N (Option on a Mac)"),
     ("Go to the input", "Alt + Shift + M (Option on a Mac)"),
 )
+_STAYS = "What the answers took stays in the metrics, without any text."
 
 
 def draw(models: tuple[ModelInfo, ...]) -> bool:
@@ -52,7 +53,7 @@ def _clear_chat(_about: object) -> None:
 @st.dialog("Delete all chats", on_dismiss="rerun")
 def _clear_all(_about: object) -> None:
     _confirm(
-        "All your chats are deleted with their messages and figures. This cannot be undone.",
+        f"All your chats are deleted with their messages. This cannot be undone. {_STAYS}",
         "Delete all chats",
         chat_actions.delete_all,
     )
@@ -61,7 +62,7 @@ def _clear_all(_about: object) -> None:
 @st.dialog("Delete this chat", on_dismiss="rerun")
 def _delete(about: tuple[UUID, str]) -> None:
     _confirm(
-        f"**{plain_markdown(about[1])}** is deleted with its messages and figures. This cannot be undone.",
+        f"**{plain_markdown(about[1])}** is deleted with its messages. This cannot be undone. {_STAYS}",
         "Delete chat",
         chat_actions.delete,
         about[0],
