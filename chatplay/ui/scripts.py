@@ -23,7 +23,11 @@ _COPY = (
     "document.body.appendChild(a);a.select();document.execCommand('copy');a.remove()};"
     "navigator.clipboard?navigator.clipboard.writeText(t).catch(old):old()})()"
 )
-_FOCUS = "setTimeout(()=>document.querySelector('[data-testid=stChatInputTextArea]')?.focus(),50)"
+# A field of a kind that the page shows for the first time takes a while to come.
+_FOCUS = (
+    "(()=>{let n=0;const t=setInterval(()=>{const f=document.querySelector('[data-testid=stChatInputTextArea]');"
+    "f?.focus();if(f||++n>60)clearInterval(t)},50)})()"
+)
 # Half a surrogate pair in a field would make the server drop the whole message, text and all.
 _WHOLE_CHARACTERS = (
     "(()=>{if(window.chatplayWhole)return;window.chatplayWhole=1;"
@@ -51,7 +55,6 @@ _KEEP = (
     "clearTimeout(waits.get(f));waits.set(f,setTimeout(()=>f.isConnected&&f.dispatchEvent("
     "new KeyboardEvent('keydown',{key:'Enter',ctrlKey:true,bubbles:true,cancelable:true})),800))})})()"
 )
-# A field of a kind that the page shows for the first time takes a while to come.
 _FOCUS_FIELD = (
     "(()=>{const k=document.getElementById('chatplay-focus-field').dataset.text;let n=0;const t=setInterval(()=>{"
     "const f=document.querySelector('.st-key-'+k+' :is(input,textarea)');f?.focus();"

@@ -224,6 +224,13 @@ def test_the_chat_begins_with_a_heading_for_screen_readers(chat):
     expect(chat.page.get_by_role("heading", level=1)).to_have_text("Playground")
 
 
+def test_an_empty_chat_that_is_come_to_takes_what_is_typed(app, upstream, page):
+    page.goto(app.url)
+    page.get_by_role("button", name="Chat Playground").click()
+    chat = Chat(page, app.url).ready()
+    expect(chat.input).to_be_focused()
+
+
 def test_a_new_chat_is_a_keystroke_away(chat, upstream):
     upstream.script(answer("Old."))
     chat.ask("Hi", "Old.")

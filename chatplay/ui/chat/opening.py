@@ -61,6 +61,7 @@ def _remember(page: ChatState, view: ChatView) -> None:
     page.address = str(view.chat.id)
     if st.query_params.get(_PARAM) != page.address:
         st.query_params[_PARAM] = page.address
+        page.focus = page.focus or not view.messages  # whoever comes to an empty chat may type at once
 
 
 def _with_running_model(page: ChatState, view: ChatView) -> ChatView:
