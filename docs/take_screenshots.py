@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def take(browser: Browser, app: App, token: str) -> None:
-    page = opened(browser, app, token, width=1440, height=900, theme="light")
+    page = opened(browser, app, token)
     chat = Chat(page, app.url).open()
     for number, prompt in enumerate(PROMPTS, start=1):
         chat.send(prompt)
@@ -52,21 +52,12 @@ def take(browser: Browser, app: App, token: str) -> None:
     page.wait_for_timeout(1_500)
     page.screenshot(path=SHOTS / "chat.png")
     chat.done()
-    address = page.url
-    for name, path in (("welcome", "/"), ("models", "/models")):
-        page.goto(f"{app.url}{path}")
-        page.wait_for_timeout(3_000)
-        page.screenshot(path=SHOTS / f"{name}.png")
     seed_usage(app)
     page.set_viewport_size({"width": 1440, "height": 1400})
     page.goto(f"{app.url}/metrics?range=30d&who=all")
     expect(page.locator("[data-testid=stVegaLiteChart] svg.marks").nth(7)).to_be_visible()
     page.wait_for_timeout(3_000)
     page.screenshot(path=SHOTS / "metrics.png")
-    narrow = opened(browser, app, token, width=380, height=760, theme="dark")
-    narrow.goto(address)
-    narrow.wait_for_timeout(4_000)
-    narrow.screenshot(path=SHOTS / "narrow.png")
 
 
 def seed_usage(app: App) -> None:
@@ -77,8 +68,8 @@ def seed_usage(app: App) -> None:
     engine.dispose()
 
 
-def opened(browser: Browser, app: App, token: str, *, width: int, height: int, theme: str) -> Page:
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
+def opened(browser: Browser, app: App, token: str) -> Page:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
     context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": app.url}])
     return context.new_page()
 
