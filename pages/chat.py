@@ -30,9 +30,9 @@ def draw() -> None:
         with thread:
             draw_history(view)
     context = composer.draw(view, model, disabled=not models)
-    is_asking = dialogs.draw(models)
+    page.is_asking = dialogs.draw(models)
     with thread:  # last, because it stays as long as an answer is coming
-        turns.draw_slots(turns.Places(performance, context, view, model), follow=not is_asking)
+        turns.draw_slots(turns.Places(performance, context, view, model), follow=not page.is_asking)
 
 
 def fresh_container():

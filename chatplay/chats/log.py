@@ -55,6 +55,11 @@ class ChatLog:
         with self._store.reading() as conn:
             return chat_lines.list_chat_lines(conn, user_id=user_id, search=search, limit=limit, before=before)
 
+    def get_chat(self, *, user_id: int, chat_id: UUID) -> ChatRecord:
+        """The chat without its messages. Raises NotFound."""
+        with self._store.reading() as conn:
+            return chat_record(own_chat(conn, user_id, chat_id))
+
     def open_thread(
         self, *, user_id: int, chat_id: UUID, limit: int = 50, before_message_id: int | None = None
     ) -> ThreadPage:

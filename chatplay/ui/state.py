@@ -69,6 +69,15 @@ class ChatState:
     stopped: UUID | None = None  # the generation that this tab stopped
     give_back: str | None = None
     params_of: tuple[UUID, str, str] | None = None
+    is_fresh: bool = False  # `view` was read in this very run
+    is_asking: bool = False  # a dialog is open
+
+    @property
+    def end_id(self) -> int | None:
+        """The last message on show; None in a chat without one."""
+        if self.turns:
+            return self.turns[-1].assistant_message.id
+        return self.view.messages[-1].id if self.view and self.view.messages else None
 
     def open(self, chat_id: UUID | None) -> None:
         """Turns to another chat; what belonged to the one before is forgotten."""

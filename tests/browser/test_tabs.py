@@ -74,6 +74,19 @@ def test_two_tabs_that_send_at_once_send_one_message_and_keep_the_other_text(cha
         upstream.default = normal
 
 
+def test_an_open_tab_follows_what_another_one_sends_and_keeps_its_draft(chat, app, upstream, gate):
+    upstream.script(answer("One."), held(gate, "The beginning,", " the end."))
+    chat.ask("First", "One.")
+    other = Chat(chat.page.context.new_page(), app.url).open(f"?chat={chat.id}")
+    other.input.fill("A draft")
+    chat.send("Second")
+    expect(other.answer).to_contain_text("The beginning,")
+    gate.set()
+    expect(other.answer).to_contain_text("The beginning, the end.")
+    expect(other.messages).to_have_count(4)
+    expect(other.input).to_have_value("A draft")
+
+
 def test_a_double_enter_sends_one_message(chat, upstream):
     upstream.script(answer("Once."))
     chat.input.fill("Twice?")
@@ -91,11 +104,11 @@ def test_a_double_enter_sends_one_message(chat, upstream):
 def test_a_chat_deleted_in_another_tab_says_so_and_keeps_the_text(chat, app, upstream):
     upstream.script(answer("Here."))
     chat.ask("Soon gone", "Here.")
+    chat.input.fill("One more thing")
     other = Chat(chat.page.context.new_page(), app.url).open(f"?chat={chat.id}")
     other.choose_in_history("Soon gone", "Delete")
     other.button("Delete chat").click()
     expect(other.messages).to_have_count(0)
-    chat.send("One more thing")
     expect(chat.page.get_by_text("This chat was deleted in another tab or browser.")).to_be_visible()
     expect(chat.input).to_have_value("One more thing")
     chat.input.press("Enter")

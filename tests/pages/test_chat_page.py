@@ -151,6 +151,17 @@ def test_chat_deleted_elsewhere_leads_to_a_fresh_one_with_the_text(services, ada
     assert app.query_params["chat"] != str(view.chat.id)
 
 
+def test_message_sent_where_the_thread_went_on_elsewhere_shows_what_came_between(services, ada):
+    view = answered(services, ada.id, "Question 0")
+    app = opened("chat", chat=view.chat.id)
+    me = {"user_id": ada.id, "role": ada.role, "chat_id": view.chat.id}
+    services.chats.send(**me, text="Question 1", params=Params(max_tokens=256), request_key=uuid4())
+    settled(services, ada.id, view.chat.id)
+    app = send(app, "Question 2")
+    assert all(f"Question {number}" in said(app) for number in range(3))
+    assert len(app.chat_message) == 6
+
+
 def test_database_away_is_said_and_the_text_is_kept(services, ada, monkeypatch):
     app = opened("chat")
 

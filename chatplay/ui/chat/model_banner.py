@@ -1,15 +1,20 @@
-"""Above the input of a chat: its model does not answer just now, why, and the way on. The chat stays readable."""
+"""Above the input of a chat: its model does not answer just now, why, and the way on. The chat stays readable.
+
+What comes and goes by itself is looked for here, and so is what became of the chat in another tab or browser.
+"""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from chatplay.chats.values import ChatView
+from chatplay.errors import NotFound, StoreError
 from chatplay.models.catalog import ModelCatalog, ModelInfo, UpstreamStatus
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.markdown import message_markdown
+from chatplay.ui.state import ChatState
 
 REFRESH_SEC = 5.0
 
@@ -17,6 +22,8 @@ REFRESH_SEC = 5.0
 @st.fragment(run_every=REFRESH_SEC)
 def draw(view: ChatView) -> None:
     """It comes and goes by itself."""
+    if _went_on_elsewhere(state.chat()):
+        st.rerun()
     catalog, role = get_runtime().catalog, state.person().role
     model, upstream = view.chat.model_name, view.chat.upstream
     running = catalog.list_running(role)
@@ -31,6 +38,20 @@ def draw(view: ChatView) -> None:
                 on_click=chat_actions.ask,
                 args=("other_model",),
             )
+
+
+def _went_on_elsewhere(page: ChatState) -> bool:
+    """Whether the thread has another end than the one on show, or is gone. Nothing a person has begun is cut short."""
+    was_fresh, page.is_fresh = page.is_fresh, False
+    if was_fresh or page.chat_id is None or page.is_asking or page.editing is not None:
+        return False
+    try:
+        chat = get_runtime().chat_log.get_chat(user_id=state.person().id, chat_id=page.chat_id)
+    except NotFound:
+        return True
+    except StoreError:
+        return False
+    return chat.leaf_message_id != page.end_id
 
 
 def why_not(catalog: ModelCatalog, model: str, upstream: str) -> str:

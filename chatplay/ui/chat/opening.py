@@ -53,7 +53,7 @@ def _not_found(*, was_open: bool) -> Notice:
 
 def _remember(page: ChatState, view: ChatView) -> None:
     turn = running_turn(view)
-    page.chat_id, page.view = view.chat.id, view
+    page.chat_id, page.view, page.is_fresh = view.chat.id, view, True
     page.turns, page.answers = ([turn] if turn else []), {}
     if not page.older:
         page.has_older = view.has_older

@@ -59,8 +59,9 @@ def send() -> list[str]:
         return []
     page.request_key = uuid4()
     cut_short = running_generation(page) is not None  # the drawing of an answer that had just ended
+    went_on = turn.user_message.parent_id != page.end_id  # in another tab
     page.turns.append(turn)
-    if had_notice or cut_short or page.view is not drawn or len(page.turns) > TURN_SLOTS:
+    if had_notice or cut_short or went_on or page.view is not drawn or len(page.turns) > TURN_SLOTS:
         return []
     begins = len(page.turns) == 1 and (page.view is None or not page.view.messages)
     # Lock and history row before the turn: drawing that one lasts as long as its answer comes.
