@@ -60,8 +60,9 @@ BREAKS = (
     r"\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\U0001f000-\U0001faff"
 )
 # Parted before PostgreSQL's parser sees them: it keeps `src/main.py` and `self.name` in one piece, which nobody finds
-# by the name in it, and passes over `<String>` as a tag. The first 100,000 characters: a tsvector may not pass 1 MB.
-SEARCHED = f"to_tsvector('simple'::regconfig, regexp_replace(left(content, 100000), '[{BREAKS}]+', ' ', 'g'))"
+# by the name in it, and passes over `<String>` as a tag. Not all characters of a message: a tsvector may not pass 1 MB.
+SEARCHED_CHARS = 100_000
+SEARCHED = f"to_tsvector('simple'::regconfig, regexp_replace(left(content, {SEARCHED_CHARS}), '[{BREAKS}]+', ' ', 'g'))"
 
 chat_messages = Table(
     "chat_messages",

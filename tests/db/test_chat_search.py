@@ -58,6 +58,12 @@ def test_words_that_stand_often_in_a_long_message_are_found_joined_at_its_end(ho
     assert _found(house, "a.b") == [chat_id]
 
 
+def test_few_letters_find_the_beginnings_of_words_and_all_of_them_are_needed(house):
+    chat_id = _answered(house, "Über a.b, 東京 x_yz and -7")
+    found = ("ü", "A", "b", "東", "yz", "-7", "x_y", "a b", "a.b", "京 a", "( a", "z")
+    assert [search for search in found if _found(house, search) == [chat_id]] == [*found[:9], "( a"]
+
+
 def test_any_text_may_be_searched_for(house):
     chat_id = _answered(house, "two")
     log = ChatLog(store=house.store, max_prompt_chars=1000)
@@ -67,16 +73,27 @@ def test_any_text_may_be_searched_for(house):
 
 
 _MANY = """
+WITH chats AS (
+    INSERT INTO chat_sessions (id, user_id, model_name, upstream, locked_at)
+    SELECT gen_random_uuid(), :user_id, 'one', 'lab', now() FROM generate_series(1, 100) RETURNING id
+)
 INSERT INTO chat_messages (session_id, role, content)
-SELECT :chat_id, 'user', 'number ' || n FROM generate_series(1, 999) n
+SELECT id, 'user', 'number ' || n FROM chats, generate_series(1, 10) n
 """
 
 
-def test_messages_are_searched_by_an_index(house):
-    chat_id = _answered(house, "two")
-    query, values = search_sql(user_id=house.user_id, search="see main.p", limit=10, before=None)
+@pytest.mark.parametrize(
+    ("search", "index"),
+    [
+        ("see main.p", "Bitmap Index Scan on ix_chat_messages_search"),
+        ("n", "Index Scan on ix_chat_messages_session_id"),  # one's own: everybody has messages with such words
+        ("in a.b", "Index Scan on ix_chat_messages_session_id"),
+    ],
+)
+def test_messages_are_searched_by_an_index(house, search, index):
+    query, values = search_sql(user_id=house.user_id, search=search, limit=10, before=None)
     with house.store.transaction() as conn:
-        conn.execute(text(_MANY), {"chat_id": chat_id})
-        conn.execute(text("ANALYZE chat_messages"))
+        conn.execute(text(_MANY), {"user_id": house.user_id})
+        conn.execute(text("ANALYZE chat_messages, chat_sessions"))
         plan = "\n".join(conn.execute(text(f"EXPLAIN {query}"), values).scalars())
-    assert "Bitmap Index Scan on ix_chat_messages_search" in plan
+    assert index in plan, plan
