@@ -23,10 +23,14 @@ _COPY = (
     "document.body.appendChild(a);a.select();document.execCommand('copy');a.remove()};"
     "navigator.clipboard?navigator.clipboard.writeText(t).catch(old):old()})()"
 )
-# A field of a kind that the page shows for the first time takes a while to come.
+# Gently: not where somebody types or is asked something, nor where a keyboard would come over the page.
 _FOCUS = (
-    "(()=>{let n=0;const t=setInterval(()=>{const f=document.querySelector('[data-testid=stChatInputTextArea]');"
-    "f?.focus();if(f||++n>60)clearInterval(t)},50)})()"
+    "(()=>{const gently=document.getElementById('chatplay-focus').dataset.text;let n=0;const t=setInterval(()=>{"
+    "const f=document.querySelector('[data-testid=stChatInputTextArea]');"
+    "if(f||++n>60)clearInterval(t);"
+    "if(gently&&(!matchMedia('(hover: hover)').matches||document.querySelector('[role=dialog]')"
+    "||document.activeElement?.matches('input,textarea')))return;"
+    "f?.focus({preventScroll:true})},50)})()"
 )
 # Half a surrogate pair in a field would make the server drop the whole message, text and all.
 _WHOLE_CHARACTERS = (
@@ -55,6 +59,7 @@ _KEEP = (
     "clearTimeout(waits.get(f));waits.set(f,setTimeout(()=>f.isConnected&&f.dispatchEvent("
     "new KeyboardEvent('keydown',{key:'Enter',ctrlKey:true,bubbles:true,cancelable:true})),800))})})()"
 )
+# A field of a kind that the page shows for the first time takes a while to come.
 _FOCUS_FIELD = (
     "(()=>{const k=document.getElementById('chatplay-focus-field').dataset.text;let n=0;const t=setInterval(()=>{"
     "const f=document.querySelector('.st-key-'+k+' :is(input,textarea)');f?.focus();"
@@ -93,9 +98,9 @@ def copy_html(text: str) -> str:
     return _with_data("chatplay-copy", _COPY, text)
 
 
-def focus_html() -> str:
-    """Likewise: moves the keyboard to the message input."""
-    return _with_data("chatplay-focus", _FOCUS, "")
+def focus_html(*, gently: bool) -> str:
+    """Likewise: moves the keyboard to the message input; `gently`, only where that takes it from nobody."""
+    return _with_data("chatplay-focus", _FOCUS, "gently" if gently else "")
 
 
 def focus_field_html(key: str) -> str:

@@ -6,7 +6,7 @@ Keys of widgets are made here too, so that a callback and the widget it belongs 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 from uuid import UUID, uuid4
 
 import streamlit as st
@@ -63,7 +63,8 @@ class ChatState:
     editing: int | None = None
     dialog: tuple[str, Any] | None = None
     copy: str | None = None
-    focus: bool = False
+    focus: Literal["", "gently", "now"] = ""  # on the input, in the next run
+    focus_field: str | None = None  # a widget that takes the keyboard instead
     took_input: bool = False  # the input's callback ran for the text it returns in this run
     notice: Notice | None = None
     stopped: UUID | None = None  # the generation that this tab stopped

@@ -239,6 +239,34 @@ def test_a_new_chat_is_a_keystroke_away(chat, upstream):
     expect(chat.input).to_be_focused()
 
 
+def test_the_keyboard_is_where_one_types_next(chat, upstream):
+    expect(chat.input).to_be_focused()
+    upstream.script(answer("Old."), SCRIPTS["slow"], SCRIPTS["slow"])
+    chat.ask("Hi", "Old.")
+    chat.page.reload()
+    expect(chat.input).to_be_focused()
+    chat.send("Count")
+    expect(chat.answer).to_contain_text("w2")
+    chat.stop_button.click()
+    chat.done()
+    expect(chat.input).to_be_focused()
+    chat.choose(chat.messages.nth(2), "Edit and resend")
+    field = chat.page.get_by_role("textbox", name="Your message, worded anew")
+    expect(field).to_be_focused()
+    chat.page.keyboard.type(" on")
+    chat.page.keyboard.press("Control+Enter")
+    expect(chat.messages.nth(2)).to_contain_text("Count on")
+    expect(chat.input).to_be_focused()
+
+
+def test_the_keyboard_of_a_phone_stays_away_until_somebody_types(app, person, visitors):
+    page = visitors.visit(person, viewport=PHONE, has_touch=True, is_mobile=True)
+    chat = Chat(page, app.url).open()
+    expect(page.locator("#chatplay-focus")).to_have_count(1)
+    page.wait_for_timeout(500)
+    expect(chat.input).not_to_be_focused()
+
+
 def test_every_page_is_confined_and_nothing_of_ours_is_refused(app, upstream, visitors):
     page, errors = visitors.visit(app.add_person("administrator")), []
     page.on("console", lambda message: errors.append(message.text) if _is_error(message) else None)

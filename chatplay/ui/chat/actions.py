@@ -19,7 +19,7 @@ from chatplay.ui.state import ChatState
 def new_chat() -> None:
     """The person's empty chat, ready to type."""
     show(get_runtime().chats.new_chat(**state.me()))
-    state.chat().focus = True
+    state.chat().focus = "now"
 
 
 @action
@@ -97,7 +97,7 @@ def delete_all() -> None:
 @action
 def clear_chat() -> None:
     show(get_runtime().chats.end_chat(**state.me(), chat_id=own_chat_id(state.chat())))
-    state.chat().focus = True
+    state.chat().focus = "now"
 
 
 @action
@@ -115,7 +115,7 @@ def continue_with(key: str, models: tuple[ModelInfo, ...], failed: MessageRecord
         fresh = chats.new_chat(**state.me())
         chats.choose_model(**state.me(), chat_id=fresh.chat.id, model=model)
         show(fresh)
-    page.give_back, page.focus = failed.content, True
+    page.give_back, page.focus = failed.content, "now"
 
 
 @action
@@ -136,12 +136,12 @@ def toggle_overflow(key: str) -> None:
 def use_example(text: str) -> None:
     """An example prompt, into the input to be read before it is sent."""
     state.chat().give_back = text
-    state.chat().focus = True
+    state.chat().focus = "now"
 
 
 @action
 def focus_input() -> None:
-    state.chat().focus = True
+    state.chat().focus = "now"
 
 
 def _remember_params(page: ChatState) -> None:

@@ -11,7 +11,7 @@ from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import meter, model_banner, turn_actions
 from chatplay.ui.chat.header import Place
 from chatplay.ui.markdown import plain_markdown
-from chatplay.ui.scripts import copy_html, focus_html, meter_html, place_html
+from chatplay.ui.scripts import copy_html, focus_field_html, focus_html, meter_html, place_html
 
 _SYMBOLS = {"error": ":material/error:", "warning": ":material/warning:", "info": ":material/info:"}
 
@@ -125,6 +125,8 @@ def _run_scripts() -> None:
         st.html(copy_html(page.copy), unsafe_allow_javascript=True)
         st.toast("Copied.", icon=":material/check:")
         page.copy = None
-    if page.focus:
-        st.html(focus_html(), unsafe_allow_javascript=True)
-        page.focus = False
+    if page.focus_field is not None:
+        st.html(focus_field_html(page.focus_field), unsafe_allow_javascript=True)
+    elif page.focus:
+        st.html(focus_html(gently=page.focus == "gently"), unsafe_allow_javascript=True)
+    page.focus, page.focus_field = "", None

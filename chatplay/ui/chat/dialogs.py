@@ -19,6 +19,7 @@ _SHORTCUTS = (
     ("Send the message", "Enter"),
     ("New line", "Shift + Enter"),
     ("Stop the answer", "Esc"),
+    ("Send a prompt worded anew", "Ctrl + Enter"),
     ("New chat", "Alt + Shift + N (Option on a Mac)"),
     ("Go to the input", "Alt + Shift + M (Option on a Mac)"),
 )

@@ -53,6 +53,8 @@ def _not_found(*, was_open: bool) -> Notice:
 
 def _remember(page: ChatState, view: ChatView) -> None:
     turn = running_turn(view)
+    if page.view is None:
+        page.focus = page.focus or "gently"
     page.chat_id, page.view, page.is_fresh = view.chat.id, view, True
     page.turns, page.answers = ([turn] if turn else []), {}
     if not page.older:
@@ -61,7 +63,6 @@ def _remember(page: ChatState, view: ChatView) -> None:
     page.address = str(view.chat.id)
     if st.query_params.get(_PARAM) != page.address:
         st.query_params[_PARAM] = page.address
-        page.focus = page.focus or not view.messages  # whoever comes to an empty chat may type at once
 
 
 def _with_running_model(page: ChatState, view: ChatView) -> ChatView:

@@ -15,7 +15,6 @@ from chatplay.ui import format, state
 from chatplay.ui.answer_words import UNFINISHED
 from chatplay.ui.chat import turn_actions
 from chatplay.ui.markdown import message_markdown, plain_markdown, quoted, safe_markdown
-from chatplay.ui.scripts import focus_field_html
 
 _AVATARS = {"user": ":material/person:", "assistant": ":material/neurology:"}
 Place = st.delta_generator.DeltaGenerator
@@ -152,15 +151,16 @@ def _left_out(metrics: AnswerMetrics) -> str:
 
 
 def _draw_editor(message: MessageRecord) -> None:
-    key = f"chat_edit_{message.id}"
-    if opens := key not in st.session_state:
+    key = turn_actions.edit_key(message.id)
+    if key not in st.session_state:
         state.set_widget_value(key, message.content)
-    st.text_area("Your message, worded anew", key=key, on_change="ignore", height="content")
-    with st.container(horizontal=True):
-        st.button("Send", type="primary", key=f"{key}_send", on_click=turn_actions.resend, args=(message, key))
-        st.button("Cancel", key=f"{key}_cancel", on_click=turn_actions.edit, args=(None,))
-        if opens:
-            st.html(focus_field_html(key), unsafe_allow_javascript=True)
+    with st.form(f"{key}_form", border=False):  # Ctrl+Enter sends
+        st.text_area("Your message, worded anew", key=key, height="content")
+        with st.container(horizontal=True):
+            st.form_submit_button(
+                "Send", type="primary", key=f"{key}_send", on_click=turn_actions.resend, args=(message, key)
+            )
+            st.form_submit_button("Cancel", key=f"{key}_cancel", on_click=turn_actions.cancel_edit)
 
 
 def _draw_menu(message: MessageRecord) -> None:

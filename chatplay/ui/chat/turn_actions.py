@@ -103,7 +103,7 @@ def resend(message: MessageRecord, key: str) -> None:
         params=current_params(page),
         request_key=_key_for(message),
     )
-    page.editing, page.notice = None, None
+    page.editing, page.notice, page.focus = None, None, "gently"
 
 
 @action
@@ -114,7 +114,7 @@ def next_step(name: str, message: MessageRecord, prompt: MessageRecord | None) -
     elif name == "other_model":
         state.chat().dialog = ("other_model", prompt or message)
     elif name == "shorten" and prompt is not None:
-        state.chat().editing = prompt.id
+        _edit(prompt.id)
 
 
 @action
@@ -124,7 +124,7 @@ def from_menu(message: MessageRecord, key: str) -> None:
     if choice == "copy":
         page.copy = message.content
     elif choice == "edit":
-        page.editing = message.id
+        _edit(message.id)
     elif choice == "regenerate":
         _regenerate(message)
     elif choice == "branch":
@@ -136,9 +136,18 @@ def from_menu(message: MessageRecord, key: str) -> None:
 
 
 @action
-def edit(message_id: int | None) -> None:
-    """Opens the field to word a prompt anew; None closes it."""
-    state.chat().editing = message_id
+def cancel_edit() -> None:
+    """Closes the field to word a prompt anew."""
+    state.chat().editing, state.chat().focus = None, "gently"
+
+
+def edit_key(message_id: int) -> str:
+    """The field to word this prompt anew."""
+    return f"chat_edit_{message_id}"
+
+
+def _edit(message_id: int) -> None:
+    state.chat().editing, state.chat().focus_field = message_id, edit_key(message_id)
 
 
 @action
@@ -146,6 +155,7 @@ def stop() -> None:
     """Ends the answer that is coming; its text so far stays."""
     page = state.chat()
     running = page.stopped = running_generation(page)
+    page.focus = "gently"
     if running is not None:
         get_runtime().chats.stop(user_id=state.person().id, generation_id=running)
 
@@ -179,7 +189,7 @@ def _regenerate(message: MessageRecord) -> None:
         params=current_params(page),
         request_key=_key_for(message),
     )
-    page.notice = None
+    page.notice, page.focus = None, "gently"
 
 
 def _key_for(message: MessageRecord) -> UUID:
