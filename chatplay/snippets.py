@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pprint import pformat
 from typing import Any, Literal
 
+from chatplay import params as parameters
 from chatplay.errors import BadInput
 from chatplay.models.catalog import ModelCatalog
+from chatplay.params import Params
 from chatplay.providers.base import Message
 
 Language = Literal["curl", "python"]
@@ -61,6 +63,12 @@ def write_code(
     said = [{"role": message.role, "content": message.content} for message in messages]
     body = {**sent, "model": place.model, "messages": said}
     return place.note + (_curl(place, body) if language == "curl" else _python(place, body))
+
+
+def as_sent(model: str, params: Params) -> dict[str, Any]:
+    """A request body for a call whose own is not kept; the system prompt is among the messages."""
+    values = parameters.to_json(replace(params, system_prompt=""))
+    return {"model": model, **{name: value for name, value in values.items() if value not in (None, [], "")}}
 
 
 def _place(catalog: ModelCatalog, role: str, app_url: str, upstream: str, model: str) -> _Place:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from chatplay import params as parameters
+from chatplay import snippets
 from chatplay.calls import Calls
 from chatplay.chats.rows import copy_thread, empty_chat, first_params, not_found, own_chat, set_model, view_of
 from chatplay.chats.turns import Prompt, Turns
@@ -22,11 +23,12 @@ from chatplay.chats.values import (
     Turn,
     chat_record,
     message_record,
+    prompt_messages,
 )
 from chatplay.chats.window import use
 from chatplay.errors import BadInput, ChatplayError, Conflict, ModelLocked
 from chatplay.generation.hub import Hub
-from chatplay.generation.values import Update
+from chatplay.generation.values import AnswerMetrics, Update
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.params import Params
 from chatplay.store import Store
@@ -282,6 +284,34 @@ class ChatService:
         """The answer after delta `after_seq`, then as it comes; the last update has its end. From any process."""
         return self._calls.follow(
             user_id=user_id, generation_id=generation_id, after_seq=after_seq, interval_sec=interval_sec
+        )
+
+    def get_code(
+        self, *, user_id: int, role: str, app_url: str, chat_id: UUID, message_id: int, language: snippets.Language
+    ) -> str:
+        """A program that asks for an answer again, as `chatplay.snippets` writes it. Raises NotFound, and BadInput for
+        a model that is gone or not open to `role`.
+        """
+        with self._store.reading() as conn:
+            chat = own_chat(conn, user_id, chat_id)
+            answer = message_rows.find_message(conn, chat_id=chat.id, message_id=message_id)
+            if answer is None or answer.role != "assistant":
+                raise not_found("answer")
+            thread = message_rows.list_path(conn, chat_id=chat.id, leaf_id=message_id)[:-1]
+            sent = None
+            if answer.generation_id is not None:
+                sent = generations.find_sent(conn, generation_id=answer.generation_id)
+        metrics = AnswerMetrics.from_json(answer.metrics)
+        params = metrics.params if metrics is not None and metrics.params is not None else Params()
+        omitted = (metrics.omitted_messages or 0) if metrics is not None else 0
+        return snippets.write_code(
+            language=language,
+            catalog=self._catalog,
+            role=role,
+            app_url=app_url,
+            upstream=chat.upstream,
+            sent=sent or snippets.as_sent(chat.model_name, params),
+            messages=prompt_messages(thread[omitted:], params),
         )
 
     # ---- inside --------------------------------------------------------------------------------

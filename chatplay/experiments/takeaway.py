@@ -8,10 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
-from chatplay import params as parameters
 from chatplay import snippets
-from chatplay.chats.rows import own_chat
-from chatplay.chats.values import prompt_messages
 from chatplay.errors import BadInput
 from chatplay.experiments import export, notebook, records
 from chatplay.experiments.blocks import seed_for
@@ -20,12 +17,9 @@ from chatplay.experiments.judges import Judges
 from chatplay.experiments.plan import messages_for
 from chatplay.experiments.reads import Reads, find_trial, load_case
 from chatplay.experiments.values import CodeLanguage, ExportFormat, Link
-from chatplay.generation.values import AnswerMetrics
-from chatplay.params import Params
 from chatplay.store import Store
 from db import experiments as db
 from db import generations, reviews, trial_reads
-from db import messages as message_rows
 from db.trial_reads import ExportRow
 
 if TYPE_CHECKING:
@@ -91,7 +85,7 @@ class TakeAway(Judges, Reads):
                 sent = generations.find_sent(conn, generation_id=trial.generation_id)
         if sent is None:  # not run yet, or by a server that tells nothing: as it would be sent
             seed = seed_for(plan.seed_policy, arm.params.seed, plan.seed, trial.case_no, trial.repeat)
-            sent = _as_sent(arm.model.name, replace(arm.params, seed=seed))
+            sent = snippets.as_sent(arm.model.name, replace(arm.params, seed=seed))
         return snippets.write_code(
             language=language,
             catalog=self._desk.catalog,
@@ -100,32 +94,6 @@ class TakeAway(Judges, Reads):
             upstream=arm.model.upstream,
             sent=sent,
             messages=messages_for(arm, case.values),
-        )
-
-    def get_turn_code(
-        self, *, user_id: int, role: str, app_url: str, chat_id: UUID, message_id: int, language: CodeLanguage
-    ) -> str:
-        """A program that asks for an answer of one of the person's chats again, as `get_code`."""
-        with self._desk.store.reading() as conn:
-            chat = own_chat(conn, user_id, chat_id)
-            answer = message_rows.find_message(conn, chat_id=chat.id, message_id=message_id)
-            if answer is None or answer.role != "assistant":
-                raise no_such("answer")
-            thread = message_rows.list_path(conn, chat_id=chat.id, leaf_id=message_id)[:-1]
-            sent = None
-            if answer.generation_id is not None:
-                sent = generations.find_sent(conn, generation_id=answer.generation_id)
-        metrics = AnswerMetrics.from_json(answer.metrics)
-        params = metrics.params if metrics is not None and metrics.params is not None else Params()
-        omitted = (metrics.omitted_messages or 0) if metrics is not None else 0
-        return snippets.write_code(
-            language=language,
-            catalog=self._desk.catalog,
-            role=role,
-            app_url=app_url,
-            upstream=chat.upstream,
-            sent=sent or _as_sent(chat.model_name, params),
-            messages=prompt_messages(thread[omitted:], params),
         )
 
     # ---- links ---------------------------------------------------------------------------------
@@ -158,12 +126,6 @@ class TakeAway(Judges, Reads):
             return export.Layout(
                 records.load_plan(conn, row), records.load_arms(conn, row), tuple(row.case_columns), judges
             )
-
-
-def _as_sent(model: str, params: Params) -> dict[str, object]:
-    """A request body for a call whose own is not kept; the system prompt is among the messages."""
-    values = parameters.to_json(replace(params, system_prompt=""))
-    return {"model": model, **{name: value for name, value in values.items() if value not in (None, [], "")}}
 
 
 def _pages(store: Store, experiment_id: UUID) -> Iterator[list[ExportRow]]:

@@ -87,7 +87,7 @@ def test_code_of_an_answer_asks_for_it_again_through_this_app(house, language):
     params = Params(temperature=0.4, stop=("it's",), seed=7)
     turn = house.runtime.chats.send(**who, chat_id=chat_id, text="Don't $HOME", params=params, request_key=uuid4())
     assert house.usage_row()["generation_id"] == turn.generation_id  # its end is stored
-    code = house.runtime.experiments.get_turn_code(
+    code = house.runtime.chats.get_code(
         **who, app_url=house.url, chat_id=chat_id, message_id=turn.assistant_message.id, language=language
     )
     command = ["sh", "-eu", "-c", code] if language == "curl" else [sys.executable, "-c", code]

@@ -108,6 +108,16 @@ def test_the_thread_goes_along_with_the_next_prompt(chat, upstream):
     assert sent == ["First", "One.", "Second"]
 
 
+def test_an_answer_is_had_as_code_that_makes_its_call_again(chat, upstream):
+    upstream.script(answer("Hello."))
+    chat.ask("Say hello", "Hello.").choose(chat.answer, "Get code")
+    dialog = chat.dialog("Get code")
+    expect(dialog).to_contain_text("/v1/chat/completions")
+    dialog.get_by_text("Python", exact=True).click()
+    expect(dialog).to_contain_text("client.chat.completions.create")
+    expect(dialog).to_contain_text("Say hello")
+
+
 def test_copy_puts_the_answer_on_the_clipboard(chat, upstream):
     chat.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     upstream.script(answer("Take **this**."))

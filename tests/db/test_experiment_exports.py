@@ -183,7 +183,7 @@ def test_code_of_a_chat_turn_holds_its_thread(house):
     rig.ask("First", chat_id=chat_id)
     turn = rig.ask("Second", chat_id=chat_id)
     serve(house, replace(LAB, api_key_env=None))
-    code = house.experiments.get_turn_code(
+    code = rig.chats.get_code(
         user_id=house.user_id,
         role="administrator",
         app_url="https://chat.example",

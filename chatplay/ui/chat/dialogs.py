@@ -10,9 +10,11 @@ import streamlit as st
 
 from chatplay.chats.values import MessageRecord
 from chatplay.models.catalog import ModelInfo
-from chatplay.ui import model_menu, state
+from chatplay.runtime import get_runtime
+from chatplay.ui import code_of_call, model_menu, state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.markdown import plain_markdown
+from chatplay.ui.people import app_url
 from chatplay.ui.scripts import focus_field_html
 
 _SHORTCUTS = (
@@ -103,6 +105,16 @@ def _other_model(models: tuple[ModelInfo, ...], failed: MessageRecord | None) ->
         )
 
 
+@st.dialog("Get code", width="large", on_dismiss="rerun")
+def _code(answer: MessageRecord) -> None:
+    code_of_call.draw(
+        lambda language: get_runtime().chats.get_code(
+            **state.me(), app_url=app_url(), chat_id=answer.session_id, message_id=answer.id, language=language
+        ),
+        key="chat_code_language",
+    )
+
+
 @st.dialog("Keyboard shortcuts", on_dismiss="rerun")
 def _shortcuts(_about: object) -> None:
     items = "".join(f"<dt>{what}</dt><dd><kbd>{keys}</kbd></dd>" for what, keys in _SHORTCUTS)
@@ -112,6 +124,7 @@ def _shortcuts(_about: object) -> None:
 _DIALOGS: dict[str, Callable[[Any], None]] = {
     "clear_chat": _clear_chat,
     "clear_all": _clear_all,
+    "code": _code,
     "delete": _delete,
     "rename": _rename,
     "shortcuts": _shortcuts,

@@ -27,6 +27,7 @@ _MENUS = {
         "regenerate": "Regenerate",
         "branch": "Continue in a new chat from here",
         "compare": "Compare from here",
+        "code": "Get code",
     },
 }
 

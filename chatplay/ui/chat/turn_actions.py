@@ -129,6 +129,8 @@ def from_menu(message: MessageRecord, key: str) -> None:
         _regenerate(message)
     elif choice == "branch":
         show(get_runtime().chats.continue_in_new(**state.me(), chat_id=message.session_id, upto_message_id=message.id))
+    elif choice == "code":
+        page.dialog = ("code", message)
     elif choice == "compare":
         made = get_runtime().compare.from_chat(**state.me(), chat_id=message.session_id, message_id=message.id)
         state.compare().open(made)

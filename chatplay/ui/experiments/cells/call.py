@@ -6,18 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from chatplay.errors import ChatplayError, NotFound
-from chatplay.experiments.values import Attempt, Cell, CodeLanguage, Experiment, Trial
+from chatplay.errors import NotFound
+from chatplay.experiments.values import Attempt, Cell, Experiment, Trial
 from chatplay.runtime import get_runtime
-from chatplay.ui import flight_recorder, state
+from chatplay.ui import code_of_call, flight_recorder, state
 from chatplay.ui import format as fmt
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.results.data import about
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.people import app_url, viewer_zone
-
-_LANGUAGES: Mapping[CodeLanguage, tuple[str, str]] = {"curl": ("curl", "bash"), "python": ("Python", "python")}
 
 
 def ask_for_call(trial_id: int) -> None:
@@ -101,27 +99,16 @@ def _code_dialog(experiment: Experiment, token: str | None, trial: Trial) -> Non
 
 def draw_code(experiment: Experiment, token: str | None, trial_id: int) -> None:
     """The call of a trial as a program; the key is read from the environment."""
-    language: CodeLanguage = st.segmented_control(
-        "Language",
-        list(_LANGUAGES),
-        format_func=lambda name: _LANGUAGES[name][0],
-        default="curl",
-        required=True,
-        key=state.experiments_key("language"),
-        label_visibility="collapsed",
-    )
-    try:
-        code = get_runtime().experiments.get_code(
+    code_of_call.draw(
+        lambda language: get_runtime().experiments.get_code(
             **about(experiment, token),
             role=state.person().role,
             app_url=app_url(),
             trial_id=trial_id,
             language=language,
-        )
-    except ChatplayError as error:
-        st.info(message_markdown(str(error)))
-        return
-    st.code(code, language=_LANGUAGES[language][1])
+        ),
+        key=state.experiments_key("language"),
+    )
 
 
 _DIALOGS: Mapping[str, Callable[[Experiment, str | None, Trial], None]] = {"call": _call_dialog, "code": _code_dialog}
