@@ -148,7 +148,11 @@ class Settings(BaseModel):
     silence_timeout_sec: Seconds = Field(30, description="Longest silence in the middle of an answer.")
     generation_timeout_sec: Seconds = Field(600, description="Longest time one answer may take in all.")
     heartbeat_sec: Seconds = Field(2, description="How often a running answer says it is alive.")
-    reap_after_sec: Seconds = Field(10, description="Without a heartbeat for this long, it is marked interrupted.")
+    reap_after_sec: Seconds = Field(
+        10,
+        description="Without a heartbeat for this long, it is marked interrupted; "
+        "after two heartbeats when its process has left the database.",
+    )
     max_prompt_chars: int = Field(200_000, ge=1, le=10_000_000, description="Longest message a person may send.")
 
     experiment_worker: bool = Field(True, description="Run experiments in this process, too.")

@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from db.listen import LOCK_KEY
 from db.schema import generation_events, generations, usage
 
 EVENTS_CHANNEL = "chatplay_events"
@@ -203,6 +204,21 @@ SELECT g.id FROM generations g JOIN chat_messages m ON m.id = g.message_id
 JOIN chat_sessions s ON s.id = m.session_id
 WHERE s.user_id = :user_id AND (CAST(:chat_id AS uuid) IS NULL OR s.id = :chat_id) AND g.status = 'streaming'
 """
+
+
+_CONNECTED = text(f"""
+SELECT one.owner FROM unnest(:owners) AS one(owner)
+WHERE EXISTS (
+    SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+    WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+      AND l.classid::bigint << 32 | l.objid::bigint = {LOCK_KEY.format(owner="one.owner")}
+)
+""").bindparams(bindparam("owners", type_=ARRAY(Uuid)))
+
+
+def list_connected(conn: Connection, *, owners: Collection[UUID]) -> set[UUID]:
+    """Those of the owners whose process listens on a connection now."""
+    return set(conn.execute(_CONNECTED, {"owners": list(owners)}).scalars()) if owners else set()
 
 
 def list_streaming_ids(conn: Connection, *, user_id: int, chat_id: UUID | None) -> list[UUID]:

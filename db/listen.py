@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -20,8 +21,15 @@ class Notice:
     payload: str
 
 
-def listen(engine: Engine, *, channels: Sequence[str], patience_sec: float) -> Generator[Notice | None, None, None]:
-    """Notices as they come, and None after each `patience_sec` without one.
+# Of an owner of generations: its lock is held for as long as its connection stands, and PostgreSQL drops both with the
+# process, however that ends. Shared, so that nobody ever waits for it.
+LOCK_KEY = "hashtextextended({owner}::text, 0)"
+
+
+def listen(
+    engine: Engine, *, channels: Sequence[str], patience_sec: float, owner: UUID
+) -> Generator[Notice | None, None, None]:
+    """Notices as they come, and None after each `patience_sec` without one. Meanwhile `owner` counts as connected.
 
     Ends when the connection breaks; whoever iterates connects again. Raises psycopg.Error when it can't connect.
     """
@@ -30,6 +38,7 @@ def listen(engine: Engine, *, channels: Sequence[str], patience_sec: float) -> G
         pooled.detach()
         conn = cast("psycopg.Connection[Any]", pooled.connection.dbapi_connection)
         conn.autocommit = True
+        conn.execute(sql.SQL(f"SELECT pg_advisory_lock_shared({LOCK_KEY.format(owner='%s')})"), (str(owner),))
         for channel in channels:
             conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         yield None

@@ -19,6 +19,7 @@ from chatplay.tokens.calibrations import Sample
 from db import generations
 
 _log = logging.getLogger(__name__)
+_MISSED_BEATS = 2  # of a process that is not connected any more; then it is not waited for
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,14 @@ def assemble(
     log = EventLog(store=store)
     ends = EndWriter(store, on_counted=on_counted)
     hub = Hub(ends=ends, log=log, limits=limits, at_close=at_close, on_call=on_call, clock=clock)
-    reaper = Reaper(store=store, lives_here=hub.lives_here, after_sec=reap_after_sec)
+    reaper = Reaper(
+        store=store,
+        lives_here=hub.lives_here,
+        after_sec=reap_after_sec,
+        gone_after_sec=min(_MISSED_BEATS * heartbeat_sec, reap_after_sec),
+    )
     log.on_tick = _every(heartbeat_sec, lambda: _look_around(store, hub, reaper))
-    return Generations(hub=hub, log=log, listener=Listener(store=store, on_stop=hub.stop))
+    return Generations(hub=hub, log=log, listener=Listener(store=store, owner=hub.owner, on_stop=hub.stop))
 
 
 def _look_around(store: Store, hub: Hub, reaper: Reaper) -> None:

@@ -25,9 +25,11 @@ _MESSAGE = "The app ended while this answer was coming. What had arrived is kept
 
 
 class Reaper:
-    """Call `look` now and then. A heartbeat is dead when it did not move for `after_sec` of our own clock.
+    """Call `look` now and then. A heartbeat is dead when it did not move for `after_sec` of our own clock, or for
+    `gone_after_sec` while its process is not connected.
 
-    Two looks at the same value, not the age of a timestamp: a clock that jumps kills nobody.
+    Two looks at the same value, not the age of a timestamp: a clock that jumps kills nobody. Nor does a database that
+    was away, to which nobody could show a sign of life: what was seen before it is forgotten.
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class Reaper:
         store: Store,
         lives_here: Callable[[UUID], bool],
         after_sec: float,
+        gone_after_sec: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._lives_here = lives_here
         self._after_sec = after_sec
+        self._gone_after_sec = gone_after_sec
         self._clock = clock
         self._seen: dict[UUID, tuple[object, float]] = {}
 
@@ -49,11 +53,16 @@ class Reaper:
         try:
             with self._store.reading() as conn:
                 rows = [row for row in generations.list_streaming(conn) if not self._lives_here(row.id)]
+                connected = generations.list_connected(conn, owners={row.owner for row in rows})
         except StoreError:
+            self._seen = {}
             return []
         now = self._clock()
         self._seen = {row.id: self._seen_since(row, now) for row in rows}
-        return [row.id for row in rows if now - self._seen[row.id][1] >= self._after_sec and self._end(row)]
+        return [row.id for row in rows if self._is_dead(row, now, row.owner in connected) and self._end(row)]
+
+    def _is_dead(self, row: GenerationRow, now: float, is_connected: bool) -> bool:
+        return now - self._seen[row.id][1] >= (self._after_sec if is_connected else self._gone_after_sec)
 
     def _seen_since(self, row: GenerationRow, now: float) -> tuple[object, float]:
         before = self._seen.get(row.id)

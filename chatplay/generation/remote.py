@@ -28,8 +28,9 @@ _PATIENCE_SEC = 1.0
 class Listener:
     """Hears of other processes' events and stop requests. When it hears nothing, followers poll."""
 
-    def __init__(self, *, store: Store, on_stop: Callable[[UUID], object]) -> None:
+    def __init__(self, *, store: Store, owner: UUID, on_stop: Callable[[UUID], object]) -> None:
         self._store = store
+        self._owner = owner
         self._on_stop = on_stop
         self._news: dict[str, list[Callable[[], None]]] = defaultdict(list)
         self._lock = threading.Lock()
@@ -69,7 +70,8 @@ class Listener:
 
     def _listen(self) -> None:
         channels = (EVENTS_CHANNEL, STOPS_CHANNEL)
-        with closing(listen(self._store.engine, channels=channels, patience_sec=_PATIENCE_SEC)) as notices:
+        hearing = listen(self._store.engine, channels=channels, patience_sec=_PATIENCE_SEC, owner=self._owner)
+        with closing(hearing) as notices:
             for notice in notices:
                 if self._closed.is_set():
                     return

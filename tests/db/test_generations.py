@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from unittest.mock import Mock
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from chatplay.errors import ProviderAuthFailed, ProviderBadAnswer, RateLimited, StreamCut, StreamingUnsupported
+from chatplay.generation.reaper import Reaper
 from chatplay.generation.running import Limits
 from chatplay.params import Params
 from chatplay.providers.base import Chunk, End, Usage
@@ -202,6 +206,60 @@ def test_reaper_ends_what_a_dead_process_left_with_the_text_that_had_arrived(dat
             row = conn.execute(text("SELECT status, ttft_ms, error_class FROM usage")).one()
         assert (row.status, row.error_class) == ("interrupted", "interrupted")
         assert row.ttft_ms is not None
+
+
+class Watched:
+    """A reaper of another process that looks at moments the test tells."""
+
+    def __init__(self, house) -> None:
+        self._now = 0.0
+        self._reaper = Reaper(
+            store=house.store,
+            lives_here=lambda _: False,
+            after_sec=10,
+            gone_after_sec=4,
+            clock=lambda: self._now,
+        )
+
+    def look(self, at_sec: float) -> list[UUID]:
+        self._now = at_sec
+        return self._reaper.look()
+
+
+@pytest.fixture
+def mute(database_url):
+    """A running answer whose process shows no sign of life, and is connected."""
+    with rig(database_url) as house:
+        house.process.generations.log.on_tick = None
+        house.provider.script = ["arrived", Gate(), STOP]
+        house.send()
+        owner = house.process.calls.owner
+        eventually(lambda: _is_connected(house, owner))
+        yield house
+
+
+def _is_connected(house, owner):
+    with house.store.reading() as conn:
+        return generations.list_connected(conn, owners={owner, uuid4()}) == {owner}
+
+
+def test_answer_of_a_process_that_has_left_the_database_is_not_waited_for_long(mute):
+    watched = Watched(mute)
+    assert [watched.look(at_sec) for at_sec in (0, 2, 4, 6)] == [[]] * 4  # it may only be slow
+    mute.process.generations.listener.close()
+    eventually(lambda: not _is_connected(mute, mute.process.calls.owner))
+    assert len(watched.look(8)) == 1
+    assert watched.look(9) == []
+
+
+def test_database_that_was_away_kills_nobody_who_could_not_reach_it(mute, monkeypatch):
+    watched = Watched(mute)
+    assert watched.look(0) == []
+    with monkeypatch.context() as patched:
+        patched.setattr(mute.store.engine, "connect", Mock(side_effect=OperationalError("", None, Exception("away"))))
+        assert watched.look(11) == []
+    assert [watched.look(at_sec) for at_sec in (12, 20)] == [[], []]
+    assert len(watched.look(22)) == 1
 
 
 def test_reaper_ends_what_its_own_process_was_never_told_to_begin(database_url, monkeypatch):

@@ -105,7 +105,7 @@ def lost(database_url, monkeypatch):
 def test_chat_is_deleted_while_the_reaper_ends_its_answer(lost, monkeypatch):
     chat_id, hold, interrupted = lost.send().user_message.session_id, Hold(), reaper._interrupted
     monkeypatch.setattr(reaper, "_interrupted", lambda *what: hold.wait() or interrupted(*what))
-    looking = Reaper(store=lost.store, lives_here=lambda _: False, after_sec=0.0)
+    looking = Reaper(store=lost.store, lives_here=lambda _: False, after_sec=0.0, gone_after_sec=0.0)
 
     def delete():
         with lost.store.transaction() as conn:
