@@ -4,8 +4,9 @@ import re
 
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import text
 
-from tests.browser.app_process import PASSWORD
+from tests.browser.app_process import PASSWORD, wait_until
 from tests.browser.chat_screen import Chat
 from tests.browser.compare_screen import Compare
 from tests.browser.scripts import held
@@ -122,6 +123,18 @@ def test_advanced_settings_open_without_moving_the_page(app, person, visitors, s
     assert page.get_by_text("Advanced").bounding_box() == before
 
 
+_LENGTHEN = """
+WITH RECURSIVE said AS (
+    SELECT leaf_message_id + 1000000 AS id, leaf_message_id AS parent, 1 AS n FROM chat_sessions WHERE id = :chat_id
+    UNION ALL SELECT id + 1, id, n + 1 FROM said WHERE n < 29
+), kept AS (
+    INSERT INTO chat_messages (id, session_id, parent_id, role, content) OVERRIDING SYSTEM VALUE
+    SELECT id, CAST(:chat_id AS uuid), parent, 'user', 'number ' || n || repeat(' and so on', 50) FROM said
+)
+UPDATE chat_sessions SET leaf_message_id = (SELECT max(id) FROM said) WHERE id = :chat_id
+"""
+
+
 def test_a_message_sent_from_further_up_is_followed(chat, upstream):
     upstream.script(answer("Old.\n\n" * 40 + "End."), answer("New.\n\n" * 40 + "Last."))
     chat.ask("Hi", "End.")
@@ -131,6 +144,22 @@ def test_a_message_sent_from_further_up_is_followed(chat, upstream):
     expect(chat.messages.first).to_be_in_viewport()
     chat.ask("Again", "Last.")
     expect(chat.answer.get_by_text("Last.")).to_be_in_viewport()
+
+
+def test_what_one_reads_stays_in_sight_when_earlier_messages_come(app, chat, person, upstream):
+    upstream.script(answer("Begun."))
+    chat.ask("Begin", "Begun.")
+    with app.database() as conn:
+        conn.execute(text(_LENGTHEN), {"chat_id": chat.id})
+    chat.page.reload()
+    first = chat.messages.first
+    expect(first).to_contain_text("number 18 ")
+    chat.button("Show earlier messages").scroll_into_view_if_needed()
+    before = first.bounding_box()["y"]
+    chat.button("Show earlier messages").click()
+    expect(chat.page.get_by_text("number 17 ")).to_have_count(1)
+    expect(chat.button("Show earlier messages")).to_have_count(0)
+    wait_until(lambda: abs(first.bounding_box()["y"] - before) < 100, "the first message where it was")
 
 
 def test_an_answer_of_more_than_sixty_thousand_characters_lies_in_a_box_of_its_own(chat, upstream):
