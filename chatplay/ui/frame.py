@@ -11,7 +11,7 @@ import streamlit as st
 from chatplay.auth import gate
 from chatplay.auth.person import Person
 from chatplay.ui import budget_note, state
-from chatplay.ui.scripts import ahead_html, sidebar_html, whole_characters_html
+from chatplay.ui.scripts import ahead_html, away_html, sidebar_html, whole_characters_html
 
 _log = logging.getLogger(__name__)
 _NAME = "Chat Playground"
@@ -54,7 +54,7 @@ def draw() -> None:
     page = st.navigation(pages, position="hidden")
     _draw_links(pages)
     # One element for all: what a page costs grows with its elements.
-    scripts = whole_characters_html() + sidebar_html() + ahead_html(*_AHEAD.get(page.title, ()))
+    scripts = whole_characters_html() + sidebar_html() + away_html() + ahead_html(*_AHEAD.get(page.title, ()))
     st.html(_unseen_title(page.title) + scripts, unsafe_allow_javascript=True)
     if page.title not in _NAMELESS:
         st.set_page_config(page_title=f"{page.title} · {_NAME}")

@@ -71,6 +71,15 @@ _SIGN_IN = (
     "if(p){u.autocomplete='username';p.autocomplete='current-password';"
     "if(document.activeElement===document.body)u.focus()}if(p||++n>60)clearInterval(t)},50)})()"
 )
+# While the app is away Streamlit speaks of its own server, and of the internet, which most have no need of.
+_AWAY = (
+    "(()=>{if(window.chatplayAway)return;window.chatplayAway=1;setInterval(()=>{"
+    "const d=document.querySelector('[role=dialog]');if(!d?.textContent.includes('Streamlit server'))return;"
+    "const w=document.createTreeWalker(d,NodeFilter.SHOW_TEXT);while(w.nextNode())"
+    "if(w.currentNode.data.startsWith('Streamlit server'))w.currentNode.data="
+    "'The app does not answer: it may be starting again, or this device is not connected to it. Nothing that was sent "
+    "is lost, and the page comes back by itself.'},300)})()"
+)
 # The browser reads the code highlighter at the first code block: half a second in the middle of an answer. What draws
 # charts it reads at the first chart, when the page waits for nothing else.
 _AHEAD = (
@@ -84,7 +93,7 @@ _MODULES = {
     "tables": ("DataFrame.*.js",),
     "charts": ("ArrowVegaLiteChart.*.js", "embed.*.js", "vega-interpreter.*.js"),
 }
-SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, PLACE, _SIDEBAR, _KEEP, _FOCUS_FIELD, _SIGN_IN, _AHEAD)
+SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, PLACE, _SIDEBAR, _KEEP, _FOCUS_FIELD, _SIGN_IN, _AWAY, _AHEAD)
 
 
 def script_hashes() -> list[str]:
@@ -116,6 +125,11 @@ def whole_characters_html() -> str:
 def sidebar_html() -> str:
     """Likewise: choosing a page, a chat or a comparison on a narrow screen puts the sidebar away."""
     return f"<script>{_SIDEBAR}</script>"
+
+
+def away_html() -> str:
+    """Likewise: says in our words that the app does not answer."""
+    return f"<script>{_AWAY}</script>"
 
 
 def sign_in_html() -> str:

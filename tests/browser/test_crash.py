@@ -36,7 +36,9 @@ def test_an_open_page_comes_back_by_itself_after_a_restart(app, chat, upstream):
     upstream.script(answer("One."), answer("Two."))
     chat.ask("First", "One.")
     app.kill()
+    expect(chat.page.get_by_role("dialog")).to_contain_text("The app does not answer")
     app.start()
+    expect(chat.page.get_by_role("dialog")).to_have_count(0)
     chat.send("Second")  # waits as long as the input is closed for want of a connection
     expect(chat.answer).to_contain_text("Two.")
     expect(chat.messages).to_have_count(4)
