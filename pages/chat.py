@@ -4,7 +4,7 @@ import streamlit as st
 
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
-from chatplay.ui import model_menu, state
+from chatplay.ui import frame, model_menu, state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import callbacks, composer, dialogs, header, history, opening, transcript, turns
 
@@ -19,6 +19,8 @@ def draw() -> None:
         draw_unreachable(error)
         return
     model = callbacks.model_of(view)
+    if view.chat.title:
+        frame.name_tab(view.chat.title)
 
     history.draw(view.chat.id)
     column = st.container(key="chat_column")

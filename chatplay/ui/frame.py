@@ -57,7 +57,7 @@ def draw() -> None:
     scripts = whole_characters_html() + sidebar_html() + away_html() + ahead_html(*_AHEAD.get(page.title, ()))
     st.html(_unseen_title(page.title) + scripts, unsafe_allow_javascript=True)
     if page.title not in _NAMELESS:
-        st.set_page_config(page_title=f"{page.title} · {_NAME}")
+        name_tab(page.title)
     _draw_sign_out(person)
     budget_note.draw(person)
     gate.watch()
@@ -68,6 +68,11 @@ def draw() -> None:
         page.run()
     except Exception as error:  # a fault of ours: said in our words, found again by its number
         _draw_fault(error)
+
+
+def name_tab(name: str) -> None:
+    """What the browser's tab is called."""
+    st.set_page_config(page_title=f"{name} · {_NAME}")
 
 
 def _unseen_title(name: str) -> str:

@@ -27,6 +27,9 @@ def test_chats_are_listed_and_open_again(two):
     expect(two.history).to_contain_text("Today")
     two.history.get_by_role("button", name="Baking bread").click()
     expect(two.answer).to_contain_text("About bread.")
+    expect(two.page).to_have_title("Baking bread · Chat Playground")
+    two.new_chat_button.click()
+    expect(two.page).to_have_title("Chat Playground")
 
 
 def test_a_chat_stands_under_its_day_from_its_first_message_on(two):
