@@ -45,6 +45,7 @@ def test_whole_answer_tells_provider_usage_and_timings(house):
         "prompt_tokens": 3,
         "completion_tokens": 2,
         "total_tokens": 5,
+        "reasoning_tokens": None,
         "estimated": False,
         "cost_usd": found["usage"]["cost_usd"],
     }
