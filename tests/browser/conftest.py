@@ -124,11 +124,11 @@ class Visitors:
         self.refused: list[str] = []
         self.errors: list[str] = []
 
-    def visit(self, username: str | None = None, *, viewport=None, color_scheme=None) -> Page:
-        """A page in a browser as new, signed in as `username`; nothing is open in it yet."""
-        if len(self.contexts) == len(self._kept):
-            self._kept.append(self._browser.new_context(**_USUAL))
-        context = self._kept[len(self.contexts)]
+    def visit(self, username: str | None = None, *, viewport=None, color_scheme=None, **device) -> Page:
+        """A page in a browser as new, signed in as `username`; nothing is open in it yet. `device`: what a context must
+        know from its beginning, as whether it has a screen to touch.
+        """
+        context = self._new_context(**device) if device else self._kept_context()
         context.set_default_timeout(20_000)
         context.on("console", self._note)
         context.on("weberror", self._note_error)
@@ -142,6 +142,16 @@ class Visitors:
         if color_scheme is not None:
             page.emulate_media(color_scheme=color_scheme)
         return page
+
+    def _kept_context(self) -> BrowserContext:
+        free = [context for context in self._kept if context not in self.contexts]
+        if not free:
+            free.append(self._new_context())
+            self._kept.append(free[0])
+        return free[0]
+
+    def _new_context(self, **device) -> BrowserContext:
+        return self._browser.new_context(**_USUAL, **device)
 
     def _note(self, message) -> None:
         if re.search("content security policy|refused to", message.text, re.IGNORECASE):
@@ -160,7 +170,10 @@ class Visitors:
                 if failed_name is not None:
                     with ignored():
                         page.screenshot(path=_RESULTS / f"{failed_name}-{number}-{tab}.png")
-            self._tidy(context)
+            if context in self._kept:
+                self._tidy(context)
+            else:
+                context.close()
 
     def _tidy(self, context: BrowserContext) -> None:
         """Leaves it as new but for the files it has read."""
