@@ -1,7 +1,6 @@
 """The one table of sampling parameters: sliders, validation, JSON schema, sweep axes and docs read it.
 
-To add a parameter, add a field to `Params`, and to the body that `chatplay.providers.openai_body` writes: how a
-parameter is called on the wire, and when it is left out, is that module's.
+To add a parameter, add a field to `Params`. It is sent under its own name, unless it is not set.
 """
 
 from __future__ import annotations

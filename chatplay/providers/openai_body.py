@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from chatplay.params import SAMPLING, SPECS
 from chatplay.providers.base import Request
 from chatplay.providers.openai_answer import storable
 from chatplay.providers.refusals import Refusal, parameter_named
 
 _WANTS_COMPLETION_TOKENS = re.compile(r"^(?:openai/)?(?:o\d|gpt-[5-9])")
 # max_tokens is not among them: an answer without a limit is not what was asked for.
-DROPPABLE = ("temperature", "top_p", "seed", "stop", "presence_penalty", "frequency_penalty")
+DROPPABLE = tuple(name for name in SAMPLING if name != "max_tokens")
+_OFF_AT_ZERO = frozenset(spec.name for spec in SPECS if spec.off_at_zero)
 _TAKES_NONE = re.compile(
     r"unsupported|(not|n't) (support|accept|permit|allow|available)|unrecogni[sz]ed|unknown|unexpected|only the default"
     r"|fixed at|extra (inputs|fields)",
@@ -60,20 +62,16 @@ class Dialect:
         return tuple(name for name in self._whole(request) if name in self.refused)
 
     def _whole(self, request: Request) -> dict[str, Any]:
-        params = request.params
-        body: dict[str, Any] = {
-            "model": request.model,
-            "temperature": params.temperature,
-            "top_p": params.top_p,
-            self.limit_name: params.max_tokens,
-            "seed": params.seed,
-            "stop": list(params.stop) or None,
-            "presence_penalty": params.presence_penalty or None,
-            "frequency_penalty": params.frequency_penalty or None,
-            "stream": request.stream,
-            "stream_options": {"include_usage": True} if request.stream and self.asks_usage else None,
-        }
-        return {key: value for key, value in body.items() if value is not None}
+        body: dict[str, Any] = {"model": request.model}
+        for name in SAMPLING:
+            value = getattr(request.params, name)
+            if value not in (None, ()) and not (value == 0 and name in _OFF_AT_ZERO):
+                sent = self.limit_name if name == "max_tokens" else name
+                body[sent] = list(value) if isinstance(value, tuple) else value
+        body["stream"] = request.stream
+        if request.stream and self.asks_usage:
+            body["stream_options"] = {"include_usage": True}
+        return body
 
 
 def dialect_of(model: str, refused: Iterable[str] = ()) -> Dialect:
