@@ -56,7 +56,8 @@ def draw_tabs(experiment: Experiment, token: str | None, open_tab: str) -> None:
     """Only the open one is drawn."""
     labels = experiments_state.tabs_of(experiment)
     key = state.experiments_key("tabs")
-    state.set_widget_value(key, labels[open_tab])
+    if state.widget_value(key) != labels[open_tab]:  # else what was clicked meanwhile would be undone
+        state.set_widget_value(key, labels[open_tab])
     tabs = st.tabs(list(labels.values()), key=key, on_change=experiments_state.tab_changed, args=(key,))
     for name, tab in zip(labels, tabs, strict=True):
         if name == open_tab:

@@ -63,6 +63,7 @@ class ExperimentWorker:
 
     def close(self) -> None:
         if not self._thread.is_alive():
+            self._loop.close()
             return
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._closing.set)

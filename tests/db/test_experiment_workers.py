@@ -72,6 +72,13 @@ def note_asked(house, *, sec_ago):
     )
 
 
+def test_worker_that_was_never_started_leaves_nothing_open(house, database_url):
+    worker = make_worker(house.process, database_url, QUICK)
+    worker.close()
+    assert worker._loop.is_closed()
+    worker.close()
+
+
 @pytest.mark.parametrize("lack", [without_server, without_key])
 def test_worker_that_lacks_a_server_leaves_its_trials_to_those_who_have_it(house, caplog, lack):
     experiment_id = house.start(cases=10)
