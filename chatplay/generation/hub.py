@@ -28,6 +28,7 @@ from chatplay.generation.ends import EndWriter
 from chatplay.generation.live import LiveGeneration
 from chatplay.generation.log import EventLog
 from chatplay.generation.outcome import Ending, describe
+from chatplay.generation.precedence import GivingWay, Precedence
 from chatplay.generation.running import Limits, Running
 from chatplay.generation.tally import Tally
 from chatplay.generation.values import Job, Status, never_asked
@@ -37,6 +38,7 @@ _log = logging.getLogger(__name__)
 _KEEP_ENDED_SEC = 30.0  # an ended answer stays in memory this long for followers that come a little late
 _SETTLE_SEC = 2.0
 _TICK_SEC = 0.25
+_MANY = 20  # answers at once that leave little of the interpreter to others
 _LAST_WORDS_SEC = 2.0  # for chores that tidy up when they are cancelled
 # Failures before the first token after which asking once more, without streaming, can help.
 _WORTH_A_FALLBACK = (StreamingUnsupported, StreamCut, ProviderBadAnswer)
@@ -72,7 +74,8 @@ class Hub:
         self._running: dict[UUID, Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
-        self._loop = asyncio.new_event_loop()
+        self.precedence = Precedence(lambda: self.running_count >= _MANY)
+        self._loop = asyncio.SelectorEventLoop(GivingWay(self.precedence))
         self._thread = threading.Thread(target=self._run_loop, name="generation-hub", daemon=True)
 
     # ---- life ----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import streamlit as st
 
 from chatplay.auth import gate
 from chatplay.auth.person import Person
+from chatplay.runtime import get_runtime
 from chatplay.ui import budget_note, state
 from chatplay.ui.scripts import ahead_html, away_html, sidebar_html, whole_characters_html
 
@@ -50,6 +51,11 @@ def draw() -> None:
     st.html(_STYLE)
     person = gate.require_person()
     state.set_person(person)
+    with get_runtime().generations.hub.precedence.take():
+        _draw_page(person)
+
+
+def _draw_page(person: Person) -> None:
     pages = pages_for(person)
     page = st.navigation(pages, position="hidden")
     _draw_links(pages)
