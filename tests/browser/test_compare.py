@@ -103,6 +103,7 @@ def test_blind_answer_that_came_first_is_not_told_by_a_reload(board, app, upstre
     expect(board.page.get_by_text("Quick.")).to_have_count(0)
     gate.set()
     expect(board.page.get_by_text("Quick.")).to_be_visible()
+    expect(board.page.get_by_role("button", name="Answer A")).to_be_visible()
     board.page.keyboard.press("1")
     expect(board.page.get_by_text(re.compile("in your blind vote, as Answer A"))).to_be_visible()
 

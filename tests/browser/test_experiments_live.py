@@ -1,5 +1,6 @@
 """Temperature x top-p against a real llama-server, in the browser: from the plan to the exported notebook, executed."""
 
+import asyncio
 import tempfile
 import threading
 import zipfile
@@ -54,7 +55,8 @@ def execute(packed: Path, folder: Path) -> None:
 
     def run():  # in a thread of its own: the browser's loop runs in this one
         try:
-            NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(folder)}}).execute()
+            client = NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(folder)}})
+            asyncio.run(client.async_execute())  # its `execute` leaves a loop open
         except Exception as error:
             faults.append(error)
 

@@ -1,5 +1,6 @@
 """The exported notebook, executed: every figure of the Results tab comes out of the data again."""
 
+import asyncio
 import io
 import json
 import random
@@ -118,7 +119,8 @@ def executed(packed, folder, scored_by="rules"):
         cell.source = cell.source.replace('SCORED_BY = "rules"', f'SCORED_BY = "{scored_by}"')
     dump = f"for name in {TABLES}:\n    globals()[name].to_pickle(name + '.pickle')"
     notebook.cells.append(nbformat.v4.new_code_cell(dump))
-    NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(folder)}}).execute()
+    client = NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(folder)}})
+    asyncio.run(client.async_execute())  # its `execute` leaves a loop open
     return {name: pd.read_pickle(folder / f"{name}.pickle") for name in TABLES}
 
 
