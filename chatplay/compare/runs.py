@@ -20,8 +20,9 @@ from chatplay.params import Params
 from chatplay.providers.base import Message, Request
 from chatplay.store import Connection, Store
 from chatplay.tokens.counting import TokenCounter
-from db import compare
-from db.compare import AnswerRow, ComparisonRow, NewAnswer
+from db import compare, compare_runs
+from db.compare import ComparisonRow
+from db.compare_runs import AnswerRow, NewAnswer
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Runs:
         self._hub.settle(user_id=press.user_id)
         with self._store.transaction() as conn:
             comparison = own(conn, press.user_id, press.comparison_id, for_update=True)
-            if compare.was_asked(conn, comparison_id=comparison.id, request_key=press.request_key):
+            if compare_runs.was_asked(conn, comparison_id=comparison.id, request_key=press.request_key):
                 return
             panes = self._chosen(conn, press)
             asked = self._open_run(conn, comparison, press, panes)
@@ -91,7 +92,7 @@ class Runs:
             panes = [pane for pane in panes if pane.id in press.pane_ids]
         if not panes:
             raise not_found("pane")
-        busy = {pane_id for pane_id, _ in compare.list_streaming(conn, comparison_id=press.comparison_id)}
+        busy = {pane_id for pane_id, _ in compare_runs.list_streaming(conn, comparison_id=press.comparison_id)}
         if any(pane.id in busy for pane in panes):
             raise GenerationRunning(
                 "An answer is still coming in this comparison.", cure="Wait for its end or stop it, then run again."
@@ -104,16 +105,16 @@ class Runs:
         prompt = check_text(templates.fill(comparison.prompt, values), max_chars=self._max_prompt_chars)
         for pane in panes:
             _system_prompt(pane, values)
-        last = compare.find_last_run(conn, comparison_id=comparison.id)
+        last = compare_runs.find_last_run(conn, comparison_id=comparison.id)
         if press.pane_ids is not None and last is not None and last.prompt == prompt:
             run = run_of(last)
         else:
             run_id, is_blind = uuid4(), comparison.is_blind and press.pane_ids is None
-            compare.insert_run(conn, run_id=run_id, comparison_id=comparison.id, prompt=prompt, is_blind=is_blind)
-            stored = compare.find_last_run(conn, comparison_id=comparison.id)
+            compare_runs.insert_run(conn, run_id=run_id, comparison_id=comparison.id, prompt=prompt, is_blind=is_blind)
+            stored = compare_runs.find_last_run(conn, comparison_id=comparison.id)
             assert stored is not None, "just written"
             run = run_of(stored)
-        before = {row.pane_id: row for row in compare.list_last_answers(conn, comparison_id=comparison.id)}
+        before = {row.pane_id: row for row in compare_runs.list_last_answers(conn, comparison_id=comparison.id)}
         return _Asked(press, run, messages_of(comparison), values, before)
 
     def _ask(self, conn: Connection, asked: _Asked, pane: Pane) -> Job | None:
@@ -140,12 +141,12 @@ class Runs:
             raise
         except ChatplayError as error:
             problem = {"code": error.code, "message": error.message, "cure": error.cure}
-            compare.insert_answer(conn, answer=replace(answer, problem=problem))
+            compare_runs.insert_answer(conn, answer=replace(answer, problem=problem))
             return None
         call = _call(asked.press.user_id, info, request, answer, again)
         job = self._calls.open(conn, call)
         expected = fingerprint_of(request)
-        compare.insert_answer(conn, answer=replace(answer, generation_id=call.generation_id, fingerprint=expected))
+        compare_runs.insert_answer(conn, answer=replace(answer, generation_id=call.generation_id, fingerprint=expected))
         return job
 
     def _model(self, role: str, pane: Pane) -> ModelInfo:

@@ -4,7 +4,7 @@ nothing. What is not the person's own does not exist (NotFound).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +15,7 @@ from chatplay.chats.values import title_from
 from chatplay.compare.chats import chat_of, comparison_from
 from chatplay.compare.following import follow_together
 from chatplay.compare.panes import change_pane, changing, pane_row, place_of, replace_panes, sample_panes, settings_of
+from chatplay.compare.reading import list_past_runs, view_of
 from chatplay.compare.runs import Press, Runs, own
 from chatplay.compare.tally import PastRun
 from chatplay.compare.values import (
@@ -25,22 +26,19 @@ from chatplay.compare.values import (
     Pane,
     PaneAnswer,
     Window,
-    answer_of,
     asked,
-    comparison_of,
-    messages_of,
     pane_of,
-    run_of,
-    vote_of,
 )
+from chatplay.compare.voting import cast_vote
 from chatplay.errors import BadInput, Conflict
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import Update
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection, Store
 from chatplay.tokens.counting import TokenCounter
-from db import compare
-from db.compare import ComparisonRow, ComparisonSummary, RunCounts, RunRow, VoteRow
+from db import compare, compare_runs
+from db.compare import ComparisonRow, ComparisonSummary
+from db.compare_runs import RunCounts
 
 SAMPLE_PROMPT = "Explain what the temperature setting does, in three sentences."
 _TITLE_LIMIT = 200
@@ -81,7 +79,7 @@ class CompareService:
     def get(self, *, user_id: int, comparison_id: UUID) -> ComparisonView:
         """A comparison with its panes and their last answers. Raises NotFound."""
         with self._store.reading() as conn:
-            return self._view(conn, own(conn, user_id, comparison_id))
+            return view_of(conn, own(conn, user_id, comparison_id))
 
     def open(self, *, user_id: int, role: str, comparison_id: UUID | None) -> ComparisonView:
         """As `get`; without an id the one touched last, else a fresh one. Raises NotFound when no model runs for it."""
@@ -90,7 +88,7 @@ class CompareService:
         with self._store.reading() as conn:
             last = compare.find_last(conn, user_id=user_id)
             if last is not None and last.begun_at is not None:
-                return self._view(conn, last)
+                return view_of(conn, last)
         return self.new(user_id=user_id, role=role)
 
     def new(self, *, user_id: int, role: str) -> ComparisonView:
@@ -104,7 +102,7 @@ class CompareService:
             now = [pane_of(pane) for pane in compare.list_panes(conn, comparison_id=row.id)]
             if [settings_of(pane) for pane in now] != [settings_of(pane) for pane in first]:
                 replace_panes(conn, row.id, first)
-            return self._view(conn, row)
+            return view_of(conn, row)
 
     def from_chat(self, *, user_id: int, role: str, chat_id: UUID, message_id: int) -> UUID:
         """A comparison of answers to a prompt of a chat: what stands above it becomes the shared history.
@@ -225,7 +223,7 @@ class CompareService:
         """Stops what is coming in all panes, or in these; what had arrived stays."""
         with self._store.reading() as conn:
             own(conn, user_id, comparison_id)
-            running = compare.list_streaming(conn, comparison_id=comparison_id)
+            running = compare_runs.list_streaming(conn, comparison_id=comparison_id)
         for pane_id, generation_id in running:
             if pane_ids is None or pane_id in pane_ids:
                 self._calls.stop_unchecked(generation_id)
@@ -257,43 +255,22 @@ class CompareService:
         longer blind. Raises Conflict when there are other answers by now.
         """
         with self._store.transaction() as conn:
-            now = self._view(conn, own(conn, user_id, view.comparison.id, for_update=True))
-            if now.ballot != view.ballot:
-                raise Conflict(
-                    "The answers are no longer those that stood here: they changed in another tab.",
-                    cure="Look at them as they are now, then vote.",
-                )
-            best = next((answer for answer in now.of_run if answer.pane_id == pane_id and answer.content), None)
-            if now.run is None or not now.may_vote or (choice == "best" and best is None):
-                raise Conflict(
-                    "There is nothing to vote on yet.",
-                    cure="Run at least two panes and wait for the end of their answers.",
-                )
-            answer_id = best.id if best and choice == "best" else None
-            if now.vote and (now.vote.choice, now.vote.answer_id, now.vote.ballot) == (choice, answer_id, now.ballot):
-                return  # a click that came twice takes the blindness from no vote
-            compare.set_vote(
-                conn,
-                run_id=now.run.id,
-                user_id=user_id,
-                choice=choice,
-                answer_id=answer_id,
-                is_blind=now.is_veiled and view.is_veiled,
-            )
+            now = view_of(conn, own(conn, user_id, view.comparison.id, for_update=True))
+            cast_vote(conn, now, view, choice, pane_id)
 
     def uncover(self, *, user_id: int, comparison_id: UUID) -> None:
         """Shows the names of a blind run without a vote."""
         with self._store.transaction() as conn:
-            view = self._view(conn, own(conn, user_id, comparison_id, for_update=True))
+            view = view_of(conn, own(conn, user_id, comparison_id, for_update=True))
             if view.run is not None:
-                compare.uncover_run(conn, run_id=view.run.id)
+                compare_runs.uncover_run(conn, run_id=view.run.id)
 
     # ---- all runs ------------------------------------------------------------------------------
 
     def count_runs(self, *, user_id: int, comparison_id: UUID) -> RunCounts:
         """How many there were, and votes on them. Quick."""
         with self._store.reading() as conn:
-            return compare.count_runs(conn, comparison_id=comparison_id, user_id=user_id)
+            return compare_runs.count_runs(conn, comparison_id=comparison_id, user_id=user_id)
 
     def list_runs(
         self, *, user_id: int, comparison_id: UUID, run_id: UUID | None = None, with_texts: bool = False
@@ -302,16 +279,8 @@ class CompareService:
         NotFound.
         """
         with self._store.reading() as conn:
-            history = messages_of(own(conn, user_id, comparison_id))
-            runs = compare.list_runs(conn, comparison_id=comparison_id, user_id=user_id)
-            rows = compare.list_run_answers(
-                conn, comparison_id=comparison_id, user_id=user_id, run_id=run_id, with_texts=with_texts
-            )
-        answers: dict[UUID, list[PaneAnswer]] = {run.id: [] for run, _ in runs if run_id in (None, run.id)}
-        for row in rows:
-            if row.run_id in answers:
-                answers[row.run_id].append(answer_of(row, history))
-        return [_past_run(run, answers[run.id], vote) for run, vote in runs if run.id in answers]
+            row = own(conn, user_id, comparison_id)
+            return list_past_runs(conn, row, run_id=run_id, with_texts=with_texts)
 
     # ---- what becomes of an answer -------------------------------------------------------------
 
@@ -319,27 +288,13 @@ class CompareService:
         """A chat with the pane's model and settings that begins with the history, the prompt and the pane's answer."""
         with self._store.transaction() as conn:
             row = own(conn, user_id, comparison_id)
-            answer = self._view(conn, row).answers.get(pane_id)
+            answer = view_of(conn, row).answers.get(pane_id)
             if answer is None or answer.is_coming or not answer.content:
                 raise Conflict("There is no answer to continue yet.", cure="Run this pane first.")
             info = self._catalog.get(answer.model_name, role=role, upstream=answer.upstream)
             return chat_of(conn, row, answer, info)
 
     # ---- inside --------------------------------------------------------------------------------
-
-    def _view(self, conn: Connection, row: ComparisonRow) -> ComparisonView:
-        run = compare.find_last_run(conn, comparison_id=row.id)
-        vote = compare.find_vote(conn, run_id=run.id, user_id=row.user_id) if run else None
-        ballot = compare.get_ballot(conn, run_id=vote.run_id, user_id=row.user_id) if vote else {}
-        rows = compare.list_last_answers(conn, comparison_id=row.id) if run else []
-        history = messages_of(row)
-        return ComparisonView(
-            comparison=comparison_of(row),
-            panes=tuple(pane_of(pane) for pane in compare.list_panes(conn, comparison_id=row.id)),
-            answers={answer.pane_id: answer_of(answer, history) for answer in rows},
-            run=run_of(run) if run else None,
-            vote=vote_of(vote, ballot) if vote else None,
-        )
 
     def _insert_fresh(self, conn: Connection, user_id: int) -> ComparisonRow:
         compare.insert_comparison(
@@ -354,11 +309,6 @@ class CompareService:
         with self._store.transaction() as conn:
             own(conn, user_id, comparison_id, for_update=True)
             compare.update_comparison(conn, comparison_id=comparison_id, **columns)
-
-
-def _past_run(run: RunRow, answers: Sequence[PaneAnswer], vote: VoteRow | None) -> PastRun:
-    ballot = {answer.pane_id: answer.id for answer in answers}
-    return PastRun(run_of(run), tuple(answers), vote_of(vote, ballot) if vote else None)
 
 
 def _checked(what: str, text: str, max_chars: int) -> str:

@@ -16,7 +16,8 @@ from chatplay.fingerprint import body_of, differences, fingerprint_of
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.params import SPECS, Params
 from chatplay.providers.base import Message, Request
-from db.compare import AnswerRow, ComparisonRow, PaneRow, RunRow, VoteRow
+from db.compare import ComparisonRow, PaneRow
+from db.compare_runs import AnswerRow, RunRow, VoteRow
 
 MIN_PANES, MAX_PANES = 2, 6
 Choice = Literal["best", "tie", "none"]

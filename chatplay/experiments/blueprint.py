@@ -20,7 +20,7 @@ from chatplay.prices import Price, cost_usd
 from chatplay.providers.base import Message, Usage
 from chatplay.store import Connection
 from chatplay.tokens.estimate import estimate_message
-from db import experiments, reviews
+from db import experiments, judgements
 from db.trial_claims import WaitingTrial
 
 _ESTIMATE_SPARE = 1.25  # a cap on cost reserves this much more than the estimate of a prompt
@@ -64,7 +64,7 @@ def load_blueprint(conn: Connection, experiment_id: UUID) -> Blueprint | None:
     row = experiments.find_experiment(conn, experiment_id=experiment_id)
     if row is None:
         return None
-    judges = {judge.number: judge_from_json(judge.plan) for judge in reviews.list_judges(conn, experiment_id=row.id)}
+    judges = {judge.number: judge_from_json(judge.plan) for judge in judgements.list_judges(conn, experiment_id=row.id)}
     return Blueprint(
         row.id, row.user_id, row.revision, row.case_columns, load_plan(conn, row), load_arms(conn, row), judges
     )

@@ -20,7 +20,7 @@ from chatplay.experiments.reads import asked, load_case
 from chatplay.experiments.runs import Runs
 from chatplay.experiments.values import Judge, JudgeColumns, JudgePlan, PairItem, ReviewItem
 from chatplay.store import Connection
-from db import reviews, trials
+from db import judgements, reviews, trials
 from db.experiments import ExperimentRow
 from db.trials import NewTrial
 
@@ -126,7 +126,7 @@ class Judges(Runs):
             if judge is None:
                 found = reviews.list_votes(conn, experiment_id=row.id)
             else:
-                found = reviews.list_judge_votes(conn, experiment_id=row.id, judge=judge)
+                found = judgements.list_judge_votes(conn, experiment_id=row.id, judge=judge)
         return [Vote(one.left_arm, one.right_arm, _winner(one.winner), one.case_no) for one in found]
 
     # ---- judges --------------------------------------------------------------------------------
@@ -145,8 +145,8 @@ class Judges(Runs):
                 raise BadInput("This model is not there, or not open to you.", param="model", cure="Choose another.")
             parameters.validate(plan.params, overrides=info.ranges)
             _check_rubric(plan, row, arms=len(records.load_arms(conn, row)), priced=info.price is not None)
-            subjects = reviews.list_subjects(conn, experiment_id=row.id)
-            number = reviews.insert_judge(conn, experiment_id=row.id, user_id=user_id, plan=judge_to_json(plan))
+            subjects = judgements.list_subjects(conn, experiment_id=row.id)
+            number = judgements.insert_judge(conn, experiment_id=row.id, user_id=user_id, plan=judge_to_json(plan))
             work = _judgements(plan, number, subjects, *trials.next_places(conn, experiment_id=row.id))
             if not work:
                 raise Conflict("There is nothing to judge yet.", cure="Wait for the first answers.")
@@ -158,9 +158,9 @@ class Judges(Runs):
         """With how far each is."""
         with self._desk.store.reading() as conn:
             row = readable(conn, user_id, experiment_id, token)
-            rows = reviews.list_judges(conn, experiment_id=row.id)
-            counts = reviews.count_judgements(conn, experiment_id=row.id)
-        nothing = reviews.JudgeCount(0, 0, 0, 0)
+            rows = judgements.list_judges(conn, experiment_id=row.id)
+            counts = judgements.count_judgements(conn, experiment_id=row.id)
+        nothing = judgements.JudgeCount(0, 0, 0, 0)
         return [_judge(one, counts.get(one.number, nothing)) for one in rows]
 
     def remove_judge(self, *, user_id: int, experiment_id: UUID, judge: int) -> None:
@@ -171,13 +171,13 @@ class Judges(Runs):
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
             _find_judge(conn, row, judge)
-            count = reviews.count_judgements(conn, experiment_id=row.id).get(judge)
+            count = judgements.count_judgements(conn, experiment_id=row.id).get(judge)
             keeps = count is not None and count.verdicts > 0
-            running = reviews.drop_judgements(conn, experiment_id=row.id, judge=judge, only_undone=keeps)
+            running = judgements.drop_judgements(conn, experiment_id=row.id, judge=judge, only_undone=keeps)
             if keeps:
-                reviews.set_withdrawn(conn, experiment_id=row.id, judge=judge, is_withdrawn=True)
+                judgements.set_withdrawn(conn, experiment_id=row.id, judge=judge, is_withdrawn=True)
             else:
-                reviews.delete_judge(conn, experiment_id=row.id, judge=judge)
+                judgements.delete_judge(conn, experiment_id=row.id, judge=judge)
             trials.finish_if_over(conn, experiment_id=row.id)
         self._stop(running)
 
@@ -186,7 +186,7 @@ class Judges(Runs):
         with self._desk.store.transaction() as conn:
             row = own(conn, user_id, experiment_id, for_update=True)
             _find_judge(conn, row, judge)
-            reviews.set_withdrawn(conn, experiment_id=row.id, judge=judge, is_withdrawn=False)
+            judgements.set_withdrawn(conn, experiment_id=row.id, judge=judge, is_withdrawn=False)
 
     def get_judge_columns(
         self, *, user_id: int, experiment_id: UUID, judge: int, token: str | None = None
@@ -194,7 +194,7 @@ class Judges(Runs):
         """For `stats.compare_judge`: trials that have a score of the judge and one by hand."""
         with self._desk.store.reading() as conn:
             row = readable(conn, user_id, experiment_id, token)
-            found = reviews.list_beside_hand(conn, experiment_id=row.id, judge=judge)
+            found = judgements.list_beside_hand(conn, experiment_id=row.id, judge=judge)
         return JudgeColumns(
             tuple(one[0] for one in found), tuple(one[1] for one in found), tuple(one[2] for one in found)
         )
@@ -207,12 +207,12 @@ class Judges(Runs):
 
         with self._desk.store.reading() as conn:
             row = readable(conn, user_id, experiment_id, token)
-            found = reviews.list_swaps(conn, experiment_id=row.id, judge=judge)
+            found = judgements.list_swaps(conn, experiment_id=row.id, judge=judge)
         return [(_winner(one), unswapped(_winner(other), swapped=True) or "tie") for one, other in found]
 
 
 def _find_judge(conn: Connection, row: ExperimentRow, judge: int) -> None:
-    if all(one.number != judge for one in reviews.list_judges(conn, experiment_id=row.id)):
+    if all(one.number != judge for one in judgements.list_judges(conn, experiment_id=row.id)):
         raise no_such("judge")
 
 
@@ -266,7 +266,7 @@ def _pairs(plan: JudgePlan, subjects: Sequence[_Subject]) -> list[tuple[_Subject
     return found
 
 
-def _judge(row: reviews.JudgeRow, count: reviews.JudgeCount) -> Judge:
+def _judge(row: judgements.JudgeRow, count: judgements.JudgeCount) -> Judge:
     return Judge(
         number=row.number,
         plan=judge_from_json(row.plan),

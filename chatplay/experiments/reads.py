@@ -37,9 +37,10 @@ from chatplay.experiments.values import (
 from chatplay.generation.values import AnswerMetrics
 from chatplay.store import Connection
 from db import experiments as db
-from db import reviews, trial_reads
+from db import judgements, reviews, trial_figures, trial_reads
 from db.experiments import ExperimentRow
-from db.trial_reads import CellRow, TrialRow
+from db.trial_figures import CellRow
+from db.trial_reads import TrialRow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,7 +86,7 @@ class Reads(Drafts):
                 records.case_of(number, row.case_columns, cells)
                 for number, cells in db.list_cases(conn, experiment_id=row.id)
             ]
-            columns = trial_reads.read_columns(conn, experiment_id=row.id, by_hand=scored_by == "hand", judge=judge)
+            columns = trial_figures.read_columns(conn, experiment_id=row.id, by_hand=scored_by == "hand", judge=judge)
         labels = tuple(label_of_case(case) for case in cases)
         return Results(_table(columns, len(arms), len(cases)), arms, axes_of(arms), labels)
 
@@ -111,11 +112,11 @@ class Reads(Drafts):
         scored: dict[str, Any] = {"by_hand": scored_by == "hand", "judge": _judge_number(scored_by)}
         with self._desk.store.reading() as conn:
             row = readable(conn, user_id, experiment_id, token)
-            numbers = trial_reads.list_case_numbers(
+            numbers = trial_figures.list_case_numbers(
                 conn, experiment_id=row.id, only=only, search=search.replace("\0", ""), **scored
             )
             shown = numbers[offset : offset + limit]
-            cells = trial_reads.list_cells(conn, experiment_id=row.id, cases=shown, chars=_SNIPPET_CHARS, **scored)
+            cells = trial_figures.list_cells(conn, experiment_id=row.id, cases=shown, chars=_SNIPPET_CHARS, **scored)
             cases = db.list_cases(conn, experiment_id=row.id, numbers=shown)
         by_case: dict[int, list[CellLine]] = {}
         for cell in cells:
@@ -199,7 +200,7 @@ class Reads(Drafts):
             score = HandScore(hand.score, hand.note, hand.user_id, hand.created_at)
             by_hand.setdefault(hand.trial_id, []).append(score)
         judged: dict[int, list[Judgement]] = {}
-        for one in reviews.list_judgements(conn, trial_ids=ids):
+        for one in judgements.list_judgements(conn, trial_ids=ids):
             judged.setdefault(one.subject_id, []).append(_judgement(one))
         return tuple(_trial(row, by_hand.get(row.id, ()), judged.get(row.id, ())) for row in rows)
 
@@ -248,7 +249,7 @@ def _table(columns: Mapping[str, bytes], arms: int, cases: int) -> TrialTable:
     from chatplay.experiments.stats.table import build_table
 
     def numbers(name: str) -> NDArray[Any]:
-        sent = np.frombuffer(columns[name], dtype=trial_reads.COLUMNS[name])
+        sent = np.frombuffer(columns[name], dtype=trial_figures.COLUMNS[name])
         return sent.astype("i8" if sent.dtype.kind == "i" else "f8")
 
     found = {name: numbers(name) for name in columns}
@@ -279,7 +280,7 @@ def _cell_line(row: CellRow) -> CellLine:
     )
 
 
-def _judgement(row: reviews.JudgementRow) -> Judgement:
+def _judgement(row: judgements.JudgementRow) -> Judgement:
     return Judgement(
         judge=row.judge,
         trial_id=row.subject_id,

@@ -34,7 +34,7 @@ from chatplay.experiments.picking import Chosen, Picking, Ticket
 from chatplay.generation.values import GenerationEnd, Job
 from chatplay.models.catalog import ModelCatalog
 from chatplay.store import Connection, Store
-from db import jobs, reviews, trial_claims, trials
+from db import jobs, judgements, trial_claims, trials
 from db.trial_claims import Claim, WaitingTrial
 from db.trial_ends import TrialEnd
 
@@ -174,7 +174,7 @@ class Runner:
             gates = trial_claims.lock_gates(conn, ids={ticket.trial.experiment_id for ticket in batch})
             lane = trial_claims.lock_lane(conn, upstream=upstream)
             picked = Picking(conn, gates=gates, lane=lane, upstream_calls=self._upstream_calls)
-            texts = reviews.list_judged_texts(conn, trial_ids=_subjects(batch))
+            texts = judgements.list_judged_texts(conn, trial_ids=_subjects(batch))
             terms = Terms(conn)
             for ticket in batch:
                 picked.consider(ticket, partial(self._question, conn, ticket, texts, terms))

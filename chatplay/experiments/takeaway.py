@@ -19,7 +19,7 @@ from chatplay.experiments.reads import Reads, find_trial, load_case
 from chatplay.experiments.values import CodeLanguage, ExportFormat, Link
 from chatplay.store import Store
 from db import experiments as db
-from db import generations, reviews, trial_reads
+from db import generations, judgements, trial_reads
 from db.trial_reads import ExportRow
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class TakeAway(Judges, Reads):
     def _layout(self, user_id: int, experiment_id: UUID, token: str | None) -> Layout:
         with self._desk.store.reading() as conn:
             row = readable(conn, user_id, experiment_id, token)
-            judges = [one.number for one in reviews.list_judges(conn, experiment_id=row.id) if not one.plan["pairs"]]
+            judges = [one.number for one in judgements.list_judges(conn, experiment_id=row.id) if not one.plan["pairs"]]
             return export.Layout(
                 records.load_plan(conn, row), records.load_arms(conn, row), tuple(row.case_columns), judges
             )

@@ -10,7 +10,7 @@ from chatplay.errors import BadInput, ModelUnknown, StoreError
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.values import AxisText, CaseTable, JudgePlan
 from chatplay.providers.base import Usage
-from db import experiments, reviews, trial_reads, trials
+from db import experiments, judgements, trial_figures, trial_reads, trials
 from tests.db.experiment_rig import MODEL, words
 from tests.db.experiment_rig import house as make_house
 
@@ -52,11 +52,11 @@ _OF_ONE_EXPERIMENT = {
     "places": lambda conn, id: trials.next_places(conn, experiment_id=id),
     "revived": lambda conn, id: trials.revive_cancelled(conn, experiment_id=id),
     "cell": lambda conn, id: trials.reset_cell(conn, experiment_id=id, arm=0, case_no=0),
-    "judgements": lambda conn, id: reviews.count_judgements(conn, experiment_id=id),
+    "judgements": lambda conn, id: judgements.count_judgements(conn, experiment_id=id),
     "trials": lambda conn, id: trial_reads.list_trials(
         conn, experiment_id=id, arms=(), cases=(), states=("failed",), after=(0, 1, 0), limit=10
     ),
-    "judge": lambda conn, id: reviews.list_judge_votes(conn, experiment_id=id, judge=1),
+    "judge": lambda conn, id: judgements.list_judge_votes(conn, experiment_id=id, judge=1),
     "deleted": lambda conn, id: experiments.delete_experiment(conn, experiment_id=id),
 }
 
@@ -147,7 +147,7 @@ def test_results_hold_every_number_as_it_is_stored(house):
 
 def test_columns_asked_wrongly_raise_an_error_of_the_store(house):
     with pytest.raises(StoreError), house.process.store.reading() as conn:
-        trial_reads.read_columns(conn, experiment_id="no uuid")
+        trial_figures.read_columns(conn, experiment_id="no uuid")
 
 
 def test_marks_change_with_an_end_and_a_score_and_stay_otherwise(house):

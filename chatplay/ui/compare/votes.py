@@ -28,7 +28,7 @@ from chatplay.ui.compare.past import draw_past, frame_of_answers
 from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.people import viewer_zone
 from chatplay.ui.tables import choose_row, table_height
-from db.compare import RunCounts
+from db.compare_runs import RunCounts
 
 _KINDS: dict[Kind, str] = {"all": "All votes", "blind": "Blind", "open": "With names"}
 _HOW = (
