@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+from sqlalchemy import text
+
 from chatplay.calls import Calls
 from chatplay.chats.service import ChatService
 from chatplay.chats.values import Turn
@@ -135,6 +137,10 @@ class Rig:
         turn = self.send(text, **more)
         self.finish(turn)
         return turn
+
+    def count(self, table: str) -> int:
+        with self.store.reading() as conn:
+            return conn.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
 
     def view(self, chat_id: UUID, **more):
         return self.chats.open_chat(user_id=self.user_id, role="analyst", chat_id=chat_id, **more)

@@ -1,11 +1,9 @@
-"""Requests to model servers: what arrives, what ends and what fails, in the words of the HTTP library."""
+"""Requests to model servers: what arrives, and by which way."""
 
 import asyncio
 import socket
 import ssl
-import struct
 import time
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -17,59 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from chatplay.providers.network import Transport
 from chatplay.providers.safety import AddressPolicy
-
-STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-def chunk(data):
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-def whole(data):
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(data), data)
-
-
-async def read_request(reader):
-    """The head and the body of the request that comes next."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    found = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    return head, await reader.readexactly(int(found[0].split(b":")[1]) if found else 0)
-
-
-def talk(serve, act, *, name="127.0.0.1", scheme="http", tls=None, **more):
-    """What `act(client)` gives; its requests go to a server that does `serve(reader, writer)` for each connection."""
-    answers = []
-
-    async def answer(reader, writer):
-        answers.append(asyncio.current_task())
-        with suppress(asyncio.CancelledError, ConnectionError, asyncio.IncompleteReadError):
-            await serve(reader, writer)
-        writer.transport.abort()
-
-    async def run():
-        server = await asyncio.start_server(answer, "127.0.0.1", 0, **more)
-        base_url = f"{scheme}://{name}:{server.sockets[0].getsockname()[1]}"
-        transport = Transport(base_url, AddressPolicy(), use_proxy=False)
-        transport._tls = tls or transport._tls
-        async with server, httpx2.AsyncClient(base_url=base_url, transport=transport, timeout=5) as client:
-            try:
-                return await asyncio.wait_for(act(client), 10)
-            finally:
-                for task in answers:
-                    task.cancel()
-                await asyncio.gather(*answers, return_exceptions=True)
-                await asyncio.sleep(0)  # in which the connections of the server are closed
-
-    return asyncio.run(run())
-
-
-def ask(client, content=b"{}"):
-    return client.stream("POST", "/", content=content)
-
-
-async def read_all(client, content=b"{}"):
-    async with ask(client, content) as response:
-        return await response.aread()
+from tests.unit.raw_server import STREAM, ask, chunk, read_all, read_request, talk, whole
 
 
 def test_all_that_was_sent_is_read_in_order():
@@ -169,109 +115,6 @@ def test_connection_on_which_the_server_has_hung_up_meanwhile_is_not_used_again(
     assert len(connections) == 3
 
 
-def test_answer_that_is_left_in_its_middle_is_told_to_the_server_at_once():
-    ended = asyncio.Event()
-
-    async def serve(reader, writer):
-        await read_request(reader)
-        writer.write(STREAM + chunk(b"y"))
-        await reader.read(1)
-        ended.set()
-
-    async def act(client):
-        async with ask(client) as response:
-            assert await response.extensions["body"].read() == b"y"
-        await asyncio.wait_for(ended.wait(), 5)
-
-    talk(serve, act)
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (b"", httpx2.RemoteProtocolError),
-        (b"SSH-2.0-OpenSSH_9.9\r\n", httpx2.RemoteProtocolError),
-        (whole(b"half")[:-2], httpx2.ReadError),
-        (STREAM + b"4\r\nha", httpx2.ReadError),
-        (STREAM + chunk(b"half"), httpx2.ReadError),
-        (STREAM + b"no number\r\n", httpx2.RemoteProtocolError),
-    ],
-)
-def test_answer_that_breaks_off_or_is_none_is_an_error(answer, error):
-    async def serve(reader, writer):
-        await read_request(reader)
-        writer.write(answer)
-        await writer.drain()
-
-    async def act(client):
-        with pytest.raises(error):
-            await read_all(client)
-
-    talk(serve, act)
-
-
-@pytest.mark.parametrize("end", [b"", b"no number\r\n"])
-def test_what_had_arrived_before_an_answer_broke_off_is_read_before_the_error(end):
-    async def serve(reader, writer):
-        await read_request(reader)
-        writer.write(STREAM + chunk(b"first"))
-        await asyncio.sleep(0.05)
-        writer.write(chunk(b"second") + end)
-        await writer.drain()
-
-    async def act(client):
-        async with ask(client) as response:
-            read = response.extensions["body"].read
-            found = [await read()]
-            await asyncio.sleep(0.2)  # the reader is busy until after the end
-            found.append(await read())
-            with pytest.raises(httpx2.ReadError):
-                await read()
-            return found
-
-    assert talk(serve, act) == [b"first", b"second"]
-
-
-@pytest.mark.parametrize("begun", [False, True])
-def test_connection_that_is_reset_is_a_read_error(begun):
-    async def serve(reader, writer):
-        await read_request(reader)
-        if begun:
-            writer.write(STREAM + chunk(b"y"))
-            await asyncio.sleep(0.05)
-        lingers_not = struct.pack("ii", 1, 0)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingers_not)
-
-    async def act(client):
-        with pytest.raises(httpx2.ReadError):
-            await read_all(client)
-
-    talk(serve, act)
-
-
-def test_port_without_a_server_is_a_connect_error():
-    async def run():
-        async with httpx2.AsyncClient(transport=Transport("http://127.0.0.1:1", AddressPolicy())) as client:
-            await client.get("http://127.0.0.1:1/")
-
-    with pytest.raises(httpx2.ConnectError):
-        asyncio.run(run())
-
-
-def test_host_name_that_is_not_found_in_time_is_a_connect_timeout(monkeypatch):
-    async def resolve(host, port):
-        await asyncio.sleep(60)
-
-    monkeypatch.setattr("chatplay.providers.safety._resolve", resolve)
-
-    async def run():
-        async with httpx2.AsyncClient(transport=Transport("http://slow.example", AddressPolicy())) as client:
-            await client.get("http://slow.example/", timeout=0.05)
-
-    with pytest.raises(httpx2.ConnectTimeout):
-        asyncio.run(run())
-
-
 @pytest.mark.parametrize(
     ("environment", "proxied"),
     [
@@ -309,17 +152,6 @@ def test_proxy_of_the_environment_is_asked_unless_it_says_to_go_past_it(monkeypa
     assert talk(serve, act) == ("by proxy" if proxied else None)
     assert all(b"\r\nProxy-Authorization: Basic bWU6c2VjcmV0\r\n" in head for head in heads)
     assert [head.split(b"\r\n")[0] for head in heads] == [b"GET http://model.example/v1/models HTTP/1.1"] * proxied
-
-
-def test_tls_with_a_server_that_has_hung_up_is_a_connect_error_at_once():
-    async def serve(_reader, _writer):
-        return
-
-    async def act(client):
-        with pytest.raises(httpx2.ConnectError):
-            await read_all(client)
-
-    talk(serve, act, scheme="https")
 
 
 def certificate(folder):
