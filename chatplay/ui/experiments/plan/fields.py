@@ -1,8 +1,6 @@
-"""What the fields of the Plan tab share: their errors, and the columns a plan can use."""
+"""What the fields of the Plan tab share: their errors, and what may not be meant."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import streamlit as st
 
@@ -29,8 +27,3 @@ def draw_warnings(preview: Preview) -> None:
     for warning in preview.warnings[:10]:
         text = f"{warning.message} {warning.cure}".strip()
         st.markdown(f":orange[:material/warning: {message_markdown(text)}]")
-
-
-def shown_columns(names: Iterable[str]) -> str:
-    """Columns as a prompt uses them, in Markdown."""
-    return ", ".join(f"`{{{{{name}}}}}`" for name in names)
