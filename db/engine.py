@@ -222,7 +222,7 @@ def _upgrade(conn: Connection, progress: Callable[[str], None]) -> None:
 
 
 def _announce(conn: Connection, progress: Callable[[str], None]) -> None:
-    current, newest = current_revision_of(conn), newest_revision()
+    current, newest = current_revision(conn), newest_revision()
     if current not in (None, newest):
         progress(f"Migrating the database ({current} -> {newest})")
 
@@ -248,7 +248,7 @@ _RESTORE = "Nothing was changed. Report it with the line above; `make backup` ke
 
 
 def _refuse_newer(conn: Connection) -> None:
-    current = current_revision_of(conn)
+    current = current_revision(conn)
     if not is_known_revision(current):
         raise MigrationError(
             f"The database is at revision {current}, which this version of Chat Playground does not know.",
@@ -263,14 +263,8 @@ def _unlock(conn: Connection) -> None:
         conn.commit()
 
 
-def current_revision(engine: Engine) -> str | None:
+def current_revision(conn: Connection) -> str | None:
     """The revision the database is at; None when it was never migrated."""
-    with engine.connect() as conn:
-        return current_revision_of(conn)
-
-
-def current_revision_of(conn: Connection) -> str | None:
-    """As `current_revision`, on an open connection."""
     revision = MigrationContext.configure(conn).get_current_revision()
     conn.rollback()
     return revision

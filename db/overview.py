@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from db.engine import current_revision_of, explain
+from db.engine import current_revision, explain
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def get_overview(engine: Engine) -> Overview:
 
 def _overview(conn: Connection) -> Overview:
     version = str(conn.scalar(text("SHOW server_version"))).split(" ")[0]
-    revision = current_revision_of(conn)
+    revision = current_revision(conn)
     if revision is None:
         return Overview(server_version=version, revision=None)
     row = conn.execute(

@@ -45,7 +45,8 @@ def test_backup_restored_into_an_empty_database_of_any_server_is_whole(filled_ur
         assert names(target) == ["first", AWKWARD]
         query(target, "INSERT INTO organisations (name) VALUES ('numbered on')")
         engine = make_engine(target, pool_size=1)
-        assert current_revision(engine) == newest_revision()
+        with engine.connect() as conn:
+            assert current_revision(conn) == newest_revision()
         engine.dispose()
 
 
