@@ -57,7 +57,7 @@ def in_force_of(upstream: str, model: str, at: str = "now()") -> str:
     """
 
 
-_IN_FORCE_AT = text(in_force_of(":upstream", ":model", "coalesce(CAST(:at AS timestamptz), now())"))
+_IN_FORCE_AT = text(in_force_of(":upstream", ":model", "CAST(:at AS timestamptz)"))
 
 
 def list_prices(conn: Connection) -> list[PriceRow]:
@@ -72,8 +72,8 @@ def find_entry(conn: Connection, *, price_id: int) -> PriceRow | None:
     return next((row for row in list_prices(conn) if row.id == price_id), None)
 
 
-def find_rates(conn: Connection, *, upstream: str, model: str, at: datetime | None = None) -> Rates | None:
-    """Those in force at that time (None: now): the model's own before those of its whole upstream."""
+def find_rates(conn: Connection, *, upstream: str, model: str, at: datetime) -> Rates | None:
+    """Those in force at that time: the model's own before those of its whole upstream."""
     row = conn.execute(_IN_FORCE_AT, {"upstream": upstream, "model": model, "at": at}).one_or_none()
     return Rates(*row) if row else None
 

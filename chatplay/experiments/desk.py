@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from chatplay.experiments.values import ModelRef
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection, Store
 from chatplay.tokens.counting import TokenCounter
-from chatplay.usage.price_table import at_price_in_force
+from chatplay.usage.price_table import at_price_in_force, list_in_force
 from db import experiments as db
 from db.experiments import ExperimentRow
 
@@ -33,19 +33,29 @@ class Desk:
 
     def find_model(self, conn: Connection, model: ModelRef, role: str) -> ModelInfo | None:
         """A model the role may use, at the price in force now; None when it is gone or not open to it."""
-        try:
-            info = self.catalog.get(model.name, role=role, upstream=model.upstream)
-        except (NotFound, BadInput):
-            return None
-        return at_price_in_force(conn, info)
+        return self.find_models(conn, [model], role)[model]
 
     def find_models(self, conn: Connection, models: Iterable[ModelRef], role: str) -> dict[ModelRef, ModelInfo | None]:
-        return {model: self.find_model(conn, model, role) for model in models}
+        """As `find_model`, of many."""
+        return _at_prices_in_force(conn, {model: self._open_to(role, model) for model in models})
 
     def find_prices(self, conn: Connection, models: Iterable[ModelRef]) -> dict[ModelRef, ModelInfo | None]:
         """Whoever may use them: what is there, at the price in force now."""
         known = {model: self.catalog.find_info(model.name, upstream=model.upstream) for model in models}
-        return {model: info and at_price_in_force(conn, info) for model, info in known.items()}
+        return _at_prices_in_force(conn, known)
+
+    def _open_to(self, role: str, model: ModelRef) -> ModelInfo | None:
+        try:
+            return self.catalog.get(model.name, role=role, upstream=model.upstream)
+        except (NotFound, BadInput):
+            return None
+
+
+def _at_prices_in_force(
+    conn: Connection, models: Mapping[ModelRef, ModelInfo | None]
+) -> dict[ModelRef, ModelInfo | None]:
+    dated = list_in_force(conn, models={(info.upstream, info.name) for info in models.values() if info})
+    return {model: info and at_price_in_force(info, dated) for model, info in models.items()}
 
 
 def own(conn: Connection, user_id: int, experiment_id: UUID, *, for_update: bool = False) -> ExperimentRow:

@@ -30,7 +30,7 @@ class PriceTable:
     def in_force(self, models: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Price]:
         """The dated prices in force now, by (upstream, model); models that have none are left out."""
         with self._store.reading() as conn:
-            return {model: price_of(rates) for model, rates in prices.list_in_force(conn, models=models).items()}
+            return list_in_force(conn, models=models)
 
     def set_price(
         self, *, upstream: str, model: str, price: Price, valid_from: datetime | None = None, set_by: str
@@ -73,15 +73,19 @@ class PriceTable:
             prices.delete_price(conn, price_id=price_id)
 
 
-def find_price(conn: Connection, *, upstream: str, model: str, at: datetime | None = None) -> Price | None:
-    """The dated price in force at that time (None: now), if there is one."""
+def find_price(conn: Connection, *, upstream: str, model: str, at: datetime) -> Price | None:
+    """The dated price in force at that time, if there is one."""
     return dated_price(prices.find_rates(conn, upstream=upstream, model=model, at=at))
 
 
-def at_price_in_force(conn: Connection, model: ModelInfo) -> ModelInfo:
-    """The model at the price its calls are charged with now: the dated one, else the configured."""
-    dated = find_price(conn, upstream=model.upstream, model=model.name)
-    return replace(model, price=dated) if dated else model
+def list_in_force(conn: Connection, *, models: Collection[tuple[str, str]]) -> dict[tuple[str, str], Price]:
+    """As `PriceTable.in_force`, on an open connection."""
+    return {model: price_of(rates) for model, rates in prices.list_in_force(conn, models=models).items()}
+
+
+def at_price_in_force(model: ModelInfo, dated: Mapping[tuple[str, str], Price]) -> ModelInfo:
+    """The model at the price its calls are charged with now: of those of `PriceTable.in_force`, else the configured."""
+    return replace(model, price=dated.get((model.upstream, model.name), model.price))
 
 
 def get_terms(conn: Connection, *, upstream: str, model: str) -> tuple[Price | None, bool]:

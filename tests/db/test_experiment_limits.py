@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event
 
 from chatplay.errors import BadInput, Conflict
 from chatplay.experiments.values import Caps, Pace
@@ -12,6 +13,7 @@ from chatplay.prices import Price
 from chatplay.usage.budgets import Budgets
 from chatplay.usage.price_table import PriceTable
 from tests.db.chat_rig import eventually
+from tests.db.experiment_rig import MODEL
 from tests.db.experiment_rig import house as make_house
 from tests.db.processes import query
 
@@ -83,6 +85,17 @@ def test_dated_price_goes_before_the_configured_one_in_a_cap_on_cost(database_ur
     with make_house(database_url, price=Price(0.0, 0.0)) as house:
         set_price(house, Price(1_000.0, 1_000.0), model="")
         assert_cap_holds(house)
+
+
+def test_prices_of_all_models_of_a_plan_are_asked_in_one_question(database_url):
+    with make_house(database_url, price=Price(9.0, 9.0)) as house:
+        set_price(house, Price(1.0, 2.0))
+        models, asked = [MODEL, replace(MODEL, name="other"), replace(MODEL, name="gone")], []
+        with house.process.store.reading() as conn:
+            event.listen(conn, "before_cursor_execute", lambda _c, _k, statement, *_: asked.append(statement))
+            found = house.experiments._desk.find_models(conn, models, "analyst")
+        assert [info and info.price for info in found.values()] == [Price(1.0, 2.0), Price(9.0, 9.0), None]
+        assert len(asked) == 1
 
 
 def test_cap_on_cost_is_refused_to_a_run_whose_price_is_not_known(house):

@@ -11,7 +11,7 @@ import streamlit as st
 from chatplay.auth import gate
 from chatplay.auth.person import Person
 from chatplay.errors import ChatplayError, StoreError
-from chatplay.models.catalog import CatalogStatus, ModelInfo, UpstreamStatus
+from chatplay.models.catalog import CatalogStatus, UpstreamStatus
 from chatplay.models.upstreams import UpstreamService
 from chatplay.prices import Price
 from chatplay.runtime import get_runtime
@@ -20,7 +20,7 @@ from chatplay.ui import state
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.models import card as models_card
 from chatplay.ui.people import viewer_zone
-from chatplay.usage.price_table import PriceTable
+from chatplay.usage.price_table import PriceTable, at_price_in_force
 from db.health import Day
 
 REFRESH_SEC = 5.0
@@ -172,11 +172,9 @@ def _at_prices_in_force(prices: PriceTable, status: CatalogStatus) -> tuple[Upst
         dated = prices.in_force(asked) if status.polled_at is None else _prices_after(prices, asked, status.polled_at)
     except StoreError:
         return status.upstreams
-    return tuple(replace(one, models=tuple(_priced(model, dated) for model in one.models)) for one in status.upstreams)
-
-
-def _priced(model: ModelInfo, dated: Mapping[tuple[str, str], Price]) -> ModelInfo:
-    return replace(model, price=dated.get((model.upstream, model.name), model.price))
+    return tuple(
+        replace(one, models=tuple(at_price_in_force(model, dated) for model in one.models)) for one in status.upstreams
+    )
 
 
 @st.cache_data(max_entries=4, ttl=60, show_spinner=False)
