@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from chatplay.experiments.stats.table import Axis, TrialTable
 
 _SNIPPET_CHARS = 300
-_LABEL_CHARS = 60
 
 
 class Reads(Drafts):
@@ -82,13 +81,9 @@ class Reads(Drafts):
         with self._desk.store.reading() as conn:
             row = readable(conn, user_id, experiment_id, token)
             arms = records.load_arms(conn, row)
-            cases = [
-                records.case_of(number, row.case_columns, cells)
-                for number, cells in db.list_cases(conn, experiment_id=row.id)
-            ]
+            cases = db.count_cases(conn, experiment_id=row.id)
             columns = trial_figures.read_columns(conn, experiment_id=row.id, by_hand=scored_by == "hand", judge=judge)
-        labels = tuple(label_of_case(case) for case in cases)
-        return Results(_table(columns, len(arms), len(cases)), arms, axes_of(arms), labels)
+        return Results(_table(columns, len(arms), cases), arms, axes_of(arms))
 
     # ---- the case table ------------------------------------------------------------------------
 
@@ -223,13 +218,6 @@ def asked(arm: Arm, case: Case) -> tuple[str, str]:
 def load_case(conn: Connection, row: ExperimentRow, number: int) -> Case:
     ((_, cells),) = db.list_cases(conn, experiment_id=row.id, numbers=[number])
     return records.case_of(number, row.case_columns, cells)
-
-
-def label_of_case(case: Case) -> str:
-    """A case in a few words: its first column."""
-    first = next(iter(case.values.values()), "")
-    text = " ".join(first.split()) or f"case {case.number + 1}"
-    return text if len(text) <= _LABEL_CHARS else f"{text[: _LABEL_CHARS - 3]}..."
 
 
 def axes_of(arms: Sequence[Arm]) -> tuple[Axis, ...]:

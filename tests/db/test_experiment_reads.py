@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from chatplay.api.experiments_trials import TrialList
 from chatplay.errors import BadInput, ModelUnknown, StoreError
@@ -96,6 +96,19 @@ def test_progress_tells_counts_and_time_left(house):
 def test_results_of_a_draft_are_empty(house):
     found = house.call("get_results", house.draft().id)
     assert (len(found.table), found.arms, found.axes) == (0, (), ())
+
+
+def test_results_read_no_text_of_a_case(house):
+    experiment_id, asked = house.start(), []
+
+    def note(_conn, _cursor, statement, *_more):
+        asked.append(statement)
+
+    event.listen(house.process.store.engine, "before_cursor_execute", note)
+    table = house.call("get_results", experiment_id).table
+    event.remove(house.process.store.engine, "before_cursor_execute", note)
+    assert table.cases == 3
+    assert not [statement for statement in asked if "cells" in statement]
 
 
 def test_trials_are_listed_with_answers_figures_and_scores(house):

@@ -29,7 +29,6 @@ class Results:
     table: TrialTable
     arms: tuple[Arm, ...]
     axes: tuple[Axis, ...]
-    case_labels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
