@@ -7,12 +7,11 @@ from zoneinfo import available_timezones
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.auth.person import Person
 from chatplay.auth.sessions import Device
 from chatplay.errors import ChatplayError
 from chatplay.runtime import get_runtime
-from chatplay.ui import access_tokens, state
+from chatplay.ui import access_tokens, gate, state
 from chatplay.ui.people import browser_name, plain, viewer_zone, when
 
 

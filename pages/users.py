@@ -5,12 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.auth.person import ROLES, Person
 from chatplay.auth.rules import USERNAME_RULE
 from chatplay.errors import ChatplayError
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.files import draw_csv
 from chatplay.ui.format import exact
 from chatplay.ui.people import plain, viewer_zone

@@ -8,10 +8,9 @@ from uuid import uuid4
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.auth.person import Person
 from chatplay.runtime import get_runtime
-from chatplay.ui import budget_note, state
+from chatplay.ui import budget_note, gate, state
 from chatplay.ui.scripts import ahead_html, away_html, sidebar_html, whole_characters_html
 
 _log = logging.getLogger(__name__)

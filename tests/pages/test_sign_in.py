@@ -5,9 +5,9 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from chatplay.auth import gate
 from chatplay.auth.tokens import BROWSER_COOKIE, SESSION_COOKIE
 from chatplay.errors import StoreUnavailable
+from chatplay.ui import gate
 from tests.pages.screen import APP, notices
 from tests.sign_in_rig import PASSWORD
 

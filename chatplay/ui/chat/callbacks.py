@@ -12,13 +12,12 @@ from uuid import UUID
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.chats.values import ChatView
 from chatplay.errors import BadInput, ChatplayError, NotFound
 from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params
 from chatplay.runtime import get_runtime
-from chatplay.ui import params_panel, state
+from chatplay.ui import gate, params_panel, state
 from chatplay.ui.state import ChatState, Notice
 
 

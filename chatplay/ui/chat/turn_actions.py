@@ -10,11 +10,10 @@ import time
 from dataclasses import replace
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
-from chatplay.auth import gate
 from chatplay.chats.values import MessageRecord
 from chatplay.errors import ChatplayError, NotFound
 from chatplay.runtime import get_runtime
-from chatplay.ui import model_menu, params_panel, state
+from chatplay.ui import gate, model_menu, params_panel, state
 from chatplay.ui.chat.callbacks import (
     action,
     current_params,

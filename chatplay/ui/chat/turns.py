@@ -14,13 +14,12 @@ from uuid import UUID
 import streamlit as st
 from streamlit.errors import StreamlitInvalidLayoutContextError
 
-from chatplay.auth import gate
 from chatplay.chats.values import ChatView, MessageRecord, Turn
 from chatplay.errors import ChatplayError, NotFound
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
 from chatplay.models.catalog import ModelInfo
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import clicks, composer, header, transcript
 from chatplay.ui.chat.live import Crowd, write_answer

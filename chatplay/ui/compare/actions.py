@@ -12,12 +12,11 @@ from uuid import UUID, uuid4
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.compare.values import Choice, ComparisonView, Pane
 from chatplay.errors import ChatplayError, NotFound
 from chatplay.params import get_spec
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.experiments import from_compare as experiments_from_compare
 from chatplay.ui.model_menu import model_id
 from chatplay.ui.state import Notice

@@ -14,11 +14,10 @@ from uuid import UUID
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.compare.values import ComparisonView, PaneAnswer, Window
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.blocks import BlockCutter
 from chatplay.ui.compare.figures import live_line
 from chatplay.ui.markdown import plain_markdown, safe_markdown, stable_part

@@ -7,13 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.errors import BadInput, ChatplayError
 from chatplay.experiments import cases as reader
 from chatplay.experiments.plan import lay_out_arms
 from chatplay.experiments.values import CaseTable, Experiment, Plan, Preview, Progress
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.experiments import words
 from chatplay.ui.experiments.plan import outlook as plan_outlook
 from chatplay.ui.experiments.plan import prompts as plan_prompts

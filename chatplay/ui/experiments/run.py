@@ -7,12 +7,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.errors import ChatplayError
 from chatplay.experiments.values import ArmFigures, ErrorGroup, Experiment, Progress, Standstill
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.experiments import extend as experiments_extend
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words

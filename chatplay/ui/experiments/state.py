@@ -13,11 +13,10 @@ from uuid import UUID
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.errors import ChatplayError
 from chatplay.experiments.values import Experiment
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.state import Notice
 
 TABS = {

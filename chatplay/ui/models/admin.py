@@ -6,7 +6,6 @@ from html import escape
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.auth.person import Person
 from chatplay.errors import ChatplayError
 from chatplay.models.offers import Offer
@@ -14,7 +13,7 @@ from chatplay.models.roster import Entry
 from chatplay.providers.registry import ROLES, Upstream
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.models import board as models_board
 from chatplay.ui.models import draft as models_draft

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.auth.person import Person
 from chatplay.errors import ChatplayError, StoreError
 from chatplay.models.catalog import CatalogStatus, UpstreamStatus
@@ -16,7 +15,7 @@ from chatplay.models.upstreams import UpstreamService
 from chatplay.prices import Price
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.models import card as models_card
 from chatplay.ui.people import viewer_zone

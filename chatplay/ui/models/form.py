@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.auth.person import Person
 from chatplay.errors import ChatplayError
 from chatplay.models.health import CheckResult
@@ -20,7 +19,7 @@ from chatplay.models.upstreams import UpstreamDraft
 from chatplay.providers.registry import Upstream
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.models import fields as models_fields
 from chatplay.ui.models.card import ENGINE_NAMES

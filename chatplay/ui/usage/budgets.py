@@ -8,11 +8,10 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.errors import ChatplayError
 from chatplay.runtime import Runtime
 from chatplay.ui import format as fmt
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.tables import choose_row
 from chatplay.usage.definitions import DEFINITIONS

@@ -9,13 +9,12 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.errors import ChatplayError
 from chatplay.models.view import ModelInfo
 from chatplay.prices import Price
 from chatplay.runtime import Runtime
 from chatplay.ui import format as fmt
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.tables import choose_row
 from chatplay.usage.values import ModelKey, PriceEntry

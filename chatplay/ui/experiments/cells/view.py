@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.errors import ChatplayError, NotFound
 from chatplay.experiments.values import Cell, Experiment, Trial
 from chatplay.runtime import get_runtime
-from chatplay.ui import state, text_diff
+from chatplay.ui import gate, state, text_diff
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.cells import call as cells_call

@@ -7,12 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.errors import ChatplayError, Conflict, PlanChanged
 from chatplay.experiments.values import Experiment
 from chatplay.models.catalog import ModelInfo
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.experiments.plan import cases as plan_cases
 from chatplay.ui.experiments.plan import outlook as plan_outlook
 from chatplay.ui.experiments.plan import overtaken as plan_overtaken

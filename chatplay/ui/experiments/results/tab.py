@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.errors import ChatplayError
 from chatplay.experiments.values import Experiment, Judge, Progress
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.results import cards, scores, settings, words

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.errors import ChatplayError
 from chatplay.experiments.values import EXPECTED, Experiment, Judge, JudgePlan, ModelRef
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.plan.settings import model_label

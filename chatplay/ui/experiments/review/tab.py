@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.errors import ChatplayError
 from chatplay.experiments.values import Experiment, ReviewItem
 from chatplay.runtime import get_runtime
-from chatplay.ui import scripts, state
+from chatplay.ui import gate, scripts, state
 from chatplay.ui.experiments.review import judges as review_judges
 from chatplay.ui.experiments.review import votes as review_votes
 from chatplay.ui.experiments.review.item import draw_case, draw_end, draw_steps

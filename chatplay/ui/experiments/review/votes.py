@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from chatplay.auth import gate
 from chatplay.errors import ChatplayError
 from chatplay.experiments.values import Experiment, PairItem
 from chatplay.runtime import get_runtime
-from chatplay.ui import state
+from chatplay.ui import gate, state
 from chatplay.ui.experiments.review.item import draw_case, draw_end, draw_steps
 from chatplay.ui.experiments.review.queue import Queue, act, votes
 from chatplay.ui.markdown import message_markdown, safe_markdown
