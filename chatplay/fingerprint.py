@@ -12,12 +12,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from chatplay import params as parameters
-from chatplay.params import SAMPLING, SPECS
+from chatplay.params import OFF_AT_ZERO, SAMPLING
 from chatplay.providers.base import Request
 
 _TRAVEL = ("stream", "stream_options")
 _OTHER_NAMES = {"max_completion_tokens": "max_tokens"}
-_OFF_AT_ZERO = frozenset(spec.name for spec in SPECS if spec.off_at_zero)
 
 
 def fingerprint(body: Mapping[str, Any]) -> str:
@@ -52,7 +51,7 @@ def differences(expected: Mapping[str, Any], sent: Mapping[str, Any]) -> tuple[s
 
 
 def _is_unset(name: str, value: Any) -> bool:
-    return value is None or value in ([], ()) or (name in _OFF_AT_ZERO and value == 0)
+    return value is None or value in ([], ()) or (name in OFF_AT_ZERO and value == 0)
 
 
 def _plain(value: Any) -> Any:

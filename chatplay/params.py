@@ -146,6 +146,7 @@ class Params:
 
 SPECS: tuple[Spec, ...] = tuple(Spec(name=f.name, default=f.default, **f.metadata["spec"]) for f in fields(Params))
 SAMPLING = tuple(spec.name for spec in SPECS if spec.sampling)
+OFF_AT_ZERO = frozenset(spec.name for spec in SPECS if spec.off_at_zero)
 _NUMBERS_UNSET: dict[str, Any] = {spec.name: None for spec in SPECS if spec.kind in ("float", "int")}
 NOTHING_SET = Params(**_NUMBERS_UNSET)
 _BY_NAME = {spec.name: spec for spec in SPECS}

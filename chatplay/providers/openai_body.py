@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chatplay.params import SAMPLING, SPECS
+from chatplay.params import OFF_AT_ZERO, SAMPLING
 from chatplay.providers.base import Request
 from chatplay.providers.openai_answer import storable
 from chatplay.providers.refusals import Refusal, parameter_named
@@ -15,7 +15,6 @@ from chatplay.providers.refusals import Refusal, parameter_named
 _WANTS_COMPLETION_TOKENS = re.compile(r"^(?:openai/)?(?:o\d|gpt-[5-9])")
 # max_tokens is not among them: an answer without a limit is not what was asked for.
 DROPPABLE = tuple(name for name in SAMPLING if name != "max_tokens")
-_OFF_AT_ZERO = frozenset(spec.name for spec in SPECS if spec.off_at_zero)
 _TAKES_NONE = re.compile(
     r"unsupported|(not|n't) (support|accept|permit|allow|available)|unrecogni[sz]ed|unknown|unexpected|only the default"
     r"|fixed at|extra (inputs|fields)",
@@ -65,7 +64,7 @@ class Dialect:
         body: dict[str, Any] = {"model": request.model}
         for name in SAMPLING:
             value = getattr(request.params, name)
-            if value not in (None, ()) and not (value == 0 and name in _OFF_AT_ZERO):
+            if value not in (None, ()) and not (value == 0 and name in OFF_AT_ZERO):
                 sent = self.limit_name if name == "max_tokens" else name
                 body[sent] = list(value) if isinstance(value, tuple) else value
         body["stream"] = request.stream
