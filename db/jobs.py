@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the library takes as long to import as our own code: it is,
 __all__ = ["QUEUE", "RunLot", "count_workers", "defer_lots", "list_idle_lots", "make_app", "rescue_stalled"]
 QUEUE = "experiments"
 _TASK = "run_lot"
+_ALIVE_SEC = 30.0  # a worker gives a sign of life every 5 s
 
 
 class RunLot(Protocol):
@@ -97,13 +98,13 @@ def list_idle_lots(conn: Connection, *, experiment_id: UUID | None = None) -> li
     return [(row[0], row[1]) for row in conn.execute(text(_IDLE), {"id": experiment_id})]
 
 
-def count_workers(conn: Connection, *, within_sec: float) -> int:
-    """Workers that gave a sign of life in the last `within_sec`."""
+def count_workers(conn: Connection) -> int:
+    """Workers that are up: they have given a sign of life of late."""
     query = text(
         "SELECT count(*) FROM procrastinate_workers "
-        "WHERE last_heartbeat > clock_timestamp() - make_interval(secs => :within_sec)"
+        "WHERE last_heartbeat > clock_timestamp() - make_interval(secs => :alive_sec)"
     )
-    return int(conn.execute(query, {"within_sec": within_sec}).scalar_one())
+    return int(conn.execute(query, {"alive_sec": _ALIVE_SEC}).scalar_one())
 
 
 async def rescue_stalled(app: Queue, *, after_sec: float) -> int:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, text, update
 
+from db.judgements import WITHDRAWN
 from db.schema import experiment_trials as trials
 from db.trial_ends import TrialEnd
 
@@ -90,14 +91,14 @@ _MARKS = """
 SELECT (SELECT concat_ws(' ', count(*), max(s.created_at)) FROM experiment_trials t
               JOIN experiment_hand_scores s ON s.trial_id = t.id WHERE t.experiment_id = :id)
   || ', ' || (SELECT concat_ws(' ', count(*), max(created_at)) FROM experiment_votes WHERE experiment_id = :id)
-  || ', ' || coalesce((SELECT string_agg(concat(number, plan ->> 'withdrawn', created_at), ' ' ORDER BY number)
+  || ', ' || coalesce((SELECT string_agg(concat(number, plan ->> :withdrawn, created_at), ' ' ORDER BY number)
               FROM experiment_judges WHERE experiment_id = :id), '')
 """
 
 
 def find_marks(conn: Connection, *, experiment_id: UUID) -> str:
     """A text that changes whenever somebody scores or votes, and with the judges that count."""
-    return str(conn.execute(text(_MARKS), {"id": experiment_id}).scalar_one())
+    return str(conn.execute(text(_MARKS), {"id": experiment_id, "withdrawn": WITHDRAWN}).scalar_one())
 
 
 def reset_failed(conn: Connection, *, experiment_id: UUID) -> int:

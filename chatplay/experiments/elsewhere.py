@@ -13,7 +13,6 @@ from db.health import find_asked_sec
 from db.jobs import count_workers
 
 _log = logging.getLogger(__name__)
-_ALIVE_SEC = 30.0  # a worker gives a sign of life every 5 s
 _OFF = "DEMO_MODELS is off here."
 _UNKNOWN = "this process does not know it. Give it the same .env and models.toml as the app has, and start it again."
 
@@ -52,6 +51,6 @@ class Elsewhere:
     def _is_asked(self, conn: Connection, upstream: str) -> bool:
         if upstream in RESERVED_NAMES:
             has_begun = self._clock() - self._started_sec > self._patience_sec
-            return not has_begun or count_workers(conn, within_sec=_ALIVE_SEC) > 1
+            return not has_begun or count_workers(conn) > 1
         asked_sec = find_asked_sec(conn, upstream=upstream)
         return asked_sec is not None and min(asked_sec, self._clock() - self._started_sec) <= self._patience_sec

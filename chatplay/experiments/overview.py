@@ -10,7 +10,6 @@ from chatplay.experiments.values import ArmFigures, ErrorGroup, Standing, Stands
 from db import jobs, trial_overview, trials
 
 _MOST_REASONS = 20
-_ALIVE_SEC = 30.0  # a worker gives a sign of life every 5 s
 _NO_WORKER_SEC = 10.0  # as long as one may take to start together with its app
 _LEFT_SEC = 90.0  # longer than a call that failed waits before it is made again
 
@@ -39,7 +38,7 @@ class Overview(Runs):
             silent_sec, upstreams = trial_overview.find_silence(conn, experiment_id=row.id)
             if not upstreams or silent_sec < _NO_WORKER_SEC:
                 return None
-            workers = jobs.count_workers(conn, within_sec=_ALIVE_SEC)
+            workers = jobs.count_workers(conn)
         paced_sec = 60 / row.calls_per_minute if row.calls_per_minute else 0.0
         if workers and silent_sec < _LEFT_SEC + 2 * paced_sec:
             return None
