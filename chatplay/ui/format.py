@@ -32,6 +32,11 @@ def speed(tokens_per_second: float | None) -> str:
     return UNKNOWN if tokens_per_second is None else f"{tokens_per_second:,.1f} tok/s"
 
 
+def many(number: int, noun: str) -> str:
+    """`1 arm`, `1,200 trials`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def count(value: int | None, *, estimated: bool | None = False) -> str:
     """`1,234`; estimated `~1,234`."""
     return UNKNOWN if value is None else f"{'~' if estimated else ''}{value:,}"

@@ -60,11 +60,7 @@ def _which(view: ComparisonView) -> dict[str, Any]:
 def _switch(counts: RunCounts) -> str:
     if not counts.votes:
         return f"Show all {counts.runs:,} runs"
-    return f"Show how often each setting won ({_several(counts.runs, 'run')}, {_several(counts.votes, 'vote')})"
-
-
-def _several(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"Show how often each setting won ({format.many(counts.runs, 'run')}, {format.many(counts.votes, 'vote')})"
 
 
 # ---- how settings are called -------------------------------------------------------------------
@@ -133,7 +129,7 @@ def _choose_kind(runs: Sequence[PastRun]) -> Kind:
 
 def _verdict(found: Tally, labels: Mapping[Setup, str]) -> str:
     """In one sentence of Markdown: what can be said, and what cannot."""
-    votes = f"{_several(found.votes, 'vote')} on {_several(found.prompts, 'prompt')}"
+    votes = f"{format.many(found.votes, 'vote')} on {format.many(found.prompts, 'prompt')}"
     if not found.standings:
         return "No vote counts yet."
     if not found.is_enough:
@@ -155,8 +151,8 @@ def _caveats(found: Tally) -> str:
         )
     if found.uncounted:
         said.append(
-            f"{_several(found.uncounted, 'vote')} not counted: fewer than two different settings had an answer, or a "
-            "server was sent something else than its pane showed."
+            f"{format.many(found.uncounted, 'vote')} not counted: fewer than two different settings had an answer, or "
+            "a server was sent something else than its pane showed."
         )
     return " ".join(said)
 

@@ -12,6 +12,7 @@ from chatplay.experiments import cases as reader
 from chatplay.experiments.plan import lay_out_arms
 from chatplay.experiments.values import CaseTable, Experiment, Plan, Preview, Progress
 from chatplay.runtime import get_runtime
+from chatplay.ui import format as fmt
 from chatplay.ui import gate, state
 from chatplay.ui.experiments import words
 from chatplay.ui.experiments.plan import outlook as plan_outlook
@@ -184,12 +185,12 @@ def _draw_outcome(experiment: Experiment, draft: Draft, preview: Preview, *, is_
         st.caption("Nothing new so far: raise the repeats, add a value, a model or cases.")
     elif can_run:
         if cancelled:
-            st.caption(f"{words.many(cancelled, 'cancelled trial')} will run, too.")
+            st.caption(f"{fmt.many(cancelled, 'cancelled trial')} will run, too.")
         if progress.state == "paused" and progress.waiting:
-            st.caption(f"The experiment goes on: {words.many(progress.waiting, 'waiting trial')} will run, too.")
+            st.caption(f"The experiment goes on: {fmt.many(progress.waiting, 'waiting trial')} will run, too.")
         st.html(words.facts_html(plan_outlook.forecast_facts(preview)))
     st.button(
-        f"Run {words.many(to_run, 'new trial' if not cancelled else 'trial')}" if to_run else "Run",
+        f"Run {fmt.many(to_run, 'new trial' if not cancelled else 'trial')}" if to_run else "Run",
         key=draft.key("extend"),
         type="primary",
         disabled=not can_run or not to_run,

@@ -12,7 +12,6 @@ from chatplay.ui import state
 from chatplay.ui.experiments import head as experiments_head
 from chatplay.ui.experiments import sample as experiments_sample
 from chatplay.ui.experiments import state as experiments_state
-from chatplay.ui.experiments import words
 from chatplay.ui.experiments.state import act
 from chatplay.ui.markdown import message_markdown, plain_markdown
 from chatplay.ui.people import viewer_zone
@@ -80,8 +79,8 @@ def _facts(line: ExperimentLine) -> str:
     person = state.person()
     touched = fmt.ago(line.updated_at, now=fmt.now_utc(), tz=viewer_zone(person))
     if line.state == "draft":
-        return f"{words.many(line.cases, 'case')}, {touched}"
-    grid = f"{words.many(line.arms, 'arm')} x {words.many(line.cases, 'case')}"
+        return f"{fmt.many(line.cases, 'case')}, {touched}"
+    grid = f"{fmt.many(line.arms, 'arm')} x {fmt.many(line.cases, 'case')}"
     done = f"{line.trials:,} trials" if line.ended == line.trials else f"{line.ended:,} of {line.trials:,} trials"
     return f"{grid}, {done}, {touched}"
 

@@ -81,7 +81,7 @@ def _draw_progress(progress: Progress) -> None:
         st.warning(message_markdown(progress.paused_because), icon=":material/pause:")
     if progress.judgements_left or progress.judgements_done:
         total = progress.judgements_left + progress.judgements_done
-        st.caption(f"Judge: {progress.judgements_done:,} of {words.many(total, 'call')} ended.")
+        st.caption(f"Judge: {progress.judgements_done:,} of {fmt.many(total, 'call')} ended.")
 
 
 def _say_standstill(found: Standstill) -> str:
@@ -98,7 +98,7 @@ def _say_standstill(found: Standstill) -> str:
 
 
 def _headline(progress: Progress, ended: int) -> str:
-    text = f"{ended:,} of {words.many(progress.trials, 'trial')}"
+    text = f"{ended:,} of {fmt.many(progress.trials, 'trial')}"
     if progress.cancelled:
         text += f", {progress.cancelled:,} cancelled"
     if progress.state != "running":
@@ -111,7 +111,7 @@ def _headline(progress: Progress, ended: int) -> str:
 def _draw_figures(experiment: Experiment, progress: Progress) -> None:
     caps = experiment.plan.caps
     unknown = (
-        f"{words.many(progress.unknown_costs, 'call')} of unknown cost not counted." if progress.unknown_costs else None
+        f"{fmt.many(progress.unknown_costs, 'call')} of unknown cost not counted." if progress.unknown_costs else None
     )
     figures = [
         ("Done", f"{progress.done:,}", None),
@@ -215,13 +215,13 @@ def _draw_errors(experiment: Experiment, progress: Progress, errors: list[ErrorG
     for group in errors:
         where = "" if len(group.arms) == len(experiment.arms) else f" Arms: {_arm_names(experiment, group)}."
         st.error(
-            f"**{words.many(group.trials, 'trial')}:** {message_markdown(f'{group.message} {group.cure}'.strip())}"
+            f"**{fmt.many(group.trials, 'trial')}:** {message_markdown(f'{group.message} {group.cure}'.strip())}"
             f"{message_markdown(where)}",
             icon=":material/error:",
         )
     if errors and experiment.is_mine:
         st.button(
-            f"Run {words.many(progress.failed, 'failed trial')} again",
+            f"Run {fmt.many(progress.failed, 'failed trial')} again",
             key=state.experiments_key("rerun_failed"),
             icon=":material/replay:",
             on_click=_rerun_failed,

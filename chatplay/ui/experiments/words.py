@@ -16,12 +16,7 @@ _LABELS = {spec.name: spec.label for spec in parameters.SPECS}
 
 def other_number(now: int, shown: int) -> str:
     """That a change made together with a press comes to another number of trials than its button said."""
-    return f"With the last change these are {many(now, 'trial')}, not {shown:,}."
-
-
-def many(count: int, noun: str) -> str:
-    """`1 arm`, `1,200 trials`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"With the last change these are {fmt.many(now, 'trial')}, not {shown:,}."
 
 
 def level_name(name: str) -> str:

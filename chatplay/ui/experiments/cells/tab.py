@@ -105,9 +105,9 @@ def _draw_filters(experiment: Experiment, token: str | None) -> tuple[str, CellF
 
 def _draw_count(experiment: Experiment, page: CasePage) -> None:
     if page.total == experiment.cases:
-        st.caption(f"{experiments_words.many(page.total, 'case')}. Choose a cell to see its answers.")
+        st.caption(f"{fmt.many(page.total, 'case')}. Choose a cell to see its answers.")
     elif page.total:
-        st.caption(f"{page.total:,} of {experiments_words.many(experiment.cases, 'case')}. Choose a cell.")
+        st.caption(f"{page.total:,} of {fmt.many(experiment.cases, 'case')}. Choose a cell.")
 
 
 # ---- the table ---------------------------------------------------------------------------------

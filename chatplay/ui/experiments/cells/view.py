@@ -10,9 +10,9 @@ import streamlit as st
 from chatplay.errors import ChatplayError, NotFound
 from chatplay.experiments.values import Cell, Experiment, Trial
 from chatplay.runtime import get_runtime
+from chatplay.ui import format as fmt
 from chatplay.ui import gate, state, text_diff
 from chatplay.ui.experiments import state as experiments_state
-from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.cells import call as cells_call
 from chatplay.ui.experiments.cells import trial as cells_trial
 from chatplay.ui.experiments.results.data import about
@@ -156,7 +156,7 @@ def _summary(cell: Cell, groups: Mapping[int, str]) -> str:
     if not groups:
         return "No answer yet."
     if len(letters) == 1:
-        return f"{experiments_words.many(len(groups), 'answer')}, all the same." if len(groups) > 1 else "One answer."
+        return f"{fmt.many(len(groups), 'answer')}, all the same." if len(groups) > 1 else "One answer."
     counts = ", ".join(f"{letter} {list(groups.values()).count(letter)} times" for letter in letters)
     return plain_markdown(f"{len(letters)} different answers: {counts}.".replace(" 1 times", " once"))
 

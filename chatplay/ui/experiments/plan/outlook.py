@@ -11,6 +11,7 @@ from chatplay.errors import BadInput, ChatplayError, Conflict, PlanChanged
 from chatplay.experiments.plan import messages_for
 from chatplay.experiments.values import Arm, Forecast, Preview
 from chatplay.runtime import get_runtime
+from chatplay.ui import format as fmt
 from chatplay.ui import state
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words
@@ -55,7 +56,7 @@ def draw_grid(draft: Draft, preview: Preview) -> None:
         height=table_height(len(preview.arms), most=10),
     )
     if len(preview.chosen) < len(preview.arms):
-        st.caption(f"{len(preview.chosen):,} of {words.many(len(preview.arms), 'arm')} will run.")
+        st.caption(f"{len(preview.chosen):,} of {fmt.many(len(preview.arms), 'arm')} will run.")
 
 
 def arms_frame(arms: tuple[Arm, ...]) -> pd.DataFrame:
@@ -90,8 +91,8 @@ def draw_forecast(preview: Preview) -> None:
 
 def forecast_facts(preview: Preview) -> list[tuple[str, str]]:
     repeats = preview.trials // (len(preview.chosen) * preview.cases) if preview.chosen and preview.cases else 0
-    grid = f"{words.many(len(preview.chosen), 'arm')} x {words.many(preview.cases, 'case')}"
-    facts = [("Trials", f"{preview.trials:,} ({grid} x {words.many(repeats, 'repeat')})")]
+    grid = f"{fmt.many(len(preview.chosen), 'arm')} x {fmt.many(preview.cases, 'case')}"
+    facts = [("Trials", f"{preview.trials:,} ({grid} x {fmt.many(repeats, 'repeat')})")]
     if preview.new_trials != preview.trials:
         facts.append(("To run", f"{preview.new_trials:,}"))
     return facts + (_figures(preview.forecast) if preview.forecast else [])

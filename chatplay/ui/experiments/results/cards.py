@@ -11,8 +11,8 @@ import streamlit as st
 
 from chatplay.ui import chart_style as style
 from chatplay.ui import files, state
+from chatplay.ui import format as fmt
 from chatplay.ui.experiments import charts
-from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.charts import Mark, Place
 from chatplay.ui.experiments.results import table as tables
 from chatplay.ui.experiments.results import words
@@ -50,7 +50,7 @@ def draw_arms(board: Board) -> None:
 def _say_cut_off(board: Board) -> Iterator[str]:
     """Of these, length and time tell how much room there was."""
     for one in board.cut_off():
-        answers = experiments_words.many(one.done, "answer")
+        answers = fmt.many(one.done, "answer")
         yield f"{board.labels[one.arm]}: {one.cut_off:,} of {answers} cut off, at Max tokens or a full context window."
 
 
@@ -61,7 +61,7 @@ def _say_unknown(board: Board) -> Iterator[str]:
         missing = sum(one.estimate(metric).unknown - one.agreement.same_share.unknown for one in summaries)
         if missing > 0:
             total = sum(one.trials for one in summaries)
-            yield f"{words.TITLES[metric]} is not known for {missing:,} of {experiments_words.many(total, 'trial')}."
+            yield f"{words.TITLES[metric]} is not known for {missing:,} of {fmt.many(total, 'trial')}."
 
 
 # ---- against the baseline ----------------------------------------------------------------------

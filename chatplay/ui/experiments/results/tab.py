@@ -9,9 +9,9 @@ import streamlit as st
 from chatplay.errors import ChatplayError
 from chatplay.experiments.values import Experiment, Judge, Progress
 from chatplay.runtime import get_runtime
+from chatplay.ui import format as fmt
 from chatplay.ui import gate, state
 from chatplay.ui.experiments import state as experiments_state
-from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.results import cards, scores, settings, words
 from chatplay.ui.experiments.results import data as figures
 from chatplay.ui.experiments.results.data import Board
@@ -122,14 +122,14 @@ def _key(experiment: Experiment, name: str) -> str:
 def _draw_progress(progress: Progress) -> None:
     ended = progress.done + progress.failed
     if ended < progress.trials:
-        text = f"{ended:,} of {experiments_words.many(progress.trials, 'trial')} have ended. "
+        text = f"{ended:,} of {fmt.many(progress.trials, 'trial')} have ended. "
         if progress.cancelled:
             text += f"{progress.cancelled:,} were cancelled. "
         moves = progress.state == "running" and progress.waiting + progress.running
         st.info(text + ("Figures move until the rest have." if moves else ""), icon=":material/hourglass_top:")
     if progress.failed:
         st.warning(
-            f"{experiments_words.many(progress.failed, 'trial')} failed and no mean counts them. The Run tab says why.",
+            f"{fmt.many(progress.failed, 'trial')} failed and no mean counts them. The Run tab says why.",
             icon=":material/error:",
         )
 

@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from chatplay.experiments.values import Case
+from chatplay.ui import format as fmt
 from chatplay.ui import state
-from chatplay.ui.experiments import words as experiments_words
 from chatplay.ui.experiments.review.queue import Queue
 from chatplay.ui.markdown import plain_markdown
 
@@ -56,7 +56,7 @@ def draw_steps(queue: Queue[Any], item: Any) -> None:
 def draw_end(queue: Queue[Any], text: str) -> None:
     """`text` says what there is to do next."""
     if queue.skipped:
-        st.caption(f"{experiments_words.many(len(queue.skipped), 'skipped item')} left.")
+        st.caption(f"{fmt.many(len(queue.skipped), 'skipped item')} left.")
         st.button("Show the skipped ones", on_click=queue.unskip, key=state.experiments_key("review_unskip"))
     else:
         st.caption(text)

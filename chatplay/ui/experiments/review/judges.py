@@ -7,6 +7,7 @@ import streamlit as st
 from chatplay.errors import ChatplayError
 from chatplay.experiments.values import EXPECTED, Experiment, Judge, JudgePlan, ModelRef
 from chatplay.runtime import get_runtime
+from chatplay.ui import format as fmt
 from chatplay.ui import gate, state
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments import words as experiments_words
@@ -56,7 +57,7 @@ def _draw_judge(board: Board, judge: Judge) -> None:
         _draw_progress(judge, paused=board.progress.state == "paused")
         scores.draw_judge(board, judge)
         if judge.is_withdrawn:
-            given = experiments_words.many(judge.verdicts, "verdict")
+            given = fmt.many(judge.verdicts, "verdict")
             st.caption(f"Withdrawn: {given} kept in the exports and beside the answers, counted in no figure.")
         with st.expander("Rubric"):
             st.text(judge.plan.rubric)
@@ -82,7 +83,7 @@ def _way_out(judge: Judge) -> tuple[str, str, str, str]:
         return "readmit_judge", "Count its verdicts again", "undo", "They count on the Results tab as before."
     if not judge.verdicts:
         return "remove_judge", "Remove", "delete", "It has given no verdict. Calls that run are stopped."
-    kept = f"Its {experiments_words.many(judge.verdicts, 'verdict')} no longer count on the Results tab. They stay in"
+    kept = f"Its {fmt.many(judge.verdicts, 'verdict')} no longer count on the Results tab. They stay in"
     more = " What it has not judged yet is not judged." if judge.done < judge.total else ""
     return "remove_judge", "Withdraw", "block", f"{kept} the exports and beside the answers.{more}"
 
@@ -96,7 +97,7 @@ def _do(verb: str, experiment: Experiment, number: int) -> None:
 
 def _draw_progress(judge: Judge, *, paused: bool) -> None:
     if judge.done < judge.total:
-        text = f"{judge.done:,} of {experiments_words.many(judge.total, 'call')}"
+        text = f"{judge.done:,} of {fmt.many(judge.total, 'call')}"
         st.progress(judge.done / judge.total, text=f"{text}, paused" if paused else text)
 
 
@@ -160,8 +161,8 @@ def _columns(experiment: Experiment) -> str:
 def _button_label(done: int, arms: int, kind: str) -> str:
     """With how many calls that is; of pairs about, since some answers may have no counterpart."""
     if kind == "Scores":
-        return f"Judge {experiments_words.many(done, 'answer')}"
-    return f"Judge pairs, about {experiments_words.many(2 * done * (arms - 1) // max(arms, 1), 'call')}"
+        return f"Judge {fmt.many(done, 'answer')}"
+    return f"Judge pairs, about {fmt.many(2 * done * (arms - 1) // max(arms, 1), 'call')}"
 
 
 def _run(experiment: Experiment) -> None:
