@@ -16,7 +16,7 @@ from chatplay.experiments.desk import Desk, hash_token, no_such, own, readable
 from chatplay.experiments.judges import Judges
 from chatplay.experiments.plan import messages_for
 from chatplay.experiments.reads import Reads, find_trial, load_case
-from chatplay.experiments.values import CodeLanguage, ExportFormat, Link
+from chatplay.experiments.values import ExportFormat, Link
 from chatplay.store import Store
 from db import experiments as db
 from db import generations, judgements, trial_reads
@@ -67,7 +67,7 @@ class TakeAway(Judges, Reads):
         app_url: str,
         experiment_id: UUID,
         trial_id: int,
-        language: CodeLanguage,
+        language: snippets.Language,
         token: str | None = None,
     ) -> str:
         """A program that makes the trial's call again; the key comes from an environment variable.

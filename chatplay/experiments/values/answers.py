@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # the statistics bring scipy, which the start of the app must
 TrialState = Literal["waiting", "running", "done", "failed", "cancelled"]
 CellFilter = Literal["all", "arms_differ", "repeats_differ", "failed", "scored", "not_scored"]
 ExportFormat = Literal["csv", "jsonl", "parquet", "zip"]  # zip: the notebook with its data
-CodeLanguage = Literal["curl", "python"]
 
 
 @dataclass(frozen=True)
