@@ -139,6 +139,7 @@ class ExportRow:
     tokens_per_second: float | None
     prompt_tokens: int | None
     completion_tokens: int | None
+    reasoning_tokens: int | None
     cost_usd: float | None
     duration_ms: float | None
     finish_reason: str | None
@@ -152,8 +153,11 @@ class ExportRow:
     cells: Sequence[str]
 
 
-_OLDER = "coalesce(t.finish_reason, a.metrics_json ->> 'finish_reason')"  # trials were once without
-_OWN = ", ".join(_OLDER if field.name == "finish_reason" else f"t.{field.name}" for field in fields(ExportRow)[:-5])
+_OF_ANSWER = {
+    "finish_reason": "coalesce(t.finish_reason, a.metrics_json ->> 'finish_reason')",  # trials were once without
+    "reasoning_tokens": "CAST(a.metrics_json ->> 'reasoning_tokens' AS int)",
+}
+_OWN = ", ".join(_OF_ANSWER.get(field.name, f"t.{field.name}") for field in fields(ExportRow)[:-5])
 _EXPORT = f"""
 SELECT {_OWN}, a.content, h.score, h.notes, j.scores, c.cells
 FROM experiment_trials t

@@ -134,6 +134,7 @@ def _figure_columns() -> list[Column]:
         Column("duration_ms", "float", lambda row: row.duration_ms),
         Column("prompt_tokens", "int", lambda row: row.prompt_tokens),
         Column("completion_tokens", "int", lambda row: row.completion_tokens),
+        Column("reasoning_tokens", "int", lambda row: row.reasoning_tokens),
         Column("cost_usd", "float", lambda row: row.cost_usd),
         Column("finish_reason", "text", lambda row: row.finish_reason),
         Column("error", "text", lambda row: row.error),

@@ -14,7 +14,7 @@ from chatplay.experiments.scoring import Contains
 from chatplay.experiments.values import CaseTable
 from chatplay.models.view import described
 from chatplay.prices import Price
-from chatplay.providers.base import last_user_text
+from chatplay.providers.base import Usage, last_user_text
 from chatplay.providers.registry import Upstream
 from db import trial_reads
 from tests.db.experiment_rig import house as make_house
@@ -63,6 +63,14 @@ def test_notebook_is_packed_a_page_of_trials_at_a_time(house, nasty, monkeypatch
     assert len(read) < 3  # of six
     assert list(pieces)
     assert len(read) == 1 + len(NASTY) // 2
+
+
+def test_files_tell_how_many_tokens_went_into_reasoning(house):
+    house.answerer.usage = lambda request: Usage(10, 5, reasoning_tokens=2)
+    experiment_id = house.run(axes="0", cases=2, repeats=1)
+    lines = [json.loads(line) for line in take(house, experiment_id, "jsonl").splitlines()]
+    table = pq.read_table(io.BytesIO(take(house, experiment_id, "parquet"))).to_pylist()
+    assert [row["reasoning_tokens"] for row in (*lines, *table)] == [2] * 4
 
 
 def test_csv_starts_no_formula_in_any_cell(house, nasty):
