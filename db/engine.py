@@ -39,6 +39,7 @@ def make_engine(
     """
     engine = create_engine(
         psycopg_url(url),
+        poolclass=_Pool,
         pool_size=pool_size,
         max_overflow=0,
         pool_use_lifo=True,  # the one used last: its server process has the plans, and is awake
@@ -54,22 +55,22 @@ def make_engine(
     event.listen(engine, "connect", _leave_out_jit)
     event.listen(engine, "checkin", _note_time)
     event.listen(engine, "checkout", _refuse_dead)
-    _close_late_returns(engine)
     return engine
 
 
-def _close_late_returns(engine: Engine) -> None:
+class _Pool(QueuePool):
     """A connection still in use at `dispose` comes back to a pool that nobody looks at any more: it is closed then."""
 
-    def note_pool(_connection: Any, record: ConnectionPoolEntry, proxy: Any) -> None:
-        record.info["pool"] = proxy._pool  # not the engine's: `dispose` may replace that while we connect
+    _is_over = False
 
-    def close_if_late(connection: Any, record: ConnectionPoolEntry) -> None:
-        if connection is not None and record.info.get("pool") is not engine.pool:
-            connection.close()
+    def dispose(self) -> None:
+        self._is_over = True  # first: who comes back in between is seen by one of the two
+        super().dispose()
 
-    event.listen(engine, "checkout", note_pool)
-    event.listen(engine, "checkin", close_if_late)
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        super()._do_return_conn(record)
+        if self._is_over:
+            super().dispose()
 
 
 _ASK_AFTER_SEC = 30.0

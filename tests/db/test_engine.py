@@ -258,3 +258,12 @@ def test_connection_made_while_the_pool_is_disposed_of_is_closed_when_it_comes_b
     with empty_engine.connect() as late:
         made = late.connection.dbapi_connection
     assert made.closed
+
+
+def test_connection_that_comes_back_while_the_pool_is_disposed_of_is_closed(empty_engine):
+    used = empty_engine.connect()
+    raw = used.connection.driver_connection
+    # It is on its way back, and not there yet.
+    event.listen(empty_engine, "checkin", lambda *_: empty_engine.dispose(), once=True)
+    used.close()
+    assert raw.closed
