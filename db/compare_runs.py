@@ -237,14 +237,16 @@ SELECT r.id, r.prompt, r.is_blind, r.created_at, v.choice, v.answer_id, a.pane_i
 FROM comparison_runs r
 LEFT JOIN comparison_votes v ON v.run_id = r.id AND v.user_id = :user_id
 LEFT JOIN comparison_answers a ON a.id = v.answer_id
-WHERE r.comparison_id = :comparison_id
+WHERE r.comparison_id = :comparison_id AND (CAST(:run_id AS uuid) IS NULL OR r.id = :run_id)
 ORDER BY r.created_at DESC, r.id DESC
 """
 
 
-def list_runs(conn: Connection, *, comparison_id: UUID, user_id: int) -> list[tuple[RunRow, VoteRow | None]]:
-    """Newest first, with the person's vote on each."""
-    found = conn.execute(text(_RUNS), {"comparison_id": comparison_id, "user_id": user_id})
+def list_runs(
+    conn: Connection, *, comparison_id: UUID, user_id: int, run_id: UUID | None = None
+) -> list[tuple[RunRow, VoteRow | None]]:
+    """All of them, or the one; newest first, with the person's vote on each."""
+    found = conn.execute(text(_RUNS), {"comparison_id": comparison_id, "user_id": user_id, "run_id": run_id})
     return [(RunRow(*row[:4]), VoteRow(row[0], *row[4:]) if row[4] else None) for row in found]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from uuid import UUID
 
 from chatplay.compare.tally import PastRun
@@ -18,6 +20,7 @@ from chatplay.compare.values import (
 from chatplay.store import Connection
 from db import compare, compare_runs
 from db.compare import ComparisonRow
+from db.compare_runs import RunRow, VoteRow
 
 
 def view_of(conn: Connection, row: ComparisonRow) -> ComparisonView:
@@ -38,18 +41,16 @@ def view_of(conn: Connection, row: ComparisonRow) -> ComparisonView:
 
 def list_past_runs(conn: Connection, row: ComparisonRow, *, run_id: UUID | None, with_texts: bool) -> list[PastRun]:
     """All runs with their votes, newest first, or the one. Without texts, an answer has its first character only."""
-    runs = compare_runs.list_runs(conn, comparison_id=row.id, user_id=row.user_id)
+    runs = compare_runs.list_runs(conn, comparison_id=row.id, user_id=row.user_id, run_id=run_id)
     rows = compare_runs.list_run_answers(
         conn, comparison_id=row.id, user_id=row.user_id, run_id=run_id, with_texts=with_texts
     )
-    history = messages_of(row)
-    answers: dict[UUID, list[PaneAnswer]] = {run.id: [] for run, _ in runs if run_id in (None, run.id)}
+    history, answers = messages_of(row), defaultdict[UUID, list[PaneAnswer]](list)
     for answer in rows:
-        if answer.run_id in answers:
-            answers[answer.run_id].append(answer_of(answer, history))
-    past = []
-    for run, vote in runs:
-        if run.id in answers:
-            ballot = {answer.pane_id: answer.id for answer in answers[run.id]}
-            past.append(PastRun(run_of(run), tuple(answers[run.id]), vote_of(vote, ballot) if vote else None))
-    return past
+        answers[answer.run_id].append(answer_of(answer, history))
+    return [_past_run(run, answers[run.id], vote) for run, vote in runs]
+
+
+def _past_run(run: RunRow, answers: Sequence[PaneAnswer], vote: VoteRow | None) -> PastRun:
+    ballot = {answer.pane_id: answer.id for answer in answers}
+    return PastRun(run_of(run), tuple(answers), vote_of(vote, ballot) if vote else None)
