@@ -123,7 +123,8 @@ def test_one_arm_has_a_row_but_nothing_to_be_compared_with(services, ada):
 
 def test_one_case_says_what_is_lost(services, ada):
     app = opened("experiments", experiment=finish(services, ada.id, cases=1).id, tab="results")
-    assert "1 case only: intervals are rough" in said(app)
+    assert "1 case only: an interval takes at least 3." in said(app)
+    assert "intervals are rough" not in said(app)  # there is none
 
 
 def test_what_is_lost_is_said_once_on_the_page(services, ada):

@@ -36,6 +36,8 @@ def say_few_cases(cases: int) -> tuple[str, ...]:
     """What is lost with fewer than ten cases; nothing to say otherwise."""
     if not 0 < cases < FEW_CASES:
         return ()
+    if cases < LEAST_CASES:
+        return (f"{count(cases, 'case')} only: an interval takes at least {LEAST_CASES}.",)
     return (
         f"{count(cases, 'case')} only: intervals are rough below {FEW_CASES}. Those of pass rates come out too wide, "
         "those of uneven times may miss the truth up to twice as often as 1 in 20.",
