@@ -18,6 +18,7 @@ Measure = Literal["tokens", "cost"]
 _KINDS: dict[Measure, tuple[str, ...]] = {"tokens": ("Prompt", "Completion"), "cost": ("Cost",)}
 _AMOUNT_TITLES = {"tokens": "Tokens", "cost": "US dollars"}
 _AMOUNT_AXES = {"tokens": "~s", "cost": "$,.6~f"}  # in "~s" a tenth of a dollar reads 100m
+_TICKS = alt.ExprRef("max(2, ceil(width / 80))")  # as many as leave their amounts apart
 _AMOUNTS = {"tokens": ",", "cost": "$,.4~g"}
 # What is as it should be is calm; what is not stands out. Other words take the colour of their name.
 _OUTCOMES = {"stop": "#0072B2", "length": "#E69F00", "content_filter": "#D55E00", "tool_calls": "#56B4E9"}
@@ -70,7 +71,11 @@ def amounts(rows: Sequence[UsageRow], *, measure: Measure) -> Any:
         alt.Chart(data)
         .mark_bar()
         .encode(
-            x=alt.X("value:Q", title=_AMOUNT_TITLES[measure], axis=alt.Axis(format=_AMOUNT_AXES[measure])),
+            x=alt.X(
+                "value:Q",
+                title=_AMOUNT_TITLES[measure],
+                axis=alt.Axis(format=_AMOUNT_AXES[measure], tickCount=_TICKS),
+            ),
             y=alt.Y("name:N", title=None, sort=list(names.values()), axis=alt.Axis(labelLimit=160, labelOverlap=False)),
             color=_kinds(measure),
             tooltip=[alt.Tooltip("name:N", title="Of"), *_amount_tooltip(measure, "value")],

@@ -107,6 +107,12 @@ def test_costs_below_a_dollar_are_not_written_as_millions():
     assert axis["format"] == "$,.6~f"
 
 
+def test_amounts_below_bars_are_as_many_as_stand_apart_on_its_width():
+    row = UsageRow("k", "tiny", 3, 0, 0, 10, 20, 0, 0, 0, 0.1, 0, None, None, None, 1)
+    axis = charts_bars.amounts([row], measure="cost").to_dict()["encoding"]["x"]["axis"]
+    assert axis["tickCount"] == {"expr": "max(2, ceil(width / 80))"}
+
+
 def test_setting_that_was_not_sent_has_a_place_of_its_own():
     cells = [SettingsCell(0.5, 1.0, 10.0, 4, 4), SettingsCell(None, 1.0, None, 0, 2)]
     drawn = rows_of(charts_cells.settings_map(cells, x_title="Temperature", y_title="Top-p", title="TTFT"))
