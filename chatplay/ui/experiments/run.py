@@ -81,7 +81,7 @@ def _draw_progress(progress: Progress) -> None:
         st.warning(message_markdown(progress.paused_because), icon=":material/pause:")
     if progress.judgements_left or progress.judgements_done:
         total = progress.judgements_left + progress.judgements_done
-        st.caption(f"Judge: {progress.judgements_done:,} of {fmt.many(total, 'call')} ended.")
+        st.caption(f"Judging: {progress.judgements_done:,} of {fmt.many(total, 'call')} ended.")
 
 
 def _say_standstill(found: Standstill) -> str:

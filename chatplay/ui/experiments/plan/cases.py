@@ -148,7 +148,7 @@ def _needs_no_values(draft: Draft) -> bool:
 
 def _frame(table: CaseTable) -> pd.DataFrame:
     frame = pd.DataFrame(list(table.rows), columns=list(table.columns), dtype="object")
-    frame.index = pd.RangeIndex(1, len(frame) + 1, name="case")
+    frame.index = pd.RangeIndex(1, len(frame) + 1, name="Case")
     return frame
 
 

@@ -88,5 +88,5 @@ def _draw_cases(experiment: Experiment, token: str | None) -> None:
     st.subheader(f"Cases ({experiment.cases:,})", anchor=False)
     table = get_runtime().experiments.get_cases(user_id=state.person().id, experiment_id=experiment.id, token=token)
     frame = pd.DataFrame(list(table.rows), columns=list(table.columns), dtype="object")
-    frame.index = pd.RangeIndex(1, len(frame) + 1, name="case")
+    frame.index = pd.RangeIndex(1, len(frame) + 1, name="Case")
     st.dataframe(frame, height=table_height(len(frame), most=10))

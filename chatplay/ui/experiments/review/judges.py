@@ -145,7 +145,7 @@ def _draw_form(experiment: Experiment, judges: list[Judge], done: int) -> None:
             args=(_run, experiment),
             key=_key("run"),
         )
-        st.caption("Its calls run as trials do, under the same caps, and appear on the metrics page.")
+        st.caption("Its calls run as trials do, under the same caps, and appear on the Metrics page.")
 
 
 def _list_models() -> list[ModelRef]:
