@@ -1,5 +1,6 @@
 """The words under a pane."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -43,3 +44,20 @@ def test_long_settings_that_begin_alike_are_shown_where_they_part():
     assert len(set(shown)) == 3
     assert figures.value_text(several[0], "system_prompt") == "You are a helpful assistant who answers …"
     assert figures.value_text(Params(), "system_prompt", several) == "none"
+
+
+def test_all_that_matters_is_in_the_line_of_settings_and_only_what_differs_is_bold():
+    several = [Params(temperature=0.2, top_p=0.5), Params(temperature=1.0, top_p=0.5)]
+    lines = [
+        figures.settings_line(SimpleNamespace(params=params), figures.differing_names(several), several)
+        for params in several
+    ]
+    assert [re.findall(r"\*\*(.*?)\*\*", line.replace("\\", "")) for line in lines] == [
+        ["Temperature 0.2"],
+        ["Temperature 1"],
+    ]
+    for line in lines:
+        assert line.replace("\\", "").endswith(" · Max tokens 512 · Top-p 0.5")
+    alike = figures.settings_line(SimpleNamespace(params=several[0]), figures.differing_names(several[:1] * 2))
+    assert "**" not in alike
+    assert "Temperature 0.2" in alike.replace("\\", "")
