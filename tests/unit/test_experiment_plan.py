@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from chatplay.experiments.problems import list_problems, list_warnings
 from chatplay.experiments.scoring import Answer, Contains, FitsSchema, score_answer
 from chatplay.experiments.values import AxisText, Caps, CaseTable, ModelRef, Pace, Plan, PromptVersion
 from chatplay.models.catalog import ModelInfo
-from chatplay.params import Params, Range
+from chatplay.params import SPECS, Params, Range
 from chatplay.ui.experiments.words import arm_names
 
 PROMPT = PromptVersion(1, "greeting", 1, "Say {{word}}", "", datetime(2026, 1, 1, tzinfo=UTC))
@@ -54,6 +55,27 @@ def test_axis_text_names_its_levels(param, text, values):
     found = parse_axis(param, text)
     assert found.values == values
     assert len(set(found.labels)) == len(values)
+
+
+LEVELS_OF = {"list": ("none, END", ((), ("END",))), "text": ("Be brief.\nBe kind.", ("Be brief.", "Be kind."))}
+
+
+def ways_to_vary(spec):
+    """Texts of an axis with the values they name: for numbers a list and a range."""
+    if spec.range is None:
+        return [LEVELS_OF[spec.kind]]
+    low, step = Decimal(str(spec.range.low)), Decimal(str(spec.step))
+    values = tuple(float(low + place * step) for place in range(3))
+    return [(", ".join(map(str, values)), values), (f"{low}:{low + 2 * step}:{step}", values)]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_any_parameter_varies_from_arm_to_arm_however_its_values_are_written(spec):
+    for text, values in ways_to_vary(spec):
+        plan = replace(PLAN, prompts=(replace(PROMPT, system_prompt=""),), axes=(AxisText(spec.name, text),))
+        arms = lay_out_arms(replace(plan, seed_policy="none"))
+        assert tuple(getattr(arm.params, spec.name) for arm in arms) == values
+        assert {tuple(arm.levels) for arm in arms} == {(spec.name,)}
 
 
 @pytest.mark.parametrize(
