@@ -107,6 +107,25 @@ def test_what_is_wrong_is_told_with_its_place(text, says):
     assert refused.value.cure
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv", b"word,expected\n\nok,yes\nfar too long,no\n"),
+        ("a.jsonl", b'\n{"word": "ok"}\n\n{"word": "far too long"}\n'),
+        ("a.xlsx", sheet(["word", "expected"], [], ["ok", "yes"], ["far too long", "no"])),
+    ],
+)
+def test_place_of_a_mistake_is_that_in_the_file_whatever_its_kind(name, data, monkeypatch):
+    monkeypatch.setattr(cases, "MAX_CELL_CHARS", 8)
+    with pytest.raises(BadInput, match="Row 4, column `word` has 12 characters"):
+        read_file(data, name=name)
+
+
+def test_row_of_a_sheet_with_too_many_cells_is_named():
+    with pytest.raises(BadInput, match="Row 3 has 2 cells, the head has 1 columns"):
+        read_file(sheet(["word"], ["ok"], ["one", "two"]), name="a.xlsx")
+
+
 def test_limits_are_told_with_their_numbers(monkeypatch):
     monkeypatch.setattr(cases, "MAX_ROWS", 2)
     with pytest.raises(BadInput, match="more than 2 rows"):
