@@ -1,9 +1,12 @@
 """What arms did: means, pass@k, pass^k, agreement; small sets reckoned by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chatplay.experiments.stats import build_table, group_answers, summarise_arms
 from chatplay.experiments.stats.passk import all_of_them, at_least_one
@@ -80,6 +83,37 @@ def test_columns_that_do_not_fit_are_refused() -> None:
         build_table(arms=1, cases=2, arm=[0, 0], case=[0, 1], repeat=[0, 0], score=[1.0])
     with pytest.raises(ValueError, match=r"case must lie within 0\.\.1"):
         build_table(arms=1, cases=2, arm=[0], case=[2], repeat=[0])
+
+
+def trials_of(seed: int, cases: int = 60) -> dict[str, np.ndarray]:
+    """Times, scores and verdicts of three arms, three repeats a case."""
+    rng = np.random.default_rng(seed)
+    passed = rng.random((3, cases, 3)) < rng.uniform(0.2, 0.8, (1, cases, 1))
+    score = rng.integers(0, 5, (3, cases, 3)) / 4
+    return {"ttft_ms": noisy(seed, cases=cases, repeats=3), "score": score, "passed": passed.astype(float)}
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.permutations([0, 1, 2]))
+def test_relabelled_arms_permute_their_figures(seed: int, order: list[int]) -> None:
+    values = trials_of(seed, cases=12)
+    answers = (values["score"] * 4).astype(int).astype(str)
+    plain = summarise_arms(full_table(**values, answer=answers))
+    mixed = summarise_arms(full_table(**{name: some[order] for name, some in values.items()}, answer=answers[order]))
+    assert [replace(one, arm=order[one.arm]) for one in mixed] == [plain[arm] for arm in order]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_twice_the_cases_narrow_intervals_of_means_by_root_two(seed: int) -> None:
+    once = trials_of(seed)
+    twice = {name: np.concatenate([some, some], axis=1) for name, some in once.items()}
+    few, many = (summarise_arms(full_table(**some)) for some in (once, twice))
+    for metric in once:
+        for one, other in zip(few, many, strict=True):
+            before, after = one.estimate(metric), other.estimate(metric)
+            assert after.value == pytest.approx(before.value)
+            assert (before.high - before.low) / (after.high - after.low) == pytest.approx(math.sqrt(2), rel=0.04)
 
 
 def test_hundred_thousand_trials_are_all_counted() -> None:

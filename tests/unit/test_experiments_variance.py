@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from statsmodels.stats.anova import anova_lm
 
 from chatplay.experiments.stats import Axis, explain_variance, find_frontier, list_heat_cells, list_level_means
 from chatplay.experiments.stats.frontier import mark_frontier
+from chatplay.experiments.stats.values import Estimate
 from tests.unit.experiments_rig import full_table, noisy
 
 HEAT = Axis("temperature", ("0", "1"), (0, 0, 1, 1))
@@ -18,6 +21,10 @@ TOP = Axis("top_p", ("0.5", "1"), (0, 1, 0, 1))
 
 def rng() -> np.random.Generator:
     return np.random.default_rng(6)
+
+
+def ends_of(found: Estimate) -> tuple[float | None, ...]:
+    return found.value, found.low, found.high
 
 
 def shares(table: object, *axes: Axis) -> dict[str, float | None]:
@@ -165,6 +172,15 @@ def test_clear_frontier_has_probabilities_of_one_and_none() -> None:
     assert (found.arms[2].on_frontier, found.arms[2].probability) == (False, 0.0)
 
 
+def test_probability_of_the_frontier_is_that_of_the_samples_in_which_nothing_beats_the_arm() -> None:
+    """Of two cases the second arm is better in one, by less: it is beaten unless that case is drawn twice."""
+    quality = np.array([[[1.0], [0.0]], [[0.0], [0.5]]])
+    same = np.ones((2, 2, 1))
+    found = find_frontier(full_table(score=quality, cost_usd=same, duration_ms=same), rng=rng())
+    assert [arm.on_frontier for arm in found.arms] == [True, False]
+    assert [arm.probability for arm in found.arms] == pytest.approx([3 / 4, 1 / 4], abs=0.04)
+
+
 def test_frontier_without_prices_compares_the_rest() -> None:
     values = noisy(1)
     holed = noisy(2)
@@ -173,6 +189,30 @@ def test_frontier_without_prices_compares_the_rest() -> None:
     assert found.objectives == ("score", "duration_ms")
     assert found.arms[1].on_frontier is None
     assert len(found.caveats) == 2
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.permutations([0, 1, 2, 3]))
+def test_relabelled_arms_permute_shares_means_and_frontier(seed: int, order: list[int]) -> None:
+    values, cost = noisy(seed, arms=4), noisy(seed + 1, arms=4)
+    axes = [
+        (HEAT, TOP),
+        tuple(Axis(one.name, one.levels, tuple(one.level_of_arm[arm] for arm in order)) for one in (HEAT, TOP)),
+    ]
+    tables = [full_table(duration_ms=values[some], score=cost[some]) for some in ([0, 1, 2, 3], order)]
+    found = [
+        explain_variance(one, axes=some, metric="duration_ms", rng=rng()).shares
+        for one, some in zip(tables, axes, strict=True)
+    ]
+    plain, mixed = ([(share.share, share.low, share.high) for share in shares] for shares in found)
+    assert np.array(mixed) == pytest.approx(np.array(plain), abs=1e-9)
+    levels = [list_level_means(one, axis=some[0], metric="duration_ms") for one, some in zip(tables, axes, strict=True)]
+    plain, mixed = ([ends_of(mean.estimate) for mean in means] for means in levels)
+    assert np.array(mixed) == pytest.approx(np.array(plain))
+    first, second = (find_frontier(table, rng=rng()).arms for table in tables)
+    for place, arm in enumerate(order):
+        assert second[place].on_frontier == first[arm].on_frontier
+        assert second[place].probability == pytest.approx(first[arm].probability)
 
 
 def test_equal_arms_share_the_frontier() -> None:

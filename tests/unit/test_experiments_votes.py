@@ -68,6 +68,23 @@ def test_places_and_order_of_votes_do_not_matter() -> None:
     assert [one.win_chance for one in mirrored.strengths] == pytest.approx([one.win_chance for one in plain.strengths])
 
 
+def test_relabelled_arms_permute_their_strengths() -> None:
+    order = [3, 0, 6, 1, 5, 2, 4]
+    renamed = [Vote(order[vote.left], order[vote.right], vote.winner) for vote in season()]
+    plain, mixed = rank_votes(season(), arms=7), rank_votes(renamed, arms=7)
+    assert [one.arm for one in mixed.strengths] == [order[one.arm] for one in plain.strengths]
+    ends = [[(one.win_chance, one.low, one.high) for one in found.strengths] for found in (plain, mixed)]
+    assert np.array(ends[1]) == pytest.approx(np.array(ends[0]))
+
+
+def test_twice_the_votes_narrow_intervals_by_root_two() -> None:
+    widths = []
+    for votes in (season(), season() * 2):
+        fit = fit_davidson(votes, arms=7, prior_votes=0)
+        widths.append(np.sqrt(np.diag(fit.covariance)))
+    assert widths[0] / widths[1] == pytest.approx([np.sqrt(2)] * 7, rel=1e-6)
+
+
 def test_votes_on_one_case_count_as_alike() -> None:
     rng = np.random.default_rng(1)
     winners = ["left" if won else "right" for won in rng.random(20) < 0.6]
