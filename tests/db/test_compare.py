@@ -1,10 +1,12 @@
 """Comparisons on the real database: what is kept, what can be changed, votes, from and to chats."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from chatplay.errors import BadInput, Conflict, NotFound
+from chatplay.params import Range
 from db import answers
 from tests.db.chat_rig import STOP, Gate, add_person
 from tests.db.compare_rig import second_process
@@ -64,6 +66,20 @@ def test_value_out_of_the_models_range_is_refused_and_nothing_changes(desk):
     with pytest.raises(BadInput):
         desk.compare.set_param(**desk.me, pane_id=desk.panes[0], name="temperature", value=9)
     assert desk.view().panes[0].params.temperature == 0.2
+
+
+def test_another_model_takes_the_settings_of_its_pane_as_far_as_it_takes_them(desk):
+    first, second = desk.panes
+    catalog = desk.house.process.catalog
+    known = catalog.find_info(desk.view().panes[0].model_name, upstream=desk.view().panes[0].upstream)
+    narrow = replace(known, name="narrow", ranges={"temperature": Range(0.0, 0.1)})
+    catalog._view = replace(catalog._view, models=(*catalog._view.models, narrow))
+    desk.compare.set_param(**desk.me, pane_id=first, name="max_tokens", value=300)
+    desk.compare.set_model(**desk.me, role="analyst", pane_id=first, model=narrow)
+    changed, other = desk.view().panes
+    assert (changed.id, changed.model_name, changed.params.temperature) == (first, "narrow", 0.1)
+    assert changed.params.max_tokens == 300
+    assert (other.id, other.model_name, other.params.temperature) == (second, known.name, 1.0)
 
 
 @pytest.mark.parametrize(
