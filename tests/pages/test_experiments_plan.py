@@ -1,8 +1,10 @@
 """What the Plan tab keeps of what is typed, says of mistakes, starts, and does when another tab was quicker."""
 
+import io
 from dataclasses import replace
 
 import pytest
+from openpyxl import Workbook
 
 from chatplay.experiments.values import AxisText, CaseTable, ModelRef, Plan
 from tests.pages.plan_form import field, fill, paste, stored
@@ -90,6 +92,42 @@ def test_pasted_cases_take_the_place_of_those_there(services, ada, draft):
     assert button(paste(app, "topic\nsun"), "Replace the case")
 
 
+def upload(app, name, data):
+    app.segmented_control[0].set_value("Upload")
+    app = ran(app)
+    app.get("file_uploader")[0].upload(name, data)
+    return ran(app)
+
+
+def sheet(*rows):
+    book, file = Workbook(), io.BytesIO()
+    for row in rows:
+        book.active.append(row)
+    book.save(file)
+    return file.getvalue()
+
+
+def test_uploaded_sheet_takes_the_place_of_the_cases_or_says_in_which_row_it_is_wrong(services, ada, draft):
+    app = upload(opened("experiments", experiment=draft.id), "cases.xlsx", sheet(["topic"], ["rain"], ["sun", "dry"]))
+    assert "Row 3 has 2 cells, the head has 1 columns" in said(app)
+    assert stored(services, ada, draft).cases == 3
+    app = upload(app, "cases.xlsx", sheet(["topic", "expected"], ["rain", "wet"]))
+    assert services.experiments.get_cases(user_id=ada.id, experiment_id=draft.id).rows == (("rain", "wet"),)
+    assert not button(app, "Start 9 trials").disabled
+
+
+def test_arms_that_are_not_ticked_do_not_run(services, ada, draft):
+    app = opened("experiments", experiment=draft.id)
+    arms = services.experiments.preview(user_id=ada.id, role=ada.role, experiment_id=draft.id).arms
+    grid = app.dataframe[-1].proto.id.split("-", 2)[2]
+    app.session_state[grid] = {"selection": {"rows": [0, 2], "columns": [], "cells": []}}
+    app = ran(app)
+    assert "2 of 3 arms will run" in said(app)
+    assert stored(services, ada, draft).plan.chosen == {arms[0].hash, arms[2].hash}
+    press(app, "Start 18 trials")
+    assert len(stored(services, ada, draft).arms) == 2
+
+
 def test_rule_is_added_and_removed(services, ada, draft):
     app = opened("experiments", experiment=draft.id)
     field(app, "Rule").set_value("regex")
@@ -110,6 +148,9 @@ def test_second_version_is_an_arm_of_its_own_and_its_difference_can_be_read(serv
     app = ran(app)
     assert [one.label for one in stored(services, ada, draft).plan.prompts] == ["Sample v1", "Sample v2"]
     assert not button(app, "Start 54 trials").disabled
+    typed = next(one for one in reversed(app.text_area) if one.label == "Prompt")
+    app.session_state[typed.key.replace("_prompt_", "_difference_")] = True
+    assert "<ins>" in said(ran(app))
 
 
 def test_typing_on_stays_in_the_version_that_was_begun(services, ada, draft):
