@@ -2,7 +2,7 @@
 
 from html import unescape
 
-from tests.experiment_results_rig import cut_off, finish
+from tests.experiment_results_rig import cut_off, finish, judge
 from tests.pages.screen import opened, ran, said, table_with, with_numbers
 
 
@@ -12,6 +12,46 @@ def test_results_of_a_finished_experiment_show_each_arm_with_its_mean_and_trials
     assert list(arms["Arm"]) == ["Temperature 0", "Temperature 1"]
     assert list(arms["n"]) == [12, 12]
     assert list(arms["Score"]) == [1.0, 0.5]
+
+
+def right_at_the_first_try(arm, case, repeat):
+    return f"It is w{case}." if not (arm and repeat) else f"No idea {repeat}."
+
+
+def test_arms_tell_what_of_their_repeats_passes_and_how_far_these_agree(services, ada):
+    app = opened("experiments", experiment=finish(services, ada.id, right_at_the_first_try).id, tab="results")
+    arms = table_with(app, "Failed")
+    shown = {name: list(arms[name]) for name in ("pass@2", "pass^2", "Repeats agree")}
+    assert shown == {"pass@2": [1.0, 1.0], "pass^2": [1.0, 0.0], "Repeats agree": [1.0, 0.0]}
+
+
+def drawn(app):
+    """How many charts there are, and how many of them are heat maps."""
+    specs = [one.proto.spec for one in app.get("vega_lite_chart")]
+    return len(specs), sum('"rect"' in spec for spec in specs)
+
+
+def test_two_settings_have_a_plot_each_and_a_heat_map_together(services, ada):
+    one = opened("experiments", experiment=finish(services, ada.id).id, tab="results")
+    assert drawn(one) == (4, 0)
+    experiment = finish(services, ada.id, others={"top_p": "0.5, 1"})
+    app = with_numbers(opened("experiments", experiment=experiment.id, tab="results"), experiment, "heat")
+    assert drawn(app) == (6, 1)
+    heat = next(one.value for one in app.dataframe if list(one.value.columns[:2]) == ["Temperature", "Top-p"])
+    cells = {(row[0], row[1]): row[2] for row in heat.itertuples(index=False)}
+    assert cells == {("0", "0.5"): 1.0, ("0", "1"): 0.5, ("1", "0.5"): 0.5, ("1", "1"): 0.5}
+
+
+def test_scores_of_a_judge_stand_beside_those_by_hand_of_the_same_answers(services, ada):
+    experiment = judge(services, finish(services, ada.id), ada.id, score=0.5)
+    whose = {"user_id": ada.id, "experiment_id": experiment.id}
+    for score in (0.25, 0.5):
+        item = services.experiments.next_for_review(**whose)
+        services.experiments.add_hand_score(**whose, trial_id=item.trial_id, score=score)
+    shown = said(opened("experiments", experiment=experiment.id, tab="results"))
+    assert "<dt>Answers with both scores</dt><dd>2</dd>" in shown
+    assert "<dt>Same score</dt><dd>50.0 %" in shown
+    assert "<dt>Judge minus hand</dt><dd>+0.12" in shown
 
 
 def test_an_arm_that_is_wrong_in_half_of_many_cases_is_called_worse_than_the_baseline(services, ada):
