@@ -67,6 +67,12 @@ def test_varied_seeds_are_the_same_for_all_arms_of_a_case(house):
     assert all(set(counts.values()) == {2} and len(counts) == 2 for counts in seeds.values())
 
 
+@pytest.mark.parametrize(("policy", "sent"), [("fixed", 7), ("none", None)])
+def test_seed_is_the_same_for_all_calls_or_left_to_the_server_as_planned(house, policy, sent):
+    house.run(cases=2, seed_policy=policy, seed=7)
+    assert {request.params.seed for request in house.answerer.requests} == {sent}
+
+
 def test_paused_experiment_begins_no_more_calls_and_goes_on_after_resume(house):
     experiment_id = house.start_held(cases=10)
     house.call("pause", experiment_id)
