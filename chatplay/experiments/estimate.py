@@ -103,8 +103,9 @@ def _seconds(known: Sequence[Measured]) -> list[float]:
 def sum_of_calls(values: Sequence[float], calls: int, *, most: float = math.inf) -> Figure | None:
     """The sum over `calls` future calls like the measured ones; None without any.
 
-    95 % prediction interval of a sum of N from a sample of n: N m +- 1.96 s sqrt(N + N^2/n). Of a single measured
-    call nothing can be said but 0 and `most` a call.
+    95 % prediction interval of a sum of N from a sample of n: N m +- 1.96 s sqrt(N + N^2/n), N times that of
+    the mean of N future values (Hahn & Meeker 1991, Statistical Intervals, ch. 4). Of a single measured call nothing
+    can be said but 0 and `most` a call.
     """
     if not values:
         return None
@@ -118,8 +119,8 @@ def sum_of_calls(values: Sequence[float], calls: int, *, most: float = math.inf)
 def longest_of_calls(values: Sequence[float], calls: int) -> Figure | None:
     """The longest of `calls` future calls like the measured ones: its median and the ends of 95 %; None without any.
 
-    All of N stay below x with the probability F(x)^N, where F are the measured calls. Of a single one nothing can be
-    said but 0 below it.
+    All of N stay below x with the probability F(x)^N, where F are the measured calls (David & Nagaraja 2003,
+    Order Statistics, 2.1). Of a single one nothing can be said but 0 below it.
     """
     if not values or not calls:
         return None

@@ -1,13 +1,18 @@
 """A small, seeded part of bench/experiments_truth.py: intervals hold the truth as often as they promise."""
 
+import inspect
+import re
 import subprocess
 import sys
+from types import FunctionType
 
 import numpy as np
 import pytest
 
 from bench.experiments_truth import find_false_alarms, measure
 from bench.experiments_worlds import HARD_WORLDS, WORLDS, World
+from chatplay.experiments import estimate, stats
+from chatplay.experiments.stats import agreement, cells, intervals, passk, verdicts
 
 EXPERIMENTS = 3000
 names = pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
@@ -39,6 +44,20 @@ def test_t_alone_would_not_do_for_pass_rates() -> None:
     found = {line.method: line.share for line in lines if line.figure == "mean"}
     assert found["t"] < 0.75
     assert found["ours"] > 0.90
+
+
+_NO_FORMULAS = ("build_table", "group_answers")
+FORMULAS = [
+    *(one for name, one in vars(stats).items() if inspect.isfunction(one) and name not in _NO_FORMULAS),
+    *(intervals.t_bounds, intervals.positive_bounds, intervals.share_bounds, intervals.bound_differences),
+    *(intervals.adjust_holm, cells.resample_counts, passk.at_least_one, passk.all_of_them, agreement.gather_answers),
+    *(verdicts.plan_repeats, verdicts.least_alike_cases, estimate.sum_of_calls, estimate.longest_of_calls),
+]
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=lambda formula: formula.__name__)
+def test_each_formula_names_its_source(formula: FunctionType) -> None:
+    assert re.search(r"[A-Z]\w+\s+(et al\.\s+)?\(?(19|20)\d\d", formula.__doc__ or "")
 
 
 def test_statistics_bring_no_heavy_imports() -> None:

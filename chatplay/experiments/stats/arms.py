@@ -16,7 +16,8 @@ from chatplay.experiments.stats.words import ONE_REPEAT, estimate, say_few_cases
 def summarise_arms(table: TrialTable, *, ks: tuple[int, ...] = (1, 2, 3, 5, 10)) -> tuple[ArmSummary, ...]:
     """One summary for each arm of the plan, in its order. `ks` above the number of repeats are left out.
 
-    A mean is the mean of the cases' means, so a case with more repeats weighs no more than another.
+    A mean is the mean of the cases' means, so a case with more repeats weighs no more than another: the
+    case is the cluster (Cameron & Miller 2015, J. Human Resources 50, 317). Intervals are those of `bound_means`.
     """
     cells = {metric: gather(table, metric) for metric in METRICS}
     bounds = {metric: bound_means(cells[metric]) for metric in METRICS}

@@ -19,8 +19,9 @@ def compare_with_baseline(
 ) -> tuple[Comparison, ...]:
     """Every other arm against `baseline`, metric by metric, arms in the order of the plan.
 
-    The mean difference is taken over the cases that both arms know, each case counting once. Holm's adjustment
-    is over the arms of one metric: the chance of calling any equal arm different stays below 5 % for a metric.
+    The mean difference is taken over the cases that both arms know, each case counting once, its interval is that of
+    `bound_differences`. The adjustment (Holm 1979, Scand. J. Statist. 6, 65) is over the arms of one metric: the
+    chance of calling any equal arm different stays below 5 % for a metric.
     """
     return tuple(comparison for metric in metrics for comparison in _compare(gather(table, metric), metric, baseline))
 

@@ -14,7 +14,8 @@ from chatplay.experiments.stats.words import estimate
 def list_level_means(table: TrialTable, *, axis: Axis, metric: Metric) -> tuple[LevelMean, ...]:
     """The main effect of `axis`: the mean at each of its levels, in their order.
 
-    A case's value at a level is the mean over the level's arms, so every arm counts the same.
+    A case's value at a level is the mean over the level's arms, so every arm counts the same (main effects: Box,
+    Hunter & Hunter 2005, Statistics for Experimenters, ch. 5).
     """
     cells = gather(table, metric)
     levels = np.array(axis.level_of_arm)
@@ -23,7 +24,10 @@ def list_level_means(table: TrialTable, *, axis: Axis, metric: Metric) -> tuple[
 
 
 def list_heat_cells(table: TrialTable, *, rows: Axis, columns: Axis, metric: Metric) -> tuple[HeatCell, ...]:
-    """The means for a heat map, row by row; pairs of levels that no arm has are left out."""
+    """The means for a heat map, row by row; pairs of levels that no arm has are left out.
+
+    The means of a two-way table (Box, Hunter & Hunter 2005, Statistics for Experimenters, ch. 5).
+    """
     cells = gather(table, metric)
     down, across = np.array(rows.level_of_arm), np.array(columns.level_of_arm)
     places = [(row, column) for row in range(len(rows.levels)) for column in range(len(columns.levels))]
