@@ -21,6 +21,14 @@ def test_a_score_is_stored_and_the_next_answer_comes(services, ada):
     assert [hand.score for hand in scores_of(services, ada, experiment)] == [0.75]
 
 
+def test_thumbs_are_the_ends_of_the_scale(services, ada):
+    experiment = finish(services, ada.id)
+    app = opened("experiments", experiment=experiment.id, tab="review")
+    app.button_group(key="experiments_scale").set_value("Thumbs")
+    press(press(ran(app), ":material/thumb_up: Good"), ":material/thumb_down: Bad")
+    assert sorted(hand.score for hand in scores_of(services, ada, experiment)) == [0.0, 1.0]
+
+
 def test_back_shows_the_last_answer_again_and_another_score_replaces_it(services, ada):
     experiment = finish(services, ada.id)
     app = press(press(opened("experiments", experiment=experiment.id, tab="review"), "Poor"), "Back")
