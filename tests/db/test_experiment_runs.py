@@ -105,6 +105,7 @@ def test_rate_limited_trial_is_tried_again_and_both_calls_are_recorded(house):
     assert (first.attempt, second.attempt) == (1, 2)
     trial = house.call("get_trial", experiment_id, trial_id=row[0])
     assert trial.metrics.duration_ms == second.duration_ms
+    assert second.duration_ms in house.call("get_results", experiment_id).table.duration_ms.tolist()
     assert (house.progress(experiment_id).retries, house.progress(experiment_id).calls) == (1, 3)
 
 
