@@ -6,6 +6,7 @@ back where it was typed.
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
@@ -27,6 +28,7 @@ TURN_SLOTS = 4  # turns drawn one by one before the page is drawn as a whole aga
 SELECTOR, LOCK, BEGUN = "chat_selector", "chat_lock_banner", "chat_begun"  # a chat's first message changes these, too
 INPUT = "chat_input"  # sending runs this alone: a run of the whole page has the browser restyle all of it
 _STOP_SEC = 3.0
+_SENT_SEC = 0.1  # Streamlit sends what was drawn every few milliseconds
 
 
 def turn_key(slot: int) -> str:
@@ -37,6 +39,7 @@ def turn_key(slot: int) -> str:
 def send() -> list[str]:
     """Sends what stands in the input; the fragments to draw, none when the whole page is to be drawn."""
     page, text = state.chat(), str(state.widget_value(state.COMPOSER) or "")
+    may_lack_input = _may_lack_input(page)
     if not gate.still_signed_in():
         page.give_back = text
         return []
@@ -60,11 +63,23 @@ def send() -> list[str]:
     cut_short = running_generation(page) is not None  # the drawing of an answer that had just ended
     went_on = turn.user_message.parent_id != page.end_id  # in another tab
     page.turns.append(turn)
-    if had_notice or cut_short or went_on or page.view is not drawn or len(page.turns) > TURN_SLOTS:
+    if may_lack_input:
+        page.focus = page.focus or "gently"
+    if may_lack_input or had_notice or cut_short or went_on or page.view is not drawn or len(page.turns) > TURN_SLOTS:
         return []
     begins = len(page.turns) == 1 and (page.view is None or not page.view.messages)
     # Lock and history row before the turn: drawing that one lasts as long as its answer comes.
     return [*([SELECTOR, LOCK, BEGUN] if begins else []), turn_key(len(page.turns) - 1)]
+
+
+def _may_lack_input(page: ChatState) -> bool:
+    """Whether the page was drawn as a whole so shortly before this run that not all of it was sent.
+
+    Of what was not, Streamlit drops what belongs to the fragment that now runs, the input. The browser hears that the
+    page is whole, and takes the input away; only a run that draws it brings it back. A message sent while the page was
+    being drawn waits for that run's end, and is seen to by the same thread.
+    """
+    return page.drawn_by is threading.current_thread() or time.monotonic() - page.drawn_sec < _SENT_SEC
 
 
 def _catch_up(page: ChatState) -> None:

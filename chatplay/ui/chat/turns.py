@@ -6,6 +6,7 @@ so Stop and the history stand outside; those inside, and messages, are looked fo
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -88,6 +89,7 @@ def draw_slots(places: Places, *, follow: bool) -> None:
     """All slots, most of them empty. `follow=False` draws what there is and does not wait for more."""
     for slot in range(TURN_SLOTS):
         st.fragment(_draw_slot, key=turn_key(slot))(slot, places, follow)
+    state.chat().drawn_by, state.chat().drawn_sec = threading.current_thread(), time.monotonic()
 
 
 def _draw_slot(slot: int, places: Places, follow: bool) -> None:
