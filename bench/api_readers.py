@@ -38,11 +38,15 @@ class Target:
 
 
 class Http:
-    """A connection for each answer, made before the clock starts: servers close what is idle for seconds."""
+    """A connection for each answer, made before the clock starts: servers close what is idle for seconds.
+
+    OpenAI's routes are sent what was said before, as our own chats do.
+    """
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._host = urlsplit(target.base_url).netloc
+        self._said: list[dict[str, str]] = []
 
     async def __aenter__(self) -> Http:
         return self
@@ -61,7 +65,8 @@ class Http:
     async def _read(self, prompt: str, writer: asyncio.StreamWriter) -> Reading:
         own = bool(self._target.chat_id)
         path = f"/v1/chat/sessions/{self._target.chat_id}/generate" if own else "/v1/chat/completions"
-        openai = {"model": "bench", "messages": [{"role": "user", "content": prompt}], "stream": True}
+        messages = [*self._said, {"role": "user", "content": prompt}]
+        openai = {"model": "bench", "messages": messages, "stream": True}
         body = json.dumps({"content": prompt, "stream": True} if own else openai).encode()
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
@@ -72,11 +77,14 @@ class Http:
         status = await self._reader.readuntil(b"\r\n\r\n")
         if not status.startswith(b"HTTP/1.1 200"):
             raise RuntimeError((status + await self._reader.read(2000)).decode())
-        rest = b""
+        rest, kept = b"", []
         async for piece in self._pieces():
             *events, rest = (rest + piece).split(b"\n\n")
             for event in events:
                 _note_sse(reading, event) if own else _note_chunk(reading, event)
+            kept += events
+        if not own:
+            self._said = [*messages, {"role": "assistant", "content": _text_of(kept)}]
         return reading
 
     async def _pieces(self) -> AsyncIterator[bytes]:
@@ -122,3 +130,9 @@ def _note_sse(reading: Reading, event: bytes) -> None:
 def _note_chunk(reading: Reading, event: bytes) -> None:
     if _CONTENT.search(event):
         reading.take(len(reading.arrived_ns) + 1)
+
+
+def _text_of(events: list[bytes]) -> str:
+    """The answer that OpenAI's chunks make together."""
+    chunks = [json.loads(event.removeprefix(b"data: ")) for event in events if event.startswith(b"data: {")]
+    return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])
