@@ -150,6 +150,7 @@ OFF_AT_ZERO = frozenset(spec.name for spec in SPECS if spec.off_at_zero)
 _NUMBERS_UNSET: dict[str, Any] = {spec.name: None for spec in SPECS if spec.kind in ("float", "int")}
 NOTHING_SET = Params(**_NUMBERS_UNSET)
 _BY_NAME = {spec.name: spec for spec in SPECS}
+_ANY_RANGE = {spec.name: Range(float("-inf"), float("inf")) for spec in SPECS if spec.range}
 Ranges = Mapping[str, Range]
 
 
@@ -210,9 +211,22 @@ def clamp(params: Params, *, overrides: Ranges | None = None) -> Params:
 
 
 def to_json(params: Params) -> dict[str, Any]:
-    """JSON-ready values by name, in table order; the inverse of `parse`."""
+    """JSON-ready values by name, in table order; the inverse of `from_json`."""
     values = {spec.name: getattr(params, spec.name) for spec in SPECS}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def from_json(stored: Mapping[str, Any]) -> Params:
+    """Params as they were stored, checked against the model's ranges then; what this version does not know or take is
+    left out.
+    """
+    known = Params()
+    for name, value in stored.items():
+        try:
+            known = parse({name: value}, overrides=_ANY_RANGE, base=known)
+        except BadInput:
+            continue
+    return known
 
 
 def json_schema(overrides: Ranges | None = None) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class Turn:
 def chat_record(row: ChatRow) -> ChatRecord:
     """The row with its settings typed; settings of an older version fall back to the defaults."""
     values = {name: getattr(row, name) for name in ChatRecord.__dataclass_fields__ if name != "params"}
-    return ChatRecord(**values, params=stored_params(row.params))
+    return ChatRecord(**values, params=parameters.from_json(row.params))
 
 
 def message_record(row: MessageRow) -> MessageRecord:
@@ -134,26 +134,13 @@ def message_record(row: MessageRow) -> MessageRecord:
     )
 
 
-def stored_params(values: Mapping[str, Any]) -> Params:
-    """Params from stored JSON; what this version does not know or take is left out."""
-    known = Params()
-    for name, value in values.items():
-        try:
-            known = parameters.parse({name: value}, overrides=_ANY_RANGE, base=known)
-        except BadInput:
-            continue
-    return known
-
-
 def settings_in(used: Mapping[str, Any], asked: Settings, ranges: parameters.Ranges) -> Params:
     """What a turn is asked with; what the chat `used` last is moved into what the model takes. Raises BadInput."""
     if isinstance(asked, Params):
         return parameters.validate(asked, overrides=ranges)
-    return parameters.parse(asked, overrides=ranges, base=parameters.clamp(stored_params(used), overrides=ranges))
-
-
-# Stored values were checked against the model's ranges when they were used.
-_ANY_RANGE = {spec.name: parameters.Range(float("-inf"), float("inf")) for spec in parameters.SPECS if spec.range}
+    return parameters.parse(
+        asked, overrides=ranges, base=parameters.clamp(parameters.from_json(used), overrides=ranges)
+    )
 
 
 def title_from(text: str) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from chatplay import params as parameters
 from chatplay import templates
 from chatplay.chats.rows import own_chat
-from chatplay.chats.values import prompt_messages, stored_params, title_from
+from chatplay.chats.values import prompt_messages, title_from
 from chatplay.compare.runs import not_found
 from chatplay.compare.values import Pane, PaneAnswer, messages_of
 from chatplay.models.catalog import ModelInfo
@@ -41,7 +41,7 @@ def comparison_from(conn: Connection, user_id: int, chat_id: UUID, message_id: i
         history=[asdict(message) for message in history],
         begun_at=compare.NOW,
     )
-    params = stored_params(chat.params)
+    params = parameters.from_json(chat.params)
     params = replace(params, system_prompt=templates.escape(params.system_prompt))
     pane = Pane(uuid4(), 0, chat.model_name, chat.upstream, params)
     return comparison_id, [pane, replace(pane, id=uuid4(), position=1)]

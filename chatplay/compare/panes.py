@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from chatplay import params as parameters
-from chatplay.chats.values import stored_params
 from chatplay.compare.runs import not_found, own, with_temperature
 from chatplay.compare.values import Pane, pane_of
 from chatplay.models.catalog import ModelInfo
@@ -49,7 +48,7 @@ def replace_panes(conn: Connection, comparison_id: UUID, panes: Sequence[Pane]) 
 def sample_panes(info: ModelInfo) -> list[Pane]:
     """What a first comparison begins with: the model at two temperatures."""
     defaults: Mapping[str, Any] = info.request_defaults or {}
-    params = stored_params(defaults)
+    params = parameters.from_json(defaults)
     return [
         Pane(uuid4(), place, info.name, info.upstream, with_temperature(params, temperature, info))
         for place, temperature in enumerate(_SAMPLE_TEMPERATURES)

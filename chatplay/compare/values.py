@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from chatplay import params as parameters
 from chatplay import templates
-from chatplay.chats.values import prompt_messages, stored_params
+from chatplay.chats.values import prompt_messages
 from chatplay.errors import BadInput
 from chatplay.fingerprint import body_of, differences, fingerprint_of
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
@@ -242,7 +243,7 @@ def messages_of(row: ComparisonRow) -> tuple[Message, ...]:
 
 
 def pane_of(row: PaneRow) -> Pane:
-    return Pane(row.id, row.position, row.model_name, row.upstream, stored_params(row.params))
+    return Pane(row.id, row.position, row.model_name, row.upstream, parameters.from_json(row.params))
 
 
 def run_of(row: RunRow) -> Run:
@@ -264,7 +265,7 @@ def answer_of(row: AnswerRow, history: tuple[Message, ...]) -> PaneAnswer:
         generation_id=row.generation_id,
         model_name=row.model_name,
         upstream=row.upstream,
-        params=stored_params(row.params),
+        params=parameters.from_json(row.params),
         system_prompt_sent=row.system_prompt_sent,
         fingerprint=row.fingerprint,
         problem=Problem(**row.problem) if row.problem else None,

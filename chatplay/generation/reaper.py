@@ -5,17 +5,18 @@ Its process is gone; or that process never learned that it was to begin, because
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections.abc import Callable
 from uuid import UUID
 
+from chatplay import params as parameters
 from chatplay.errors import StoreError
 from chatplay.generation.ends import record_ends
 from chatplay.generation.outcome import Ending
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.store import Store
+from chatplay.timing import summarise
 from chatplay.tokens.ranks import estimate_tokens
 from db import generations
 from db.generations import GenerationRow, UsageFigures
@@ -85,13 +86,18 @@ class Reaper:
 
 def _interrupted(row: GenerationRow, call: generations.NewUsage, batches: list[generations.EventBatch]) -> Ending:
     content = "".join(text for batch in batches for text in batch.texts)
-    at_ms = [stamp for batch in batches for stamp in batch.at_ms]
-    ttft_ms = at_ms[0] if at_ms else None
+    delta_secs = [stamp / 1000 for batch in batches for stamp in batch.at_ms]
     tokens = estimate_tokens(content) if content else None
+    # When it ended nobody knows, so it has no duration, and no rate over one.
+    timings = summarise(sent_sec=0.0, delta_secs=delta_secs, ended_sec=0.0, completion_tokens=tokens)
     metrics = AnswerMetrics(
         provider=call.provider,
         model=call.model,
-        ttft_ms=ttft_ms,
+        params=parameters.from_json(call.params),
+        ttft_ms=timings.ttft_ms,
+        itl_p50_ms=timings.itl_p50_ms,
+        itl_p95_ms=timings.itl_p95_ms,
+        tokens_per_second=timings.tokens_per_second,
         completion_tokens=tokens,
         tokens_estimated=True if content else None,
         error_code="interrupted",
@@ -102,10 +108,14 @@ def _interrupted(row: GenerationRow, call: generations.NewUsage, batches: list[g
         status="interrupted",
         error_class="interrupted",
         error_message=_MESSAGE,
-        ttft_ms=ttft_ms,
+        ttft_ms=timings.ttft_ms,
+        itl_p50_ms=timings.itl_p50_ms,
+        itl_p95_ms=timings.itl_p95_ms,
+        itl_max_ms=timings.itl_max_ms,
+        gaps_ms=timings.gaps_ms or None,
+        tokens_per_second=timings.tokens_per_second,
         completion_tokens=tokens,
         tokens_estimated=metrics.tokens_estimated,
-        gaps_ms=tuple(later - earlier for earlier, later in itertools.pairwise(at_ms)) or None,
     )
     lengths = tuple(len(text) for batch in batches for text in batch.texts)
     return Ending(row.id, row.message_id, GenerationEnd("interrupted", content, metrics), figures, lengths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from unittest.mock import Mock
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from chatplay.generation.reaper import Reaper
+from chatplay.params import Params
 from db import generations
 from tests.db.chat_rig import STOP, Gate, eventually, process, read_to_end, rig
 
@@ -39,6 +41,34 @@ def test_reaper_ends_what_a_dead_process_left_with_the_text_that_had_arrived(dat
             row = conn.execute(text("SELECT status, ttft_ms, error_class FROM usage")).one()
         assert (row.status, row.error_class) == ("interrupted", "interrupted")
         assert row.ttft_ms is not None
+
+
+def test_what_was_measured_of_an_answer_is_kept_when_its_process_dies(database_url):
+    with rig(database_url) as house, process(database_url, reap_after_sec=0.5) as living:
+        gates = [Gate(), Gate(), Gate()]
+        house.provider.script = ["one ", gates[0], "two ", gates[1], "three", gates[2], STOP]
+        turn = house.send(params=Params(temperature=0.3))
+        for gate in gates[:2]:
+            assert gate.reached.wait(10)
+            time.sleep(0.03)
+            gate.open()
+        eventually(lambda: _stored(house, turn) == "one two three")
+        house.process.generations.log.on_tick = None
+        _shown, end = read_to_end(living.chats, house.user_id, turn.generation_id)
+        with living.store.reading() as conn:
+            row = conn.execute(text("SELECT gaps_ms, itl_max_ms, tokens_per_second, duration_ms FROM usage")).one()
+    assert len(row.gaps_ms) == 2
+    assert row.itl_max_ms == pytest.approx(max(row.gaps_ms))
+    assert end.metrics.itl_p50_ms >= 30
+    assert row.tokens_per_second == pytest.approx(end.metrics.tokens_per_second)
+    assert row.duration_ms is end.metrics.duration_ms is None  # nobody saw the end
+    assert end.metrics.params.temperature == 0.3
+
+
+def _stored(house, turn):
+    with house.store.reading() as conn:
+        batches = generations.list_events(conn, generation_id=turn.generation_id)
+    return "".join(text for batch in batches for text in batch.texts)
 
 
 class Watched:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from chatplay.chats.values import MessageRecord, prompt_messages, stored_params, title_from
+from chatplay.chats.values import MessageRecord, prompt_messages, title_from
 from chatplay.generation.values import AnswerMetrics
 from chatplay.params import Params
 
@@ -45,12 +45,6 @@ def test_answer_that_brought_nothing_is_left_out_and_the_prompts_are_joined():
 def test_answer_that_was_stopped_keeps_its_place_in_the_thread():
     thread = [_message("user", "one"), _message("assistant", "half", status="stopped"), _message("user", "two")]
     assert [m.content for m in prompt_messages(thread, Params())] == ["one", "half", "two"]
-
-
-def test_stored_settings_of_another_version_fall_back_one_by_one():
-    assert stored_params({"temperature": 1.7, "heat": 3, "stop": "no list", "seed": "x"}) == Params(
-        temperature=1.7, stop=("no list",)
-    )
 
 
 def test_metrics_survive_json_unchanged():

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatplay import params as parameters
 from chatplay.errors import BadInput
 from chatplay.params import (
     SAMPLING,
@@ -143,3 +144,8 @@ def test_schema_names_every_parameter_with_its_range():
 def test_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(BadInput, match="temperature, max_tokens"):
         get_spec("heat")
+
+
+def test_stored_settings_of_another_version_fall_back_one_by_one():
+    stored = {"temperature": 1.7, "heat": 3, "stop": "no list", "seed": "x"}
+    assert parameters.from_json(stored) == Params(temperature=1.7, stop=("no list",))
