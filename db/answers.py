@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, insert, select
 
+from db.generations import run_each
 from db.schema import answers
 
 
@@ -24,8 +25,7 @@ class AnswerRow:
 
 def insert_answers(conn: Connection, *, generation_ids: Sequence[UUID]) -> None:
     """Makes the places where the texts of calls will be kept."""
-    if generation_ids:
-        conn.execute(_INSERT, [{"generation_id": generation_id} for generation_id in generation_ids])
+    run_each(conn, _INSERT, [{"generation_id": generation_id} for generation_id in generation_ids])
 
 
 _INSERT = insert(answers)  # built once: one is run for each trial

@@ -116,9 +116,15 @@ SELECT (SELECT count(*) FROM experiment_trials WHERE upstream = :upstream AND st
 def lock_lane(conn: Connection, *, upstream: str) -> Lane:
     """The upstream's row, held until the transaction ends: workers take turns, so the count is true."""
     # Two statements: the count must be taken after the wait for the lock, or it would be of before.
-    conn.execute(text("INSERT INTO upstream_paces (upstream) VALUES (:u) ON CONFLICT DO NOTHING"), {"u": upstream})
-    conn.execute(text("SELECT 1 FROM upstream_paces WHERE upstream = :u FOR UPDATE"), {"u": upstream})
+    if not _lock_pace(conn, upstream):
+        conn.execute(text("INSERT INTO upstream_paces (upstream) VALUES (:u) ON CONFLICT DO NOTHING"), {"u": upstream})
+        _lock_pace(conn, upstream)
     return Lane(*conn.execute(text(_LANE), {"upstream": upstream}).one())
+
+
+def _lock_pace(conn: Connection, upstream: str) -> bool:
+    found = conn.execute(text("SELECT 1 FROM upstream_paces WHERE upstream = :u FOR UPDATE"), {"u": upstream})
+    return found.one_or_none() is not None
 
 
 def set_next_at(conn: Connection, *, upstream: str, next_at: datetime) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, func, select, text, update
 
+from db.generations import run_each
 from db.schema import experiment_trials as trials
 
 
@@ -35,49 +36,61 @@ class TrialEnd:
     error: str | None = None
 
 
-_COUNT_END = """
+@dataclass(frozen=True)
+class TrialCall:
+    """The call that a trial runs. Once another attempt has taken its place, nothing is changed by its name."""
+
+    trial_id: int
+    generation_id: UUID
+
+
+_COUNT_ENDS = """
 UPDATE experiments e SET cost_usd = e.cost_usd + :cost, unknown_costs = e.unknown_costs + :unknown,
        reserved_usd = greatest(e.reserved_usd - :reserved, 0), updated_at = clock_timestamp()
 WHERE e.id = :id RETURNING e.state, e.max_attempts
 """
 
 
-def count_end(
-    conn: Connection, *, experiment_id: UUID, cost_usd: float | None, reserved_usd: float
+def count_ends(
+    conn: Connection, *, experiment_id: UUID, costs_usd: Sequence[float | None], reserved_usd: float
 ) -> tuple[str, int] | None:
-    """Adds what a call cost and gives back what was reserved for it; (state, most attempts), None when it is gone."""
-    values = {"id": experiment_id, "cost": cost_usd or 0.0, "unknown": cost_usd is None, "reserved": reserved_usd}
-    row = conn.execute(text(_COUNT_END), values | {"unknown": int(cost_usd is None)}).one_or_none()
+    """Adds what calls cost and gives back what was reserved for them all; (state, most attempts) of the experiment,
+    None when it is gone.
+    """
+    known = [cost for cost in costs_usd if cost is not None]
+    values = {"id": experiment_id, "cost": sum(known), "unknown": len(costs_usd) - len(known)}
+    row = conn.execute(text(_COUNT_ENDS), values | {"reserved": reserved_usd}).one_or_none()
     return None if row is None else (row.state, row.max_attempts)
 
 
-def end_trial(conn: Connection, *, trial_id: int, generation_id: UUID, end: TrialEnd) -> None:
-    """Ends a trial; nothing when another attempt has taken its place."""
-    values = {f"new_{name}": getattr(end, name) for name in _END}
-    conn.execute(_END_TRIAL, values | {"trial": trial_id, "generation": generation_id})
+def end_trials(conn: Connection, *, ends: Sequence[tuple[TrialCall, TrialEnd]]) -> None:
+    run_each(
+        conn, _END_TRIAL, [_place(call) | {f"new_{name}": getattr(end, name) for name in _END} for call, end in ends]
+    )
+
+
+def put_back(conn: Connection, *, calls: Sequence[TrialCall]) -> None:
+    """Lets trials wait for another attempt."""
+    run_each(conn, _PUT_BACK, [_place(call) for call in calls])
+
+
+def _place(call: TrialCall) -> dict[str, Any]:
+    return {"trial": call.trial_id, "generation": call.generation_id}
 
 
 # Built once: putting a statement of so many columns together takes longer than running it.
 _END = tuple(field.name for field in fields(TrialEnd))
-_END_TRIAL = (
-    update(trials)
-    .where(
-        trials.c.id == bindparam("trial", type_=trials.c.id.type),
-        trials.c.generation_id == bindparam("generation", type_=trials.c.generation_id.type),
-        trials.c.state == "running",
-    )
-    .values(
-        **{name: bindparam(f"new_{name}", type_=trials.c[name].type) for name in _END},
-        reserved_usd=None,
-        ended_at=func.clock_timestamp(),
-    )
+_RUNNING = update(trials).where(
+    trials.c.id == bindparam("trial", type_=trials.c.id.type),
+    trials.c.generation_id == bindparam("generation", type_=trials.c.generation_id.type),
+    trials.c.state == "running",
 )
-
-
-def put_back(conn: Connection, *, trial_id: int, generation_id: UUID) -> None:
-    """Lets a trial wait for another attempt."""
-    here = (trials.c.id == trial_id) & (trials.c.generation_id == generation_id) & (trials.c.state == "running")
-    conn.execute(update(trials).where(here).values(state="waiting", reserved_usd=None))
+_PUT_BACK = _RUNNING.values(state="waiting", reserved_usd=None)
+_END_TRIAL = _RUNNING.values(
+    **{name: bindparam(f"new_{name}", type_=trials.c[name].type) for name in _END},
+    reserved_usd=None,
+    ended_at=func.clock_timestamp(),
+)
 
 
 _ORPHANS = """

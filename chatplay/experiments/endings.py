@@ -9,6 +9,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from uuid import UUID
 
 from chatplay.experiments import judging, scoring
@@ -16,7 +17,7 @@ from chatplay.experiments.scoring import Rule, Scored
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.store import Connection
 from db import trial_ends
-from db.trial_ends import TrialEnd
+from db.trial_ends import TrialCall, TrialEnd
 
 _log = logging.getLogger(__name__)
 _RETRYABLE = frozenset({"rate_limited", "provider_unreachable", "provider_silent", "stream_cut", "provider_bad_answer"})
@@ -61,28 +62,39 @@ class TrialKeeper:
     def place(self) -> str:
         return f"{self._experiment_id}/{self._trial_id:020}"
 
-    def write(self, conn: Connection, end: GenerationEnd) -> None:
-        counted = trial_ends.count_end(
+    @classmethod
+    def write(cls, conn: Connection, kept: Sequence[tuple[TrialKeeper, GenerationEnd]]) -> None:
+        for experiment_id, of_one in groupby(kept, key=lambda one: one[0]._experiment_id):
+            cls._write_of_one(conn, experiment_id, list(of_one))
+
+    @classmethod
+    def _write_of_one(
+        cls, conn: Connection, experiment_id: UUID, kept: Sequence[tuple[TrialKeeper, GenerationEnd]]
+    ) -> None:
+        counted = trial_ends.count_ends(
             conn,
-            experiment_id=self._experiment_id,
-            cost_usd=end.metrics.cost_usd,
-            reserved_usd=self._reserved_usd or 0.0,
+            experiment_id=experiment_id,
+            costs_usd=[end.metrics.cost_usd for _, end in kept],
+            reserved_usd=sum(keeper._reserved_usd or 0.0 for keeper, _ in kept),
         )
+        for keeper, end in kept:
+            keeper._again = keeper._next_attempt(end, *counted) if counted is not None else None
         if counted is None:  # deleted while it ran
-            self._again = None
             return
-        state, max_attempts = counted
-        self._again = None if state == "cancelled" else self._next_attempt(end, max_attempts)
-        if self._again is not None:
-            trial_ends.put_back(conn, trial_id=self._trial_id, generation_id=self._generation_id)
-        else:
-            ended = self._results(end)
-            trial_ends.end_trial(conn, trial_id=self._trial_id, generation_id=self._generation_id, end=ended)
+        trial_ends.put_back(conn, calls=[keeper._call for keeper, _ in kept if keeper._again is not None])
+        over = [(keeper, end) for keeper, end in kept if keeper._again is None]
+        trial_ends.end_trials(conn, ends=[(keeper._call, keeper._results(end)) for keeper, end in over])
+
+    @property
+    def _call(self) -> TrialCall:
+        return TrialCall(self._trial_id, self._generation_id)
 
     def kept(self) -> None:
         self._on_kept(self._again)
 
-    def _next_attempt(self, end: GenerationEnd, max_attempts: int) -> Again | None:
+    def _next_attempt(self, end: GenerationEnd, state: str, max_attempts: int) -> Again | None:
+        if state == "cancelled":
+            return None
         if end.status == "interrupted":
             return Again(0.0) if self._attempt < _MOST_INTERRUPTIONS else None
         if end.status != "failed" or end.metrics.error_code not in _RETRYABLE or self._attempt >= max_attempts:

@@ -49,7 +49,7 @@ class Picking:
         self._lane = lane
         self._upstream_calls = upstream_calls
         # The generic cell rate algorithm: each call moves on the time from which the next may go.
-        self._next_at = max(lane.next_at, lane.now - _BURST)
+        self._next_at = self._first_at = max(lane.next_at, lane.now - _BURST)
         self._calls: dict[UUID, int] = {}
         self._reserved: dict[UUID, float] = {}
         self.chosen: list[Chosen] = []
@@ -126,6 +126,6 @@ class Picking:
             )
 
     def space(self, conn: Connection, upstream: str) -> None:
-        """Keeps from when on the next call may go, where a rate is set."""
-        if self._next_at > self._lane.next_at:
+        """Keeps from when on the next call may go, where a rate has moved it."""
+        if self._next_at > self._first_at:
             trial_claims.set_next_at(conn, upstream=upstream, next_at=self._next_at)

@@ -19,7 +19,7 @@ from chatplay.experiments.run import Runner
 from chatplay.models.catalog import ModelCatalog
 from chatplay.store import Store
 from db import jobs, trial_claims, trial_ends, trials
-from db.trial_ends import TrialEnd
+from db.trial_ends import TrialCall, TrialEnd
 
 if TYPE_CHECKING:
     from procrastinate import App as Queue
@@ -154,14 +154,15 @@ def sweep(store: Store) -> None:
 
 
 def _put_right(store: Store, orphan: trial_ends.Orphan) -> None:
+    call = TrialCall(orphan.id, orphan.generation_id)
     with store.transaction() as conn:
         trial_claims.lock_gates(conn, ids=[orphan.experiment_id])
         if not trial_ends.lock_running(conn, trial_id=orphan.id, generation_id=orphan.generation_id):
             return
-        counted = trial_ends.count_end(
+        counted = trial_ends.count_ends(
             conn,
             experiment_id=orphan.experiment_id,
-            cost_usd=orphan.cost_usd,
+            costs_usd=[orphan.cost_usd],
             reserved_usd=orphan.reserved_usd or 0.0,
         )
         if counted is not None and counted[0] == "cancelled":
@@ -169,9 +170,9 @@ def _put_right(store: Store, orphan: trial_ends.Orphan) -> None:
         elif orphan.attempt >= _MOST_ATTEMPTS:
             end = TrialEnd("failed", error="The app ended again and again while this call ran.")
         else:
-            trial_ends.put_back(conn, trial_id=orphan.id, generation_id=orphan.generation_id)
+            trial_ends.put_back(conn, calls=[call])
             return
-        trial_ends.end_trial(conn, trial_id=orphan.id, generation_id=orphan.generation_id, end=end)
+        trial_ends.end_trials(conn, ends=[(call, end)])
 
 
 _MOST_ATTEMPTS = 10

@@ -7,6 +7,7 @@ answers that end in the same moment are two or three transactions, and a thousan
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -71,8 +72,9 @@ class EndWriter:
         with self._store.transaction() as conn:
             record_ends(conn, [one.ending for one in batch])
             keepers = [(one.keeper, one.ending.end) for one in batch if one.keeper is not None]
-            for keeper, end in sorted(keepers, key=lambda kept: kept[0].place):
-                keeper.write(conn, end)
+            keepers.sort(key=lambda kept: kept[0].place)
+            for kind, kept in itertools.groupby(keepers, key=lambda kept: type(kept[0])):
+                kind.write(conn, list(kept))
 
     def _put_off(self, batch: Sequence[_Waiting], error: StoreError) -> list[bool]:
         for one in batch:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 from uuid import UUID
 
 from chatplay import params as parameters
@@ -137,16 +137,18 @@ class GenerationEnd:
 
 
 class Keeper(Protocol):
-    """Keeps what a caller needs of an answer's end, in the very transaction that ends the call: both or neither.
+    """Keeps what a caller needs of an answer's end, in the very transaction that ends the call: both or neither. What
+    ends together is kept together, in as few statements as one.
 
     Not asked when the process died and the reaper ends the call: its caller looks for those itself.
     """
 
     @property
     def place(self) -> str:
-        """What it locks: keepers that write in one transaction are asked in this order, everywhere the same."""
+        """What it locks: keepers that write in one transaction come in this order, everywhere the same."""
 
-    def write(self, conn: Connection, end: GenerationEnd) -> None:
+    @classmethod
+    def write(cls, conn: Connection, kept: Sequence[tuple[Self, GenerationEnd]]) -> None:
         """In a thread of its own; again in another transaction when the first did not come to its end."""
 
     def kept(self) -> None:

@@ -49,11 +49,13 @@ class Keeping:
         self._asked = asked
         self._fails = fails
 
-    def write(self, conn, end):
-        self._asked.append(self.place)
-        if self._fails:
-            self._fails -= 1
-            raise RuntimeError("no")
+    @classmethod
+    def write(cls, conn, kept):
+        for keeper, _ in kept:
+            keeper._asked.append(keeper.place)
+            if keeper._fails:
+                keeper._fails -= 1
+                raise RuntimeError("no")
 
     def kept(self):
         self.is_kept.set()
