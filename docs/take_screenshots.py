@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from db.engine import make_engine  # noqa: E402
 from db.seed import demo_plan, seed  # noqa: E402
 from tests.browser.app_process import App  # noqa: E402
 from tests.browser.chat_screen import Chat  # noqa: E402
+from tests.browser.compare_screen import Compare  # noqa: E402
 from tests.ensure_chromium import ensure_chromium  # noqa: E402
 
 SHOTS = ROOT / "docs" / "screenshots"
@@ -52,12 +54,40 @@ def take(browser: Browser, app: App, token: str) -> None:
     page.wait_for_timeout(1_500)
     page.screenshot(path=SHOTS / "chat.png")
     chat.done()
+    take_comparison(page, app)
+    take_results(page, app)
     seed_usage(app)
-    page.set_viewport_size({"width": 1440, "height": 1400})
     page.goto(f"{app.url}/metrics?range=30d&who=all")
     expect(page.locator("[data-testid=stVegaLiteChart] svg.marks").nth(7)).to_be_visible()
     page.wait_for_timeout(3_000)
     page.screenshot(path=SHOTS / "metrics.png")
+
+
+def take_comparison(page: Page, app: App) -> None:
+    """Three temperatures of one prompt, answered."""
+    compare = Compare(page, app.url).open()
+    compare.prompt.fill(PROMPTS[0])
+    compare.prompt.blur()
+    compare.add_pane()
+    for number, steps in ((1, -20), (2, -10)):
+        compare.set_temperature(number, steps)
+        compare.pane(number).get_by_text("Settings", exact=True).click()
+    compare.run_all.click()
+    expect(compare.question).to_be_visible()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(1_000)
+    page.screenshot(path=SHOTS / "compare.png")
+
+
+def take_results(page: Page, app: App) -> None:
+    """The ready example, run to its end; the page stays as high as that of Metrics."""
+    page.goto(f"{app.url}/experiments")
+    page.get_by_role("button", name="Open a ready example").click()
+    page.get_by_role("button", name=re.compile("^Start ")).click()
+    page.get_by_role("button", name="See the results").click()
+    page.set_viewport_size({"width": 1440, "height": 1400})
+    page.wait_for_timeout(3_000)
+    page.screenshot(path=SHOTS / "results.png")
 
 
 def seed_usage(app: App) -> None:

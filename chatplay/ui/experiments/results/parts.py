@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # With as many digits as arms may lie close together: ticks must not read alike.
 AXIS_FORMATS = {"score": ".3~f", "passed": ".1~%", "cost_usd": "$~g", "ttft_ms": ",~f", "duration_ms": ",~f"}
 NO_SCORE = "No answer has a score of this kind yet. Choose other scores above, or score answers on the Review tab."
+_AXIS_PX = 92  # axis, its title and the chart's edges
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def draw_numbers(board: Board, name: str, rows: Callable[[], list[dict[str, Any]
 
 
 def rows_px(rows: int) -> int:
-    return 60 + charts.ROW_PX * rows
+    return _AXIS_PX + charts.ROW_PX * rows
 
 
 def unit(metric: Metric) -> str:
