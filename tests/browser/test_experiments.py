@@ -97,6 +97,7 @@ def test_what_is_typed_last_is_kept_by_every_way_out_of_the_plan(app, plan, way_
     else:
         press_slowly(plan, plan.get_by_role("link", name="Models"))
         expect(plan).to_have_url(re.compile("/models"))
+        expect(plan.get_by_role("heading", name="Models")).to_be_visible()
     plan.goto(address.replace("tab=run", "tab=plan"))
     expect(field(plan, "Prompt")).to_have_value("How is {{word}}? Be brief.")
 
