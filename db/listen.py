@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,11 +43,13 @@ def listen(
         for channel in channels:
             conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         yield None
-        with suppress(psycopg.OperationalError):
+        with suppress(psycopg.OperationalError), selectors.DefaultSelector() as news:
+            news.register(conn.fileno(), selectors.EVENT_READ)
             while True:
                 heard = False
-                for notice in conn.notifies(timeout=patience_sec, stop_after=1):
-                    heard = True
-                    yield Notice(notice.channel, notice.payload)
+                if news.select(patience_sec):  # psycopg itself would wake ten times a second
+                    for notice in conn.notifies(timeout=0):
+                        heard = True
+                        yield Notice(notice.channel, notice.payload)
                 if not heard:
                     yield None

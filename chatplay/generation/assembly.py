@@ -19,6 +19,7 @@ from chatplay.tokens.calibrations import Sample
 from db import generations
 
 _log = logging.getLogger(__name__)
+_LONGEST_IDLE_SEC = 1.0  # of the event log, whose thread sees to the heartbeat, too
 _MISSED_BEATS = 2  # of a process that is not connected any more; then it is not waited for
 
 
@@ -56,7 +57,7 @@ def assemble(
     """The parts, connected; nothing runs yet. `at_close` is awaited on the hub's loop, after the last answer;
     `on_call` hears how each call ended, `on_counted` how many tokens a server counted. `clock` times the answers.
     """
-    log = EventLog(store=store)
+    log = EventLog(store=store, idle_sec=min(heartbeat_sec, _LONGEST_IDLE_SEC))
     ends = EndWriter(store, on_counted=on_counted)
     hub = Hub(ends=ends, log=log, limits=limits, at_close=at_close, on_call=on_call, clock=clock)
     reaper = Reaper(

@@ -74,6 +74,7 @@ class Hub:
         self._running: dict[UUID, Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._begun = asyncio.Event()
         self.precedence = Precedence(lambda: self.running_count >= _MANY)
         self._loop = asyncio.SelectorEventLoop(GivingWay(self.precedence))
         self._thread = threading.Thread(target=self._run_loop, name="generation-hub", daemon=True)
@@ -202,6 +203,7 @@ class Hub:
     # ---- on the loop ---------------------------------------------------------------------------
 
     def _begin(self, running: Running) -> None:
+        self._begun.set()
         task = self._loop.create_task(self._run(running))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -307,6 +309,9 @@ class Hub:
     async def _watch(self) -> None:
         """Ends what takes longer than it may."""
         while True:
+            if not self.running_count:
+                self._begun.clear()
+                await self._begun.wait()
             await asyncio.sleep(_TICK_SEC)
             now = self._clock()
             for running in list(self._running.values()):

@@ -24,20 +24,23 @@ class _Pending:
 
 
 class EventLog:
-    """Takes deltas from the hub's thread and writes them every `interval_sec`.
+    """Takes deltas from the hub's thread and writes them every `interval_sec`; with nothing to write, it looks up every
+    `idle_sec`.
 
     What cannot be written stays in memory and is tried again with the next batch: a database that is
     away for a while costs no token as long as the process lives.
     """
 
-    def __init__(self, *, store: Store, interval_sec: float = 0.2) -> None:
+    def __init__(self, *, store: Store, interval_sec: float = 0.2, idle_sec: float = 1.0) -> None:
         self._store = store
         self._interval_sec = interval_sec
+        self._idle_sec = idle_sec
         self._away = False
         self.on_tick: Callable[[], None] | None = None  # called after each write, for chores of a like pace
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._pending: dict[UUID, _Pending] = {}
+        self._news = threading.Event()  # something is queued
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
 
@@ -47,6 +50,7 @@ class EventLog:
     def close(self) -> None:
         """Stops the thread after a last write."""
         self._stopped.set()
+        self._news.set()
         if self._thread.is_alive():
             self._thread.join(timeout=10)
         self.flush()
@@ -57,6 +61,7 @@ class EventLog:
             pending = self._pending.get(generation_id)
             if pending is None:
                 pending = self._pending[generation_id] = _Pending(first_seq=seq)
+                self._news.set()
             pending.texts.append(text)
             pending.at_ms.append(at_ms)
 
@@ -101,10 +106,12 @@ class EventLog:
     def _take(self) -> list[EventBatch]:
         with self._lock:
             pending, self._pending = self._pending, {}
+            self._news.clear()
         return [EventBatch(gid, p.first_seq, p.texts, p.at_ms) for gid, p in pending.items()]
 
     def _put_back(self, batches: list[EventBatch]) -> None:
         with self._lock:
+            self._news.set()
             for batch in batches:
                 later = self._pending.get(batch.generation_id)
                 self._pending[batch.generation_id] = _Pending(
@@ -114,7 +121,10 @@ class EventLog:
                 )
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._interval_sec):
+        while True:
+            self._news.wait(self._idle_sec)
+            if self._stopped.wait(self._interval_sec):
+                return
             try:
                 self.flush()
                 if self.on_tick is not None:

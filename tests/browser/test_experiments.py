@@ -108,6 +108,7 @@ def type_into_first_cell(page, text):
     cell = page.locator(".gdg-input")
 
     def opens():
+        page.evaluate("document.activeElement.blur()")  # else Enter is for what was clicked before
         with ignored():  # it takes no click until it is drawn
             grid.click(position={"x": 150, "y": 52})
             page.keyboard.press("Enter")
