@@ -34,7 +34,7 @@ _EXAMPLES = (
 )
 _EMPTY = "The answer streams in here with its figures. Choose the model and the settings above first."
 _DEMO = " The Demo model has read only a few pages: what it says is made up, but its settings really act."
-_UPDATE_SEC = 1 / 15  # what a page costs grows with its updates; fifteen a second still look like a flow
+_UPDATE_SEC = 1 / 14  # what a page costs grows with its updates; fourteen a second still look like a flow
 _FIGURES_SEC = 0.5
 _LOOK_SEC = 1.0
 _LOOKS = 8
