@@ -36,6 +36,7 @@ from chatplay.generation.values import Job, Status, never_asked
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _KEEP_ENDED_SEC = 30.0  # an ended answer stays in memory this long for followers that come a little late
+_KEEP_IN_SERIES_SEC = 2.0  # those of experiments: nobody follows them, and they come by the thousand
 _SETTLE_SEC = 2.0
 _TICK_SEC = 0.25
 _MANY = 20  # answers at once that leave little of the interpreter to others
@@ -226,9 +227,11 @@ class Hub:
             running.job.tap.finish(ending.end, error)
         await self._save(ending, running.job)
         running.live.saved.set()
+        keep_sec = _KEEP_ENDED_SEC
         if running.job.keeper is not None:
             running.job.keeper.kept()
-        self._loop.call_later(_KEEP_ENDED_SEC, self._running.pop, running.job.generation_id, None)
+            keep_sec = _KEEP_IN_SERIES_SEC
+        self._loop.call_later(keep_sec, self._running.pop, running.job.generation_id, None)
 
     async def _save(self, ending: Ending, job: Job) -> None:
         """Writes the end, again and again while the database is away."""
