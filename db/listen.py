@@ -47,9 +47,8 @@ def listen(
             news.register(conn.fileno(), selectors.EVENT_READ)
             while True:
                 heard = False
-                if news.select(patience_sec):  # psycopg itself would wake ten times a second
-                    for notice in conn.notifies(timeout=0):
-                        heard = True
-                        yield Notice(notice.channel, notice.payload)
-                if not heard:
+                for notice in conn.notifies(timeout=0):  # first: some may have come with the answer to LISTEN
+                    heard = True
+                    yield Notice(notice.channel, notice.payload)
+                if not heard and not news.select(patience_sec):  # psycopg's own wait wakes ten times a second
                     yield None

@@ -1,14 +1,13 @@
 """What the Plan tab keeps of what is typed, says of mistakes, starts, and does when another tab was quicker."""
 
-import io
 from dataclasses import replace
 
 import pytest
-from openpyxl import Workbook
 
 from chatplay.experiments.values import AxisText, CaseTable, ModelRef, Plan
 from tests.pages.plan_form import field, fill, paste, stored
 from tests.pages.screen import button, labels, opened, press, ran, said
+from tests.sheets import sheet
 
 DEMO = ModelRef("demo-small", "demo")
 
@@ -97,14 +96,6 @@ def upload(app, name, data):
     app = ran(app)
     app.get("file_uploader")[0].upload(name, data)
     return ran(app)
-
-
-def sheet(*rows):
-    book, file = Workbook(), io.BytesIO()
-    for row in rows:
-        book.active.append(row)
-    book.save(file)
-    return file.getvalue()
 
 
 def test_uploaded_sheet_takes_the_place_of_the_cases_or_says_in_which_row_it_is_wrong(services, ada, draft):

@@ -12,14 +12,7 @@ from openpyxl import Workbook
 from chatplay.errors import BadInput
 from chatplay.experiments import cases
 from chatplay.experiments.cases import read_file, read_text
-
-
-def sheet(*rows):
-    book, file = Workbook(), io.BytesIO()
-    for row in rows:
-        book.active.append(row)
-    book.save(file)
-    return file.getvalue()
+from tests.sheets import sheet
 
 
 @pytest.mark.parametrize(
