@@ -2,6 +2,7 @@
 
 from playwright.sync_api import expect
 
+from tests.browser.scripts import held
 from tests.upstream import answer
 
 
@@ -48,6 +49,20 @@ def test_the_model_is_locked_and_another_one_continues_in_a_new_chat(chat, upstr
     assert body["model"] == "mock-other"
     sent = [message["content"] for message in body["messages"]]
     assert sent == ["Who are you?", "From the first model.", "And you?"]
+
+
+def test_the_lock_is_said_from_the_first_message_on(chat, upstream, gate):
+    upstream.script(held(gate, "First half.", " Second half."))
+    words, other = chat.page.get_by_text("Model locked"), chat.button("Continue in a new chat with another model")
+    expect(other).to_be_hidden()
+    expect(words).to_be_hidden()
+    chat.send("Tell me")
+    expect(chat.answer).to_contain_text("First half.")
+    expect(words).to_be_visible()
+    expect(other).to_be_visible()
+    gate.set()
+    expect(chat.answer).to_contain_text("Second half.")
+    expect(words).to_be_visible()
 
 
 def test_a_chat_without_messages_takes_another_model(chat, upstream):

@@ -20,8 +20,8 @@ _LOCK_REASON = (
 )
 
 
-def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> Place:
-    """Selector, performance line and parameters; returns the place of the performance line."""
+def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> tuple[Place, Place]:
+    """Selector, performance line, parameters, lock; returns the places of the performance line and the lock's words."""
     ranges = model.ranges if model else {}
     params_panel.fill(view.chat, ranges)
     with st.container(key="chat_header", gap="xsmall"):
@@ -33,8 +33,7 @@ def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None)
                 params_panel.draw(spec, ranges)
         performance = st.empty()
     params_panel.draw_advanced(ranges, model, more=lambda: _draw_overflow(view))
-    _draw_lock(view)
-    return performance
+    return performance, _draw_lock(view)
 
 
 def draw_performance(
@@ -81,18 +80,13 @@ def _draw_overflow(view: ChatView) -> None:
     )
 
 
-@st.fragment(key=turn_actions.LOCK)
-def _draw_lock(view: ChatView) -> None:
-    """The banner of a chat that has begun: the model stays, and why, and the way to another one."""
-    if not _is_locked(view):
-        st.empty()
-        return
+def _draw_lock(view: ChatView) -> Place:
+    """The banner of a chat that has begun: the model stays, and why, and the way to another one.
+
+    Returns the place of its words. As long as they are not there, the stylesheet hides the rest.
+    """
     with st.container(key="chat_lock", horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(
-            f":material/lock: Model locked: this chat stays with **{plain_markdown(view.chat.model_name)}**.",
-            help=_LOCK_REASON,
-            width="content",
-        )
+        words = st.empty()
         st.button(
             "Continue in a new chat with another model",
             key="chat_other_model",
@@ -100,6 +94,20 @@ def _draw_lock(view: ChatView) -> None:
             on_click=chat_actions.ask,
             args=("other_model",),
         )
+    draw_lock_words(words, view)
+    return words
+
+
+def draw_lock_words(place: Place, view: ChatView) -> None:
+    """Which model the chat stays with; nothing before its first message."""
+    if not _is_locked(view):
+        place.empty()
+        return
+    place.markdown(
+        f":material/lock: Model locked: this chat stays with **{plain_markdown(view.chat.model_name)}**.",
+        help=_LOCK_REASON,
+        width="content",
+    )
 
 
 def last_figures(messages: tuple[MessageRecord, ...]) -> tuple[float | None, float | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -35,6 +35,7 @@ _EXAMPLES = (
 _EMPTY = "The answer streams in here with its figures. Choose the model and the settings above first."
 _DEMO = " The Demo model has read only a few pages: what it says is made up, but its settings really act."
 _UPDATE_SEC = 1 / 14  # what a page costs grows with its updates; fourteen a second still look like a flow
+_LOCK_SEC = 0.1
 _FIGURES_SEC = 0.5
 _LOOK_SEC = 1.0
 _LOOKS = 8
@@ -50,6 +51,7 @@ class Places:
     """Where the page shows what changes while an answer comes."""
 
     performance: header.Place
+    lock: header.Place
     context: header.Place
     view: ChatView
     model: ModelInfo | None
@@ -59,6 +61,12 @@ class Places:
         """Both lines with the figures of the last answer that is over."""
         header.draw_performance(self.performance, *header.last_figures(_answers(self.view)))
         composer.draw_context(self.context, self.view)
+        self.draw_lock()
+
+    def draw_lock(self) -> None:
+        """A chat's first message locks its model; of one that had begun before, the page itself says so."""
+        if not self.view.messages:
+            header.draw_lock_words(self.lock, self.view)
 
     def are_lost(self) -> bool:
         """A run of the whole page was cut short by the message whose turn is now drawn: its places never stood."""
@@ -112,17 +120,28 @@ def _draw_slot(slot: int, places: Places, follow: bool) -> None:
         return
     if places.are_lost():
         st.rerun()
+    later = [_Later(_LOCK_SEC, places.draw_lock)] if begins else []
     with transcript.bubble("user"):
-        prompt = _Prompt(turn.user_message)
+        later += _draw_prompt(turn.user_message)
     with transcript.bubble("assistant"), _crowd.joined():
-        _draw_coming(turn, places, prompt, follow=follow)
-    prompt.draw_actions()
+        _draw_coming(turn, places, later, follow=follow)
+    for each in later:
+        each.draw_once()
 
 
-def _draw_coming(turn: Turn, places: Places, prompt: _Prompt, *, follow: bool) -> None:
+def _draw_prompt(message: MessageRecord) -> list[_Later]:
+    """Without its actions, which are drawn later; while it is worded anew, it has none."""
+    if state.chat().editing == message.id:
+        transcript.draw_prompt(message)
+        return []
+    place = transcript.draw_prompt_text(message)
+    return [_Later(_FIGURES_SEC, lambda: transcript.draw_prompt_actions(message, place))]
+
+
+def _draw_coming(turn: Turn, places: Places, later: list[_Later], *, follow: bool) -> None:
     marker = st.empty()
     marker.html(_WAITING)
-    figures = _Figures(marker, places, prompt)
+    figures = _Figures(marker, places, later)
     try:
         updates = get_runtime().chats.follow(
             user_id=state.person().id, generation_id=turn.generation_id, interval_sec=_UPDATE_SEC
@@ -182,36 +201,36 @@ def draw_empty(model: ModelInfo | None) -> None:
             st.button(example, key=f"chat_example_{number}", on_click=chat_actions.use_example, args=(example,))
 
 
-class _Prompt:
-    """A prompt whose answer is coming. Its actions are drawn once there is time: on Enter each element costs some."""
+@dataclass
+class _Later:
+    """What is drawn `after_sec`, or with the answer's end: on Enter each element puts off the first token."""
 
-    def __init__(self, message: MessageRecord) -> None:
-        self._message = message
-        self._place = transcript.draw_prompt_text(message) if state.chat().editing != message.id else None
-        if self._place is None:
-            transcript.draw_prompt(message)
+    after_sec: float
+    draw: Callable[[], None]
+    _is_drawn: bool = False
 
-    def draw_actions(self) -> None:
-        place, self._place = self._place, None
-        if place is not None:
-            transcript.draw_prompt_actions(self._message, place)
+    def draw_once(self) -> None:
+        if not self._is_drawn:
+            self._is_drawn = True
+            self.draw()
 
 
 class _Figures:
     """Shows the running figures, twice a second; the first token, or an end without one, puts the waiting sign away."""
 
-    def __init__(self, marker: header.Place, places: Places, prompt: _Prompt) -> None:
+    def __init__(self, marker: header.Place, places: Places, later: list[_Later]) -> None:
         self._marker = marker
         self._places = places
-        self._prompt = prompt
+        self._later = later
         self._begun_sec = time.monotonic()
         self._drawn_sec = 0.0
         self._waiting = True
 
     def __call__(self, live: LiveMetrics) -> None:
         now = time.monotonic()
-        if now - self._begun_sec >= _FIGURES_SEC:
-            self._prompt.draw_actions()
+        for each in self._later:
+            if now - self._begun_sec >= each.after_sec:
+                each.draw_once()
         if live.ttft_ms is None:
             return
         if self._waiting:
