@@ -5,6 +5,7 @@ To add a parameter, add a field to `Params`. It is sent under its own name, unle
 
 from __future__ import annotations
 
+import contextlib
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -220,12 +221,12 @@ def from_json(stored: Mapping[str, Any]) -> Params:
     """Params as they were stored, checked against the model's ranges then; what this version does not know or take is
     left out.
     """
+    with contextlib.suppress(BadInput):
+        return parse(stored, overrides=_ANY_RANGE)
     known = Params()
     for name, value in stored.items():
-        try:
+        with contextlib.suppress(BadInput):
             known = parse({name: value}, overrides=_ANY_RANGE, base=known)
-        except BadInput:
-            continue
     return known
 
 

@@ -44,6 +44,9 @@ _HAND_SCORE = (
     "LEFT JOIN LATERAL (SELECT avg(s.score) AS score FROM experiment_hand_scores s "
     "WHERE s.trial_id = t.id AND s.generation_id = t.generation_id) h ON true"
 )
+_JUDGEMENT = (
+    "LEFT JOIN experiment_trials j ON j.subject_id = t.id AND j.judge = CAST({judge} AS int) AND j.state = 'done'"
+)
 _ARRAYS = ", ".join(f"string_agg({_SENT[kind].format(name=name)}, '')" for name, kind in COLUMNS.items())
 _BY_RULES = _COLUMN_ARRAYS.format(
     arrays=_ARRAYS, score="t.score", passed="CASE WHEN t.passed THEN 1 WHEN NOT t.passed THEN 0 END", join=""
@@ -58,7 +61,7 @@ _BY_JUDGE = _COLUMN_ARRAYS.format(
     arrays=_ARRAYS,
     score="j.score",
     passed="CAST(NULL AS int)",
-    join="LEFT JOIN experiment_trials j ON j.subject_id = t.id AND j.judge = %(judge)s AND j.state = 'done'",
+    join=_JUDGEMENT.format(judge="%(judge)s"),
 )
 
 
@@ -119,10 +122,7 @@ _OF_ALL = {
 _OF_A_PAGE = {
     "rules": ("t.score", ""),
     "hand": ("h.score", _HAND_SCORE),
-    "judge": (
-        "j.score",
-        "LEFT JOIN experiment_trials j ON j.subject_id = t.id AND j.judge = :judge AND j.state = 'done'",
-    ),
+    "judge": ("j.score", _JUDGEMENT.format(judge=":judge")),
 }
 
 

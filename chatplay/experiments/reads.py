@@ -169,13 +169,6 @@ class Reads(Drafts):
         asked_about = {number: records.case_of(number, row.case_columns, cells) for number, cells in texts}
         return TrialPage(trials, asked_about, len(rows) > limit)
 
-    def get_trial(self, *, user_id: int, experiment_id: UUID, trial_id: int, token: str | None = None) -> Trial:
-        """One trial with its whole answer. Raises NotFound."""
-        with self._desk.store.reading() as conn:
-            readable(conn, user_id, experiment_id, token)
-            row = find_trial(conn, experiment_id, trial_id)
-            return self._trials(conn, [row])[0]
-
     def list_attempts(
         self, *, user_id: int, experiment_id: UUID, trial_id: int, token: str | None = None
     ) -> list[Attempt]:

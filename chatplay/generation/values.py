@@ -121,7 +121,7 @@ class AnswerMetrics:
         known = {field.name for field in fields(cls)} - {"params", "ignored_params"}
         stored = values.get("params")
         ignored = tuple(values.get("ignored_params", ()))
-        settings = Params(**{**stored, "stop": tuple(stored.get("stop", ()))}) if stored else None
+        settings = parameters.from_json(stored) if stored else None
         return cls(
             **{name: value for name, value in values.items() if name in known}, params=settings, ignored_params=ignored
         )

@@ -12,7 +12,7 @@ from chatplay.errors import ProviderError
 from chatplay.experiments.desk import Desk
 from chatplay.experiments.estimate import Limits
 from chatplay.experiments.service import ExperimentService
-from chatplay.experiments.values import AxisText, CaseTable, ModelRef, Plan
+from chatplay.experiments.values import AxisText, CaseTable, ModelRef, Plan, Trial
 from chatplay.experiments.worker import ExperimentWorker, WorkerPace
 from chatplay.prices import Price
 from chatplay.providers.base import Chunk, End, Request, Usage, last_user_text
@@ -110,6 +110,10 @@ class House:
 
     def call(self, method: str, experiment_id: UUID, **arguments):
         return getattr(self.experiments, method)(user_id=self.user_id, experiment_id=experiment_id, **arguments)
+
+    def trial(self, experiment_id: UUID, trial_id: int) -> Trial:
+        trials = self.call("list_trials", experiment_id, limit=1000).trials
+        return next(one for one in trials if one.id == trial_id)
 
 
 def words(count: int) -> CaseTable:

@@ -138,7 +138,7 @@ def test_withdrawn_judge_drops_what_is_left_and_keeps_its_verdicts_in_files(hous
     lines = [json.loads(line) for line in b"".join(house.call("export", experiment_id, fmt="jsonl")).splitlines()]
     assert sorted(one["judge_1_score"] for one in lines if one["judge_1_score"] is not None) == [0.25] * given
     trial = next(one["trial"] for one in lines if one["judge_1_score"] is not None)
-    assert house.call("get_trial", experiment_id, trial_id=trial).judgements[0].is_withdrawn
+    assert house.trial(experiment_id, trial).judgements[0].is_withdrawn
     with zipfile.ZipFile(io.BytesIO(b"".join(house.call("export_notebook", experiment_id)))) as archive:
         assert "WITHDRAWN = [1]" in archive.read("experiment.ipynb").decode()
     withdrawn = house.call("get_standing", experiment_id).marks

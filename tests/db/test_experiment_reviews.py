@@ -60,8 +60,8 @@ def test_votes_come_out_by_arm_whatever_side_was_shown(house):
     experiment_id = house.run(cases=4, repeats=1)
     while pair := house.call("next_pair", experiment_id):
         sides = {
-            "left": house.call("get_trial", experiment_id, trial_id=pair.left_trial_id).arm,
-            "right": house.call("get_trial", experiment_id, trial_id=pair.right_trial_id).arm,
+            "left": house.trial(experiment_id, pair.left_trial_id).arm,
+            "right": house.trial(experiment_id, pair.right_trial_id).arm,
         }
         winner = "left" if sides["left"] == 1 else "right"
         ids = {"left_trial_id": pair.left_trial_id, "right_trial_id": pair.right_trial_id}

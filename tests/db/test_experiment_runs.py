@@ -103,7 +103,7 @@ def test_rate_limited_trial_is_tried_again_and_both_calls_are_recorded(house):
     first, second = house.call("list_attempts", experiment_id, trial_id=row[0])
     assert (first.status, second.status) == ("failed", "complete")
     assert (first.attempt, second.attempt) == (1, 2)
-    trial = house.call("get_trial", experiment_id, trial_id=row[0])
+    trial = house.trial(experiment_id, row[0])
     assert trial.metrics.duration_ms == second.duration_ms
     assert second.duration_ms in house.call("get_results", experiment_id).table.duration_ms.tolist()
     assert (house.progress(experiment_id).retries, house.progress(experiment_id).calls) == (1, 3)
@@ -223,7 +223,7 @@ def test_cells_at_absurd_places_do_not_exist(house, number):
         ("get_cell", {"arm": 0, "case": number}),
         ("get_cell", {"arm": number, "case": 0}),
         ("rerun_cell", {"arm": number, "case": 0}),
-        ("get_trial", {"trial_id": number}),
+        ("list_attempts", {"trial_id": number}),
         ("get_code", {"trial_id": number, "language": "curl", "role": "analyst", "app_url": "http://here"}),
     ):
         with pytest.raises(NotFound, match="There is no such"):

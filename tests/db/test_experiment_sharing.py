@@ -21,7 +21,6 @@ READS = [
     ("get_results", {}),
     ("list_cells", {}),
     ("get_cell", {"arm": 0, "case": 0}),
-    ("get_trial", {"trial_id": 1}),
     ("list_attempts", {"trial_id": 1}),
     ("list_votes", {}),
     ("list_judges", {}),

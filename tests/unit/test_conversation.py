@@ -51,3 +51,9 @@ def test_metrics_survive_json_unchanged():
     metrics = AnswerMetrics("p", "m", ttft_ms=12.5, params=Params(stop=("END",), seed=3), tokens_estimated=True)
     assert AnswerMetrics.from_json(metrics.to_json()) == metrics
     assert AnswerMetrics.from_json({}) is None
+
+
+def test_metrics_of_another_version_are_read_without_what_is_not_known():
+    stored = AnswerMetrics("p", "m", params=Params(temperature=None, seed=3)).to_json()
+    stored["params"]["heat"], stored["mood"] = 3, "good"
+    assert AnswerMetrics.from_json(stored) == AnswerMetrics("p", "m", params=Params(temperature=None, seed=3))

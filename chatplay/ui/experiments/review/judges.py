@@ -65,33 +65,34 @@ def _draw_judge(board: Board, judge: Judge) -> None:
 
 
 def _draw_way_out(experiment: Experiment, judge: Judge) -> None:
-    verb, label, icon, help_text = _way_out(judge)
+    label, icon, help_text = _way_out(judge)
     st.button(
         label,
         icon=f":material/{icon}:",
         type="tertiary",
         help=help_text,
-        on_click=_do,
-        args=(verb, experiment, judge.number),
-        key=_key(f"{verb}_{experiment.id}_{judge.number}"),
+        on_click=_take_way_out,
+        args=(experiment, judge),
+        key=_key(f"{icon}_{experiment.id}_{judge.number}"),
     )
 
 
-def _way_out(judge: Judge) -> tuple[str, str, str, str]:
-    """Verb of the service, label, icon and what comes of it."""
+def _way_out(judge: Judge) -> tuple[str, str, str]:
+    """Label, icon and what comes of it."""
     if judge.is_withdrawn:
-        return "readmit_judge", "Count its verdicts again", "undo", "They count on the Results tab as before."
+        return "Count its verdicts again", "undo", "They count on the Results tab as before."
     if not judge.verdicts:
-        return "remove_judge", "Remove", "delete", "It has given no verdict. Calls that run are stopped."
+        return "Remove", "delete", "It has given no verdict. Calls that run are stopped."
     kept = f"Its {fmt.many(judge.verdicts, 'verdict')} no longer count on the Results tab. They stay in"
     more = " What it has not judged yet is not judged." if judge.done < judge.total else ""
-    return "remove_judge", "Withdraw", "block", f"{kept} the exports and beside the answers.{more}"
+    return "Withdraw", "block", f"{kept} the exports and beside the answers.{more}"
 
 
-def _do(verb: str, experiment: Experiment, number: int) -> None:
+def _take_way_out(experiment: Experiment, judge: Judge) -> None:
     service = get_runtime().experiments
-    person = state.person()
-    experiments_state.act(lambda: getattr(service, verb)(user_id=person.id, experiment_id=experiment.id, judge=number))
+    act = service.readmit_judge if judge.is_withdrawn else service.remove_judge
+    user_id = state.person().id
+    experiments_state.act(lambda: act(user_id=user_id, experiment_id=experiment.id, judge=judge.number))
     st.rerun()
 
 
