@@ -43,6 +43,7 @@ def test_search_finds_a_chat_by_its_title(two):
     two.page.get_by_placeholder("Search").fill("bread")
     expect(two.history.get_by_role("button", name="Building ships")).to_have_count(0)
     expect(two.history.get_by_role("button", name="Baking bread")).to_be_visible()
+    expect(two.button("Clear All")).to_have_count(0)  # it would not clear what was found alone
 
 
 def test_a_chat_is_renamed(two):

@@ -4,14 +4,17 @@ import threading
 from collections import Counter
 from dataclasses import replace
 
+import psycopg
 import pytest
 
-from chatplay.errors import BadInput, Conflict, NotFound, PlanChanged, RateLimited
+from chatplay.errors import BadInput, Conflict, NotFound, PlanChanged, ProviderError, RateLimited
 from chatplay.experiments.scoring import Contains
 from chatplay.experiments.values import AxisText, CaseTable, Pace
 from chatplay.experiments.worker import sweep
 from chatplay.params import Params
+from chatplay.providers.base import last_user_text
 from db import trial_claims
+from db.engine import libpq_url
 from tests.db.chat_rig import eventually
 from tests.db.experiment_rig import house as make_house
 from tests.db.processes import query
@@ -25,6 +28,10 @@ def house(database_url):
 
 def limited(retry_after_sec=0.01):
     return RateLimited("Slow down.", provider="scripted", model="tiny", retry_after_sec=retry_after_sec)
+
+
+def refused():
+    return ProviderError("Not with me.", provider="scripted", model="tiny")
 
 
 def test_experiment_runs_every_place_once(house):
@@ -107,6 +114,29 @@ def test_rate_limited_trial_is_tried_again_and_both_calls_are_recorded(house):
     assert trial.metrics.duration_ms == second.duration_ms
     assert second.duration_ms in house.call("get_results", experiment_id).table.duration_ms.tolist()
     assert (house.progress(experiment_id).retries, house.progress(experiment_id).calls) == (1, 3)
+
+
+def test_ends_that_are_written_together_have_each_their_own_outcome(house):
+    experiment_id = house.start_held(axes="0", cases=4, repeats=1)
+    trouble = {"w1": [limited()], "w2": [refused()]}
+
+    def answer(request):
+        word = last_user_text(request).removeprefix("Say ")
+        if trouble.get(word):
+            raise trouble[word].pop()
+        return word
+
+    house.answerer.answer = answer
+    with psycopg.connect(libpq_url(house.url)) as conn:  # the first end waits for this row, the others for the first
+        conn.execute("SELECT FROM experiments FOR UPDATE")
+        house.answerer.hold.set()
+        eventually(lambda: house.answerer.running == 0)
+    house.finish(experiment_id)
+    found = house.progress(experiment_id)
+    assert (found.done, found.failed, found.retries, found.calls) == (3, 1, 1, 5)
+    cells = [house.call("get_cell", experiment_id, arm=0, case=case).trials[0] for case in range(4)]
+    assert [trial.answer for trial in cells] == ["w0", "w1", None, "w3"]
+    assert cells[2].error == "Not with me."
 
 
 def test_trial_fails_after_its_last_attempt(house):

@@ -78,5 +78,8 @@ def _draw_list(search: str, current: UUID | None, today: str) -> str:
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         if len(chats) > limit:
             st.button("Show more", key="chat_more", type="tertiary", on_click=chat_actions.more_chats)
-        st.button("Clear All", key="chat_clear_all", type="tertiary", on_click=chat_actions.ask, args=("clear_all",))
+        if not search:  # under what was found it would seem to clear that alone
+            st.button(
+                "Clear All", key="chat_clear_all", type="tertiary", on_click=chat_actions.ask, args=("clear_all",)
+            )
     return today if day_of(chats[0].updated_at) == today else ""
