@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,14 +12,13 @@ from chatplay import params as parameters
 from chatplay.experiments.blocks import seed_for
 from chatplay.experiments.scoring import describe_rule
 from chatplay.experiments.values import Arm, ExportFormat, Plan
-from chatplay.sheets import safe_cell
+from chatplay.sheets import BOM, Sink, csv_lines
 from db.trial_reads import ExportRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Kind = Literal["int", "float", "text", "bool", "time"]
-_BOM = "\ufeff"  # without it spreadsheets read UTF-8 as something else
 
 
 @dataclass(frozen=True)
@@ -153,25 +150,9 @@ def write(fmt: ExportFormat, columns: Sequence[Column], pages: Iterable[Sequence
 
 
 def _csv(columns: Sequence[Column], pages: Iterable[Sequence[ExportRow]]) -> Iterator[bytes]:
-    yield (_BOM + _lines([[safe_cell(column.name) for column in columns]])).encode()
+    yield (BOM + csv_lines([[column.name for column in columns]])).encode()
     for page in pages:
-        yield _lines([[_csv_cell(column.value(row)) for column in columns] for row in page]).encode()
-
-
-def _lines(rows: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue()
-
-
-def _csv_cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return safe_cell(value) if isinstance(value, str) else repr(value)
+        yield csv_lines([[column.value(row) for column in columns] for row in page]).encode()
 
 
 def _jsonl(columns: Sequence[Column], pages: Iterable[Sequence[ExportRow]]) -> Iterator[bytes]:
@@ -185,24 +166,6 @@ def _jsonl(columns: Sequence[Column], pages: Iterable[Sequence[ExportRow]]) -> I
 
 def _json_value(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
-
-
-class Sink(io.RawIOBase):
-    """Takes what a writer writes until it is asked for."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def take(self) -> bytes:
-        parts, self._parts = self._parts, []
-        return b"".join(parts)
 
 
 def _parquet(columns: Sequence[Column], pages: Iterable[Sequence[ExportRow]]) -> Iterator[bytes]:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chatplay.experiments import notebook_arms, notebook_people, notebook_settings
-from chatplay.experiments.export import Sink
 from chatplay.experiments.values import Experiment
+from chatplay.sheets import Sink
 
 if TYPE_CHECKING:
     from chatplay.experiments.stats.values import Vote, Winner

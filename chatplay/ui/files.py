@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from chatplay.sheets import safe_cell
+from chatplay.sheets import BOM, csv_lines
 
 
 def draw_csv(name: str, table: pd.DataFrame | Callable[[], pd.DataFrame]) -> None:
@@ -26,5 +26,5 @@ def draw_csv(name: str, table: pd.DataFrame | Callable[[], pd.DataFrame]) -> Non
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
-    safe = frame.map(lambda value: safe_cell(value) if isinstance(value, str) else value)
-    return safe.to_csv(index=False).encode()
+    known = frame.astype(object).where(frame.notna(), None)
+    return (BOM + csv_lines([list(known.columns), *known.itertuples(index=False, name=None)])).encode()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chatplay.sheets import safe_cell
+from chatplay.sheets import BOM, Sink, csv_lines
 from chatplay.store import Store
 from chatplay.usage.values import ExportFormat, UsageFilter
 from db import usage_calls
@@ -39,56 +36,9 @@ def _pages(store: Store, filter: UsageFilter) -> Rows:
 
 
 def _to_csv(pages: Rows) -> Iterator[bytes]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(EXPORTED)
+    yield (BOM + csv_lines([EXPORTED])).encode()
     for rows in pages:
-        writer.writerows([[_cell(value) for value in row] for row in rows])
-        yield _taken(buffer)
-    yield _taken(buffer)
-
-
-def _taken(buffer: io.StringIO) -> bytes:
-    data = buffer.getvalue().encode()
-    buffer.seek(0)
-    buffer.truncate()
-    return data
-
-
-def _cell(value: Any) -> Any:
-    match value:
-        case str():
-            return safe_cell(value)
-        case datetime():
-            return value.isoformat()
-        case dict() | list():
-            return json.dumps(value)
-        case _:
-            return value  # None is an empty cell, numbers are written as they are
-
-
-class _Pipe(io.RawIOBase):
-    """A file that is only written; what was written is taken out piece by piece."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        piece = bytes(data)
-        self._pieces.append(piece)
-        self._size += len(piece)
-        return len(piece)
-
-    def tell(self) -> int:
-        return self._size
-
-    def take(self) -> bytes:
-        data, self._pieces = b"".join(self._pieces), []
-        return data
+        yield csv_lines(rows).encode()
 
 
 def _to_parquet(pages: Rows) -> Iterator[bytes]:
@@ -102,13 +52,13 @@ def _to_parquet(pages: Rows) -> Iterator[bytes]:
     kinds |= dict.fromkeys(("streamed", "tokens_estimated"), pa.bool_())
     kinds |= dict.fromkeys(("created_at", "ended_at"), stamp)
     schema = pa.schema([(name, kinds.get(name, text)) for name in EXPORTED])
-    pipe = _Pipe()
-    with pq.ParquetWriter(pipe, schema) as writer:
+    sink = Sink()
+    with pq.ParquetWriter(sink, schema) as writer:
         for rows in pages:
             columns = [[_plain(value) for value in column] for column in zip(*rows, strict=True)]
             writer.write_table(pa.table(dict(zip(EXPORTED, columns, strict=True)), schema=schema))
-            yield pipe.take()
-    yield pipe.take()
+            yield sink.take()
+    yield sink.take()
 
 
 def _plain(value: Any) -> Any:

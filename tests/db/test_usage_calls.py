@@ -120,7 +120,9 @@ def small_pages(monkeypatch):
 
 
 def read_csv(house, filter):
-    return list(csv.DictReader(io.StringIO(b"".join(house.usage.export(filter, "csv")).decode(), newline="")))
+    return list(
+        csv.DictReader(io.StringIO(b"".join(house.usage.export(filter, "csv")).decode("utf-8-sig"), newline=""))
+    )
 
 
 def test_csv_holds_the_whole_range_in_order_over_many_pages(house, small_pages):

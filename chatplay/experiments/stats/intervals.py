@@ -125,7 +125,9 @@ def bound_differences(
     give many differences of exactly 0, from which the spread looks too small: the variance then takes in 0.1
     pseudo-cases of each +1 and -1 (over the square root of `repeats` [rows]); the idea is Agresti & Min 2005
     (Statistics in Medicine 24, 729), the weight from the simulation. The difference itself is left as it is.
-    Where all cases differ by the same amount, p is the smallest that turning signs can give, 2^(1 - cases).
+    Where all cases differ by the same amount there is no spread to go by: scores within 0..1 (`bounded`) then have the
+    variance of these pseudo-cases alone, as if of one repeat; of other values error is 0 and p the smallest that
+    turning signs can give, 2^(1 - cases).
 
     Of scores within 0..1 no true difference lies beyond -1..1, so the interval is cut there. What is cut off cannot
     hold the truth, so the cut interval holds it exactly as often as the whole one (a confidence set intersected with

@@ -27,10 +27,11 @@ def rank_votes(votes: Sequence[Vote], *, arms: int) -> Ranking:
 
     The chances of (left, right, tie) are as s_l : s_r : nu sqrt(s_l s_r) (Bradley & Terry 1952, Biometrika 39,
     324; ties: Davidson 1970, JASA 65, 317). Every arm also gets half a win and half a loss against an imagined
-    arm of average strength: an arm that won all its votes, or none, keeps a finite strength and an interval.
+    arm of average strength: an arm that won all its votes, or none, keeps a finite strength and an interval. So does
+    nu, by half a tie and half a vote without one, where there were ties.
     Intervals are Wald's on the log scale; with votes on ten cases or more, from the sandwich that takes votes on
-    the same case as alike, with t. Each group of arms that votes link is fitted alone. Ballots of an arm with itself
-    are left out.
+    the same case as alike, with t, unless no case has two votes or some vote has no case. Each group of arms that
+    votes link is fitted alone. Ballots of an arm with itself are left out.
     """
     return rank_choices(list(map(_choice, votes)), arms=arms)
 
