@@ -1,10 +1,15 @@
 """The chat: history on the left, the model and its figures on top, messages below, the input at the foot."""
 
-import streamlit as st
+from __future__ import annotations
 
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from chatplay.chats.values import ChatView
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
 from chatplay.ui import frame, model_menu, state
+from chatplay.ui.away import draw_away
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import callbacks, composer, dialogs, header, history, opening, transcript, turns
 
@@ -37,14 +42,14 @@ def draw() -> None:
         turns.draw_slots(turns.Places(performance, lock, context, view, model), follow=not page.is_asking)
 
 
-def fresh_container():
+def fresh_container() -> DeltaGenerator:
     """Without what stood there before: that would stay, in grey, for as long as an answer is coming."""
     place = st.empty()
     place.expander("")  # a container would take over what is in one before it; not what is in another kind of block
     return place.container()
 
 
-def draw_history(view):
+def draw_history(view: ChatView) -> None:
     """Messages before the turn that is coming; older ones on demand, folded."""
     page = state.chat()
     if page.has_older:
@@ -59,7 +64,7 @@ def draw_history(view):
         before = message
 
 
-def cut_place(view):
+def cut_place(view: ChatView) -> int | None:
     """Which message is the first that the last prompt held; None when nothing was left out or that is further up."""
     page = state.chat()
     metrics = next((message.metrics for message in reversed(view.messages) if message.metrics), None)
@@ -68,11 +73,10 @@ def cut_place(view):
     return metrics.omitted_messages - len(page.older)
 
 
-def draw_unreachable(error):
+def draw_unreachable(error: StoreError) -> None:
     """The database is away: say so, keep what was typed."""
     with st.container(key="chat_column"):
-        st.error(f"**{error.message}** {error.cure} Nothing that was sent is lost.", icon=":material/database_off:")
-        st.button("Try again", type="primary", key="chat_try_again")
+        draw_away(error, "Nothing that was sent is lost.", key="chat_try_again")
     composer.draw(None, None)
 
 

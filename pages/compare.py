@@ -1,12 +1,18 @@
 """Compare: one prompt, two to six panes with a model and settings each, their answers side by side as they come."""
 
+from __future__ import annotations
+
 import time
+from uuid import UUID
 
 import streamlit as st
 
+from chatplay.compare.values import ComparisonView
 from chatplay.errors import NotFound, StoreError
+from chatplay.models.catalog import ModelInfo
 from chatplay.runtime import get_runtime
 from chatplay.ui import model_menu, state
+from chatplay.ui.away import draw_away
 from chatplay.ui.compare import figures as compare_figures
 from chatplay.ui.compare import history as compare_history
 from chatplay.ui.compare import live as compare_live
@@ -16,18 +22,19 @@ from chatplay.ui.compare import prompt as compare_prompt
 from chatplay.ui.compare import results as compare_results
 from chatplay.ui.compare import votes as compare_votes
 from chatplay.ui.scripts import copy_html
+from chatplay.ui.state import CompareState
 
 PUT_AWAY_SEC = 0.05  # until what stood here has left for the browser: it would stay beside what comes
 
 
-def draw():
+def draw() -> None:
     page = state.compare()
     runtime = get_runtime()
     models = runtime.catalog.list_running(state.person().role)
     try:
         view = compare_opening.open_view(page)
     except StoreError as error:
-        draw_unreachable(error)
+        draw_away(error, "Nothing that was run is lost.", key="compare_try_again")
         return
     except NotFound:
         compare_history.draw(None)
@@ -46,7 +53,9 @@ def draw():
         compare_live.follow(view, places)
 
 
-def draw_panes(page, view, models):
+def draw_panes(
+    page: CompareState, view: ComparisonView, models: tuple[ModelInfo, ...]
+) -> dict[UUID, compare_live.LivePlace]:
     """The panes side by side; on a narrow screen one at a time, chosen by tabs."""
     board = st.empty()
     shape = (view.comparison.id, len(view.panes), view.is_veiled)
@@ -73,7 +82,7 @@ def draw_panes(page, view, models):
     return places
 
 
-def draw_results(view):
+def draw_results(view: ComparisonView) -> None:
     """The vote, the differences and all runs, in places that are empty while answers come."""
     vote, differences, votes = st.empty(), st.empty(), st.empty()
     if view.may_vote:
@@ -87,17 +96,11 @@ def draw_results(view):
                 compare_votes.draw(view)
 
 
-def copy_answer(page):
+def copy_answer(page: CompareState) -> None:
     if page.copy is not None:
         st.html(copy_html(page.copy), unsafe_allow_javascript=True)
         st.toast("Copied.", icon=":material/check:")
         page.copy = None
-
-
-def draw_unreachable(error):
-    """The database is away: say so."""
-    st.error(f"**{error.message}** {error.cure} Nothing that was run is lost.", icon=":material/database_off:")
-    st.button("Try again", type="primary", key="compare_try_again")
 
 
 draw()

@@ -49,6 +49,7 @@ def find(place: Place) -> Experiment:
     service, person = get_runtime().experiments, state.person()
     if place.token is not None:
         return service.get_shared(user_id=person.id, token=place.token)
+    assert place.experiment_id is not None, "an address of neither is the list's"
     return service.get(user_id=person.id, experiment_id=place.experiment_id)
 
 

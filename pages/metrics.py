@@ -7,6 +7,7 @@ import streamlit as st
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
 from chatplay.ui import flight_recorder, state, usage_range
+from chatplay.ui.away import draw_away
 from chatplay.ui.chart_models import Cast
 from chatplay.ui.format import now_utc
 from chatplay.ui.metrics import calls as metrics_calls
@@ -22,8 +23,7 @@ def draw() -> None:
     try:
         draw_view()
     except StoreError as error:
-        st.error(f"**{error.message}** {error.cure}", icon=":material/database_off:")
-        st.button("Try again", type="primary")
+        draw_away(error, key="metrics_try_again")
 
 
 def draw_view() -> None:
@@ -50,7 +50,7 @@ def draw_view() -> None:
     flight_recorder.draw_if_asked(usage, user_id=None if person.is_administrator else person.id, tz=tz)
 
 
-def draw_nothing_yet(everybody):
+def draw_nothing_yet(everybody: bool) -> None:
     whose = "Nobody has made a model call" if everybody else "You have made no model call"
     st.info(
         f"{whose} in this range yet. Each answer, from any page or route, is measured: time to first token, speed, "

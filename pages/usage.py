@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from chatplay.auth.person import Person
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
+from chatplay.ui.away import draw_away
 from chatplay.ui.format import now_utc
 from chatplay.ui.people import viewer_zone
 from chatplay.ui.usage import board as usage_board
@@ -25,11 +27,10 @@ def draw() -> None:
     try:
         draw_all(person)
     except StoreError as error:
-        st.error(f"**{error.message}** {error.cure}", icon=":material/database_off:")
-        st.button("Try again", type="primary")
+        draw_away(error, key="usage_try_again")
 
 
-def draw_all(person):
+def draw_all(person: Person) -> None:
     runtime, tz = get_runtime(), viewer_zone(person)
     start, end = usage_board.choose_range(now_utc(), tz)
     usage_board.draw(runtime.usage, UsageFilter(user_id=None, start=start, end=end), tz)

@@ -91,7 +91,7 @@ def draw_add() -> None:
     if sent:
         try:
             password = accounts.add_person(
-                actor=actor, username=username, display_name=name, role=role or "", organisation=organisation or ""
+                actor=actor, username=username, display_name=name, role=role, organisation=organisation or ""
             )
         except ChatplayError as error:
             st.error(str(error))

@@ -174,10 +174,8 @@ class _Conversation:
                 await self._prompt(member, frame)
             elif frame.kind == "stop":
                 await self._stop()
-        except (errors.NotSignedIn, errors.NotAllowed) as error:
-            if isinstance(error, errors.NotSignedIn):
-                raise
-            await self._say(error)
+        except errors.NotSignedIn:
+            raise
         except ChatplayError as error:
             await self._say(error)
 

@@ -26,9 +26,10 @@ from chatplay.chats.values import (
     prompt_messages,
 )
 from chatplay.chats.window import use
-from chatplay.errors import BadInput, ChatplayError, Conflict, ModelLocked
+from chatplay.errors import ChatplayError, Conflict, ModelLocked
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import AnswerMetrics, Update
+from chatplay.lines import checked_line
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.params import Params
 from chatplay.store import Store
@@ -104,11 +105,7 @@ class ChatService:
 
     def rename(self, *, user_id: int, chat_id: UUID, title: str) -> None:
         """Gives the chat a title of the person's own."""
-        line = " ".join(title.split())
-        if not line or len(line) > _TITLE_LIMIT or parameters.unsendable_character(line):
-            raise BadInput(
-                f"A title has 1 to {_TITLE_LIMIT} characters.", param="title", cure="Type a shorter or longer one."
-            )
+        line = checked_line(title, what="title", limit=_TITLE_LIMIT)
         with self._store.transaction() as conn:
             own_chat(conn, user_id, chat_id)
             chats.update_chat(conn, chat_id=chat_id, title=line, title_is_custom=True)

@@ -94,9 +94,9 @@ class ContextUse:
     policy: OverflowPolicy = "hold_back"
 
     @property
-    def share(self) -> float | None:
-        """Of the window, with what is reserved; above 1 it does not fit."""
-        return (self.used_tokens + self.reserved_tokens) / self.window_tokens if self.window_tokens else None
+    def share(self) -> float:
+        """Of the window, with what is reserved; above 1 it does not fit, and 0 where the window is unknown."""
+        return (self.used_tokens + self.reserved_tokens) / self.window_tokens if self.window_tokens else 0.0
 
 
 @dataclass(frozen=True)

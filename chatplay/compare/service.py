@@ -33,6 +33,7 @@ from chatplay.compare.voting import cast_vote
 from chatplay.errors import BadInput, Conflict
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import Update
+from chatplay.lines import checked_line
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection, Store
 from chatplay.tokens.counting import TokenCounter
@@ -116,11 +117,7 @@ class CompareService:
 
     def rename(self, *, user_id: int, comparison_id: UUID, title: str) -> None:
         """Gives it a title of the person's own."""
-        line = " ".join(title.split())
-        if not line or len(line) > _TITLE_LIMIT or parameters.unsendable_character(line):
-            raise BadInput(
-                f"A title has 1 to {_TITLE_LIMIT} characters.", param="title", cure="Type a shorter or longer one."
-            )
+        line = checked_line(title, what="title", limit=_TITLE_LIMIT)
         self._change(user_id, comparison_id, title=line, title_is_custom=True)
 
     def delete(self, *, user_id: int, comparison_id: UUID) -> None:

@@ -25,6 +25,7 @@ from chatplay.experiments.values import (
     Preview,
     PromptVersion,
 )
+from chatplay.lines import checked_line
 from chatplay.models.catalog import ModelInfo
 from chatplay.providers.base import Message
 from chatplay.store import Connection
@@ -49,7 +50,7 @@ class Drafts:
 
         Raises BadInput for texts that can't be sent.
         """
-        name = _checked_name(name)
+        name = checked_line(name, what="name", limit=_NAME_CHARS)
         _check_texts(prompt, system_prompt)
         with self._desk.store.transaction() as conn:
             while True:
@@ -115,7 +116,7 @@ class Drafts:
 
         Raises BadInput for an empty or endless name, and for what can't be stored.
         """
-        name, plan = _checked_name(name), plan or Plan()
+        name, plan = checked_line(name, what="name", limit=_NAME_CHARS), plan or Plan()
         check_storable(plan)
         experiment_id = experiment_id or uuid4()
         with self._desk.store.transaction() as conn:
@@ -140,7 +141,7 @@ class Drafts:
 
     def rename(self, *, user_id: int, experiment_id: UUID, name: str) -> None:
         """Raises BadInput for an empty or endless name."""
-        name = _checked_name(name)
+        name = checked_line(name, what="name", limit=_NAME_CHARS)
         with self._desk.store.transaction() as conn:
             own(conn, user_id, experiment_id, for_update=True)
             db.rename_experiment(conn, experiment_id=experiment_id, name=name)
@@ -321,12 +322,3 @@ def _check_texts(prompt: str, system_prompt: str) -> None:
     spec = parameters.get_spec("system_prompt")
     parameters.check(replace(spec, name="prompt", label="Prompt"), prompt)
     parameters.check(spec, system_prompt)
-
-
-def _checked_name(name: str) -> str:
-    name = " ".join(name.split())
-    if not name or len(name) > _NAME_CHARS:
-        raise BadInput(f"A name has 1 to {_NAME_CHARS} characters.", param="name", cure="Change it.")
-    if bad := parameters.unsendable_character(name):
-        raise BadInput(f"The name holds {bad}.", param="name", cure="Remove it.")
-    return name

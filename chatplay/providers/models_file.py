@@ -78,15 +78,13 @@ def _check_name(upstream: Upstream, before: list[Upstream]) -> None:
 
 def _line_of(text: str, field: str, entry: int | None) -> int | None:
     """The line `field` is set in, in the `entry`th [[upstream]]; that of the entry when it is not set there."""
-    place, start, current = (
-        re.compile(rf"""\s*["']?{re.escape(field)}["']?\s*[=.]|\s*\[+.*\b{re.escape(field)}\b"""),
-        None,
-        -1,
-    )
+    name = re.escape(field)
+    sets_field = re.compile(rf"""\s*["']?{name}["']?\s*[=.]|\s*\[+.*\b{name}\b""")
+    entry_line, entries = None, 0
     for number, line in enumerate(text.splitlines(), start=1):
         if re.match(r"\s*\[\[\s*upstream\s*\]\]", line):
-            current += 1
-            start = number if current == entry else start
-        if entry in (None, current) and place.match(line):
+            entry_line = number if entries == entry else entry_line
+            entries += 1
+        if entry in (None, entries - 1) and sets_field.match(line):
             return number
-    return start
+    return entry_line

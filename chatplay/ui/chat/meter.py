@@ -35,7 +35,6 @@ def context_html(use: ContextUse, *, status: str = "") -> str:
     """The line. `status` is read out politely, and means that an answer comes."""
     weights = tuple(round(weight, 4) for weight in use.weights)
     used, kept = use.used_tokens, use.reserved_tokens
-    share = (used + kept) / use.window_tokens if use.window_tokens else 0.0
     data = {
         "used": used,
         "limit": use.reserved_tokens,
@@ -52,11 +51,11 @@ def context_html(use: ContextUse, *, status: str = "") -> str:
     attributes = " ".join(f'data-{name}="{escape(str(value))}"' for name, value in data.items())
     label = format.context(used + kept, use.window_tokens, estimated=use.estimated)
     return (
-        f'<div class="chat-context chat-{_level(use, share)}{" chat-running" if status else ""}" {attributes}>'
+        f'<div class="chat-context chat-{_level(use)}{" chat-running" if status else ""}" {attributes}>'
         f'<span class="chat-unseen" role="status">{escape(status)}</span>'
         f'<span class="chat-count" title="{escape(how_estimated(use))}">{label}</span>'
         f'<div class="chat-bar" role="meter" aria-label="Context used" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{min(share, 1) * 100:.0f}">{_bar(used, kept, use.window_tokens)}</div></div>'
+        f'aria-valuenow="{min(use.share, 1) * 100:.0f}">{_bar(used, kept, use.window_tokens)}</div></div>'
     )
 
 
@@ -86,10 +85,10 @@ def _on_show(view: ChatView) -> ChatView:
     return replace(view, messages=tuple(messages.values()))
 
 
-def _level(use: ContextUse, share: float) -> str:
-    if share > _FULL and use.policy == "hold_back":
+def _level(use: ContextUse) -> str:
+    if use.share > _FULL and use.policy == "hold_back":
         return "full chat-held"
-    return "nearly" if share >= _NEARLY_FULL else "free"
+    return "nearly" if use.share >= _NEARLY_FULL else "free"
 
 
 def _bar(used: int, kept: int, window: int | None) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from chatplay.errors import ChatplayError
+from chatplay.errors import StoreError
 from chatplay.experiments.values import ExperimentLine, ModelRef, Plan
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
 from chatplay.ui import state
+from chatplay.ui.away import draw_away
 from chatplay.ui.experiments import head as experiments_head
 from chatplay.ui.experiments import sample as experiments_sample
 from chatplay.ui.experiments import state as experiments_state
 from chatplay.ui.experiments.state import act
-from chatplay.ui.markdown import message_markdown, plain_markdown
+from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.people import viewer_zone
 
 _PAGE = 50
@@ -27,9 +28,8 @@ def draw() -> None:
     shown = state.widget_value(state.experiments_key("shown")) or _PAGE
     try:
         lines = get_runtime().experiments.list_experiments(user_id=state.person().id, limit=shown + 1)
-    except ChatplayError as error:
-        st.error(message_markdown(str(error)), icon=":material/database_off:")
-        st.button("Try again", type="primary")
+    except StoreError as error:
+        draw_away(error, key=state.experiments_key("try_again"))
         return
     if not lines:
         _draw_first_visit()
