@@ -117,12 +117,13 @@ def _start(goodbye: contextlib.ExitStack) -> None:
     for warning in services.settings.warnings():
         print(f"Note: {warning}", flush=True)
     print(f"\nChat Playground: {base_url(services.settings)}", flush=True)
-    _print_set_up_link(services)
+    print_set_up_link(services)
 
 
-def _print_set_up_link(services: runtime.Runtime) -> None:
-    try:
-        link = make_link(services.set_up, services.settings)
+def print_set_up_link(services: runtime.Runtime) -> None:
+    """Only while nobody exists."""
+    try:  # another app on these data may stand in its own terminal with a link that is still to be used
+        link = make_link(services.set_up, services.settings, replaces=False)
     except Conflict:  # people exist
         return
     print(f"\nFirst start. Create the administrator here, the link works once:\n\n    {link}\n", flush=True)

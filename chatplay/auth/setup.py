@@ -18,7 +18,7 @@ _LINK_LIFETIME = timedelta(days=7)
 
 
 class SetUp:
-    """Open while nobody exists; `make_token` replaces the token before."""
+    """Open while nobody exists: the first token that is used ends all others."""
 
     def __init__(self, *, store: Store, passwords: Passwords, clock: Callable[[], datetime]) -> None:
         self._store = store
@@ -29,20 +29,21 @@ class SetUp:
         with self._store.reading() as conn:
             return not accounts.has_users(conn)
 
-    def make_token(self) -> str:
-        """A new token, the only one that works from now on. Raises Conflict when people exist."""
+    def make_token(self, *, replaces: bool = True) -> str:
+        """A new token; `replaces`: the only one that works from now on. Raises Conflict when people exist."""
         token = new_token()
         with self._store.transaction() as conn:
             accounts.lock_first_administrator(conn)
             _refuse_when_done(accounts.has_users(conn))
-            sign_ins.delete_tickets(conn, purpose="set_up")
+            if replaces:
+                sign_ins.delete_tickets(conn, purpose="set_up")
             sign_ins.add_ticket(
                 conn, token_hash=token_hash(token), purpose="set_up", expires_at=self._clock() + _LINK_LIFETIME
             )
         return token
 
     def check(self, token: str) -> None:
-        """Raises Conflict when people exist, NotAllowed when the token is not the one that was printed last."""
+        """Raises Conflict when people exist, NotAllowed for a token that is made up, too old or replaced."""
         with self._store.reading() as conn:
             _refuse_when_done(accounts.has_users(conn))
             known = sign_ins.has_ticket(conn, token_hash=token_hash(token), purpose="set_up", now=self._clock())
@@ -73,9 +74,11 @@ class SetUp:
         return user_id
 
 
-def make_link(set_up: SetUp, settings: Settings) -> str:
-    """The link to print in the terminal; links printed before stop working. Raises Conflict when people exist."""
-    return f"{base_url(settings)}/auth/setup?token={set_up.make_token()}"
+def make_link(set_up: SetUp, settings: Settings, *, replaces: bool = True) -> str:
+    """The link to print in the terminal; `replaces`: those printed before stop working. Raises Conflict when people
+    exist.
+    """
+    return f"{base_url(settings)}/auth/setup?token={set_up.make_token(replaces=replaces)}"
 
 
 def base_url(settings: Settings) -> str:

@@ -1,9 +1,12 @@
 """The first start: one link, one administrator, nobody else."""
 
+import re
 import threading
+from types import SimpleNamespace
 
 import pytest
 
+from chatplay.api.server import print_set_up_link
 from chatplay.auth.setup import make_link
 from chatplay.errors import BadInput, Conflict, NotAllowed
 from chatplay.settings import Settings
@@ -51,6 +54,29 @@ def test_newer_link_replaces_the_older(rig):
     with pytest.raises(NotAllowed):
         create(rig, older)
     rig.set_up.check(newer)
+
+
+def test_second_app_leaves_the_link_in_the_terminal_of_the_first_as_it_is(rig, capsys):
+    services = SimpleNamespace(set_up=rig.set_up, settings=rig.settings)
+    for _ in range(2):
+        print_set_up_link(services)
+    first, second = re.findall(r"token=(\S+)", capsys.readouterr().out)
+    for token in (first, second):
+        rig.set_up.check(token)
+    create(rig, first)
+    with pytest.raises(Conflict, match="set-up is done"):
+        create(rig, second, username="eve")
+    print_set_up_link(services)
+    assert capsys.readouterr().out == ""
+
+
+def test_link_that_is_asked_for_replaces_all_before(rig):
+    older = [rig.set_up.make_token(replaces=False) for _ in range(2)]
+    newest = rig.set_up.make_token()
+    for token in older:
+        with pytest.raises(NotAllowed, match="does not work any more"):
+            rig.set_up.check(token)
+    rig.set_up.check(newest)
 
 
 @pytest.mark.parametrize("token", ["", "guess", "\x00", "\ud800"])
