@@ -232,9 +232,14 @@ def delete_expired(conn: Connection, *, now: datetime, idle_since: datetime, for
     """Rows removed that count for nothing any more: ended sign-ins, old tickets, forgotten attempts."""
     ended = (auth_sessions.c.expires_at <= now) | (auth_sessions.c.last_seen_at <= idle_since)
     unlocked = auth_attempts.c.locked_until.is_(None) | (auth_attempts.c.locked_until <= now)
+    forgotten = (  # those that an attempt holds are left to it: it may wait for another one
+        select(auth_attempts.c.key)
+        .where(auth_attempts.c.last_failed_at < forget_before, unlocked)
+        .with_for_update(skip_locked=True)
+    )
     statements = (
         delete(auth_sessions).where(ended),
         delete(auth_tickets).where(auth_tickets.c.expires_at <= now),
-        delete(auth_attempts).where(auth_attempts.c.last_failed_at < forget_before, unlocked),
+        delete(auth_attempts).where(auth_attempts.c.key.in_(forgotten)),
     )
     return sum(conn.execute(statement).rowcount for statement in statements)

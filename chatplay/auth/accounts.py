@@ -65,7 +65,7 @@ class AccountService:
         return password
 
     def reset_password(self, *, actor: Person, user_id: int) -> str:
-        """A temporary password in place of the forgotten one; every sign-in of that person ends."""
+        """A temporary password in place of the forgotten one; the sign-ins and waits of that person end."""
         _require_administrator(actor)
         if user_id == actor.id:
             raise BadInput(
@@ -78,7 +78,7 @@ class AccountService:
             person = _person(accounts.find_user(conn, user_id=user_id))
             accounts.set_password(conn, user_id=user_id, password_hash=password_hash, must_change_password=True)
             sign_ins.end_sign_ins(conn, user_id=user_id)
-        self._attempts.forget_account(username=person.username)
+        self._attempts.let_in(username=person.username)
         return password
 
     def rescue(self, *, username: str) -> str:
@@ -97,8 +97,7 @@ class AccountService:
                 )
             accounts.set_password(conn, user_id=found.user_id, password_hash=password_hash, must_change_password=True)
             sign_ins.end_sign_ins(conn, user_id=found.user_id)
-        self._attempts.forget_account(username=username.strip())
-        self._attempts.forget_addresses()
+        self._attempts.let_in(username=username.strip())
         return password
 
     def change_role(self, *, actor: Person, user_id: int, role: str) -> None:

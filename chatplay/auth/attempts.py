@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from chatplay.errors import SignInRefused
 from chatplay.settings import Settings
-from chatplay.store import Store
+from chatplay.store import Connection, Store
 from chatplay.waits import wait_text
 from db import sign_ins
 
@@ -51,47 +51,64 @@ class Attempts:
         self._address = address_policy(settings)
 
     def begin(self, *, username: str, address: str | None) -> None:
-        """Raises SignInRefused (with the wait in seconds) while the account or the address has to wait."""
-        if address is not None:
-            self._count(_address_key(address), self._address)
-        self._count(_account_key(username), self._account)
+        """Raises SignInRefused (with the wait in seconds) while the account or the address has to wait.
+
+        What is refused tests no password: it counts against neither of the two.
+        """
+        now = self._clock()
+        with self._store.transaction() as conn:
+            if address is not None:
+                wait_sec = _count(conn, _address_key(address), self._address, now)
+                if wait_sec is not None:
+                    raise too_many_from_there(wait_sec)
+            wait_sec = _count(conn, _account_key(username), self._account, now)
+            if wait_sec is not None:
+                raise too_many(wait_sec)
 
     def succeeded(self, *, username: str, address: str | None) -> None:
         with self._store.transaction() as conn:
-            sign_ins.forget_attempts(conn, key=_account_key(username))
-            if address is not None:
+            if address is not None:  # before the account, as `begin` locks them
                 sign_ins.take_back_attempt(conn, key=_address_key(address))
-
-    def forget_account(self, *, username: str) -> None:
-        """An administrator reset the password: its new owner need not wait."""
-        with self._store.transaction() as conn:
             sign_ins.forget_attempts(conn, key=_account_key(username))
 
-    def forget_addresses(self) -> None:
-        """Nobody can tell from which address the one who was locked out came."""
+    def let_in(self, *, username: str) -> None:
+        """The password was reset: its new owner need not wait. All addresses are forgotten with the account, since
+        nobody can tell from which one the person who was locked out came.
+        """
         with self._store.transaction() as conn:
             sign_ins.forget_attempts_like(conn, prefix=_ADDRESS)
+            sign_ins.forget_attempts(conn, key=_account_key(username))
 
-    def _count(self, key: str, policy: Policy) -> None:
-        now = self._clock()
-        with self._store.transaction() as conn:
-            counted = sign_ins.count_attempt(
-                conn, key=key, now=now, forget_before=now - _FORGET, waits_sec=list(policy.waits_sec)
-            )
-            found = None if counted is not None else sign_ins.find_attempts(conn, key=key)
-        if counted is None:
-            until = found.locked_until if found is not None else None
-            raise too_many((until - now).total_seconds() if until is not None else 1.0)
+
+def _count(conn: Connection, key: str, policy: Policy, now: datetime) -> float | None:
+    """Counts an attempt; how many seconds it came too early, and then it does not count."""
+    counted = sign_ins.count_attempt(
+        conn, key=key, now=now, forget_before=now - _FORGET, waits_sec=list(policy.waits_sec)
+    )
+    if counted is not None:
+        return None
+    found = sign_ins.find_attempts(conn, key=key)
+    until = found.locked_until if found is not None else None
+    return (until - now).total_seconds() if until is not None else 1.0
 
 
 def too_many(wait_sec: float) -> SignInRefused:
-    """The refusal for a name or address that has to wait; it says nothing about whether the name exists."""
-    wait_sec = max(1.0, wait_sec)
-    return SignInRefused(
-        "Too many sign-in attempts failed.",
-        cure=f"Wait {wait_text(wait_sec)}, then try again. An administrator can reset a forgotten password.",
-        retry_after_sec=wait_sec,
+    """The refusal for a name that has to wait; it says nothing about whether the name exists."""
+    return _too_many("Too many sign-in attempts failed.", "An administrator can reset a forgotten password.", wait_sec)
+
+
+def too_many_from_there(wait_sec: float) -> SignInRefused:
+    """The refusal for an address that has to wait, whatever the name."""
+    return _too_many(
+        "Too many sign-in attempts failed from your network address, which others may share.",
+        "It ends sooner when an administrator resets a password.",
+        wait_sec,
     )
+
+
+def _too_many(what: str, way_out: str, wait_sec: float) -> SignInRefused:
+    wait_sec = max(1.0, wait_sec)
+    return SignInRefused(what, cure=f"Wait {wait_text(wait_sec)}, then try again. {way_out}", retry_after_sec=wait_sec)
 
 
 def _account_key(username: str) -> str:

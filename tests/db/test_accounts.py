@@ -267,6 +267,13 @@ def test_rescue_lifts_the_lock_of_the_address_too(rig, ada):
     assert rig.try_password("ada", rig.accounts.rescue(username="ada")) == ada.id
 
 
+def test_reset_lifts_the_lock_of_the_address_too(rig, ada, bob):
+    for name in range(25):
+        with pytest.raises(SignInRefused):
+            rig.try_password(f"nobody{name}", "wrong guess")
+    assert rig.try_password("bob", rig.accounts.reset_password(actor=ada, user_id=bob.id)) == bob.id
+
+
 def test_rescue_of_an_unknown_name_names_the_administrators(rig, ada, bob):
     with pytest.raises(NotFound, match=r"The administrators are ada\."):
         rig.accounts.rescue(username="adda")

@@ -129,6 +129,55 @@ def test_address_that_tries_many_names_is_locked_for_all_of_them(rig, ada):
     assert rig.try_password("ada", PASSWORD, address="192.0.2.8") == ada.id
 
 
+def test_what_is_refused_because_its_account_has_to_wait_does_not_count_against_the_address(rig, ada):
+    bob = rig.add(ada, "bob")
+    fail(rig, times=5, pause_sec=10)
+    checks = rig.hasher.checks
+    fail(rig, times=30, pause_sec=0)
+    assert rig.hasher.checks == checks
+    assert rig.try_password("bob", PASSWORD) == bob.id
+
+
+def test_what_is_refused_because_its_address_has_to_wait_does_not_count_against_the_account(rig, ada):
+    for n in range(20):
+        fail(rig, f"name{n}", pause_sec=0)
+    fail(rig, times=10, pause_sec=0)
+    assert rig.try_password("ada", PASSWORD, address="192.0.2.8") == ada.id
+
+
+def test_address_that_has_to_wait_is_told_so_alike_for_all_names_and_passwords(rig, ada):
+    for n in range(20):
+        fail(rig, f"name{n}", pause_sec=0)
+    checks, words = rig.hasher.checks, set()
+    for name, password in (("ada", PASSWORD), ("ada", "wrong"), ("nobody", "wrong")):
+        with pytest.raises(SignInRefused) as refused:
+            rig.try_password(name, password)
+        words.add(str(refused.value))
+    assert rig.hasher.checks == checks
+    assert len(words) == 1
+    assert "network address" in min(words)
+    assert "forgotten password" not in min(words)
+
+
+def test_attempts_that_fail_and_succeed_at_once_never_lock_each_other_out(rig, ada):
+    outcomes = []
+
+    def take_turns(n):
+        one = rig.again()
+        for _ in range(20):
+            try:
+                outcomes.append(one.try_password("ada", PASSWORD if n % 2 else "wrong"))
+            except SignInRefused:
+                outcomes.append(None)
+
+    threads = [threading.Thread(target=take_turns, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(outcomes) == 120  # none ended with another error
+
+
 def test_successes_do_not_count_against_an_address(rig, ada):
     for _ in range(25):
         assert rig.try_password("ada", PASSWORD) == ada.id
