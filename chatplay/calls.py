@@ -175,7 +175,7 @@ class Calls:
         for update in self.follow(user_id=user_id, generation_id=generation_id):
             if update.end is not None:
                 return update.end
-        raise _no_such_answer()
+        raise no_such_answer()
 
     def stop(self, *, user_id: int, generation_id: UUID) -> None:
         """Stops it in whatever process it runs; what had arrived stays. Raises NotFound."""
@@ -194,7 +194,7 @@ class Calls:
         with self._store.reading() as conn:
             row = generations.find_generation(conn, generation_id=generation_id)
         if row is None or row.user_id != user_id:
-            raise _no_such_answer()
+            raise no_such_answer()
 
 
 def new_usage(call: Call) -> generations.NewUsage:
@@ -216,5 +216,6 @@ def new_usage(call: Call) -> generations.NewUsage:
     )
 
 
-def _no_such_answer() -> NotFound:
+def no_such_answer() -> NotFound:
+    """For an answer that is missing and one of somebody else, alike."""
     return NotFound("There is no such answer.", cure="It may have been deleted.")

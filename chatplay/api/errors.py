@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -16,7 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from chatplay import errors
+from chatplay.calls import no_such_answer
+from chatplay.chats.rows import not_found
 from chatplay.errors import ChatplayError
+from chatplay.experiments.desk import no_such_experiment
+from chatplay.params import unsendable_character
 
 # The first that fits counts: a branch stands before the one it grows from.
 _STATUS: tuple[tuple[type[ChatplayError], int], ...] = (
@@ -51,6 +55,11 @@ _HTTP_MESSAGES = {
     400: "The body cannot be read as JSON.",  # what the framework could not, such as bytes that are no UTF-8
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
+}
+_MISSING: dict[str, Callable[[], ChatplayError]] = {  # by the parameter of the path that names it
+    "session_id": not_found,
+    "generation_id": no_such_answer,
+    "experiment_id": no_such_experiment,
 }
 _SEE_DOCS = "GET /v1/docs lists what there is."
 
@@ -167,7 +176,10 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 async def on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    param, message = _first_problem(error.errors())
+    problems = error.errors()
+    if (known := _known_error(problems)) is not None:
+        return await on_chatplay_error(request, known)
+    param, message = _first_problem(problems)
     cure = _SEE_DOCS
     if isinstance(error.body, bytes):  # nobody tried to read it: curl's -d, say, calls it a form
         message, cure = "The body is not sent as JSON.", "Send it with the header `Content-Type: application/json`."
@@ -189,11 +201,32 @@ def our_fault(request_id: str) -> dict[str, Any]:
     )
 
 
-def _first_problem(problems: Iterable[Mapping[str, Any]]) -> tuple[str | None, str]:
-    first = next(iter(problems))
+def _known_error(problems: Sequence[Mapping[str, Any]]) -> ChatplayError | None:
+    """The member of the tree for what the framework refused before a service could: what is no id is as missing as one
+    that nothing has, and half of a surrogate pair is no worse than a NUL.
+    """
+    for problem in problems:
+        if problem["loc"][0] == "path" and (make := _MISSING.get(problem["loc"][-1])) is not None:
+            return make()
+    first = problems[0]
+    bad = unsendable_character(str(first["input"])) if first["type"] == "string_unicode" else None
+    if bad is None:
+        return None
+    path = _path_of(first) or str(first["loc"][0])
+    return errors.BadInput(
+        f"`{path}` holds {bad}, which can be neither stored nor sent.", param=path, cure="Remove it and send again."
+    )
+
+
+def _path_of(problem: Mapping[str, Any]) -> str | None:
+    return ".".join(str(part) for part in problem["loc"][1:]) or None
+
+
+def _first_problem(problems: Sequence[Mapping[str, Any]]) -> tuple[str | None, str]:
+    first = problems[0]
     if first["type"] == "json_invalid":
         return None, "The body is not JSON."
-    path = ".".join(str(part) for part in first["loc"][1:]) or None
+    path = _path_of(first)
     where = f" `{path[:100]}`" if path else ""
     return path, f"The request's {first['loc'][0]}{where} cannot be used: {first['msg']}."
 
@@ -209,7 +242,7 @@ _DESCRIBED = {
     400: "The request cannot be carried out as it stands; `param` names the field.",
     401: "No valid sign-in or access token.",
     403: "Signed in, but not allowed: the role, the token's scopes, or another site's page.",
-    404: "Missing, or not yours: the two are never told apart.",
+    404: "Missing, not yours, or not an id: these are never told apart.",
     405: "The address does not take that method.",
     408: "The body did not arrive in time.",
     409: "True a moment ago, not now: an answer is coming, or the model is locked.",

@@ -226,6 +226,20 @@ def test_what_is_somebody_elses_does_not_exist(house, name, who):
     assert theirs.json()["error"]["message"] == nobodys.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("name", OWNED)
+def test_what_is_no_id_is_as_missing_as_an_id_that_nothing_has(house, name):
+    method, path = name.split(" ", 1)
+    with house.ana.client() as client:
+        nope = client.request(method, re.sub(r"{\w+}", "nope", path), json=ROUTES[name].body)
+        nobodys = ask(client, name)
+    assert kind(nope) == (404, "not_found")
+    assert without_request_id(nope) == without_request_id(nobodys)
+
+
+def without_request_id(answer):
+    return {**answer.json()["error"], "request_id": None}
+
+
 # ---- origin ----
 
 

@@ -1,5 +1,6 @@
 """`/v1/models/*` and `/v1/chat/sessions`: the shapes and rules that programs rely on."""
 
+import json
 import time
 
 import pytest
@@ -182,6 +183,7 @@ def test_same_idempotency_key_adds_one_message(house):
     [
         ({"content": " "}, (400, "bad_input", "content")),
         ({"content": "a\u0000b"}, (400, "bad_input", "content")),
+        ({"content": "a\ud800b"}, (400, "bad_input", "content")),
         ({"content": "x" * 200_001}, (400, "bad_input", "content")),
         ({"content": 7}, (422, "bad_request", "content")),
         ({}, (422, "bad_request", "content")),
@@ -189,7 +191,22 @@ def test_same_idempotency_key_adds_one_message(house):
 )
 def test_message_that_cannot_be_kept_is_named(house, body, expected):
     with house.ana.client() as client:
-        assert error(client.post(f"/v1/chat/sessions/{house.ana.new_session()}/messages", json=body)) == expected
+        assert error(post(client, f"/v1/chat/sessions/{house.ana.new_session()}/messages", body)) == expected
+
+
+def post(client, path, body):
+    """Half of a surrogate pair among it, which the client itself would not encode."""
+    return client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
+
+
+@pytest.mark.parametrize("bad", ["\u0000", "\ud800"])
+@pytest.mark.parametrize("verb", ["messages", "generate"])
+def test_program_is_told_which_character_cannot_be_sent_and_of_no_input_it_does_not_have(house, bad, verb):
+    with house.ana.client() as client:
+        refused = post(client, f"/v1/chat/sessions/{house.ana.new_session()}/{verb}", {"content": f"a{bad}b"})
+    told = refused.json()["error"]
+    assert (refused.status_code, told["param"], told["cure"]) == (400, "content", "Remove it and send again.")
+    assert "at position 2, which can be neither stored nor sent." in told["message"]
 
 
 # ---- deleting ----
@@ -215,4 +232,4 @@ def test_deleting_all_tells_how_many_and_leaves_others_alone(house):
 @pytest.mark.parametrize("session_id", ["3fa85f64-5717-4562-b3fc-2c963f66afa6", "not-a-uuid"])
 def test_unknown_session_is_not_there(house, session_id):
     with house.ana.client() as client:
-        assert client.get(f"/v1/chat/sessions/{session_id}").status_code in (404, 422)
+        assert error(client.get(f"/v1/chat/sessions/{session_id}")) == (404, "not_found", None)
