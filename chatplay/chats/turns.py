@@ -135,7 +135,7 @@ class Turns:
         if begun is None:
             raise GenerationRunning(
                 "An answer is still coming in this chat.",
-                cure="Wait for its end or stop it, then send again. Your text is back in the input.",
+                cure="Wait for its end or stop it, then send again.",
             )
         return begun
 

@@ -181,12 +181,12 @@ def check_text(text: str, *, max_chars: int) -> str:
         raise BadInput(
             f"The message has {len(text):,} characters; the limit is {max_chars:,}.",
             param="text",
-            cure="Shorten it, or send it in parts. It was not sent and is back in the input.",
+            cure="Shorten it, or send it in parts.",
         )
     if bad := parameters.unsendable_character(text):
         raise BadInput(
             f"The message holds {bad}, which can be neither stored nor sent.",
             param="text",
-            cure="Remove it and send again. The rest is back in the input.",
+            cure="Remove it and send again.",
         )
     return text

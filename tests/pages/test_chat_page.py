@@ -150,7 +150,7 @@ def test_setting_left_to_the_server_is_shown_within_the_range_of_the_model(servi
 @pytest.mark.parametrize("text", ["x" * 200_001, "a\0b"])
 def test_refused_text_goes_back_into_the_input(services, ada, text):
     app = send(opened("chat"), text)
-    assert app.error
+    assert "Your text is back in the input" in app.error[0].value
     assert app.chat_input[0].proto.value == text
     assert not app.chat_message
 
@@ -158,6 +158,7 @@ def test_refused_text_goes_back_into_the_input(services, ada, text):
 def test_blank_message_is_refused_and_leaves_the_input_to_the_next_words(services, ada):
     app = send(opened("chat"), "   ")
     assert "empty" in app.error[0].value
+    assert "back in the input" not in app.error[0].value
     assert not app.chat_input[0].proto.set_value
 
 

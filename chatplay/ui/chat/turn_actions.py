@@ -55,7 +55,10 @@ def send() -> list[str]:
             request_key=page.request_key,
         )
     except ChatplayError as error:
-        page.notice, page.give_back = Notice.of(error), text if text.strip() else None
+        page.notice = Notice.of(error)
+        if text.strip():
+            page.give_back = text
+            page.notice = replace(page.notice, cure=f"{error.cure} Your text is back in the input.".lstrip())
         if isinstance(error, NotFound):
             _leave_lost_chat(page)
         return []
