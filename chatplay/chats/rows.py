@@ -31,7 +31,7 @@ def not_found(what: str = "chat") -> NotFound:
 def empty_chat(conn: Connection, catalog: ModelCatalog, *, user_id: int, role: str) -> ChatRow:
     """The person's one chat without a message; made when there is none. Conflict when another tab begins it now."""
     if found := chats.find_empty_chat(conn, user_id=user_id):
-        return _with_todays_default(conn, catalog, found, role)
+        return with_todays_default(conn, catalog, found, role)
     info = catalog.default(role)
     chats.insert_empty_chat(
         conn,
@@ -49,16 +49,24 @@ def empty_chat(conn: Connection, catalog: ModelCatalog, *, user_id: int, role: s
     return found
 
 
-def _with_todays_default(conn: Connection, catalog: ModelCatalog, chat: ChatRow, role: str) -> ChatRow:
-    """An empty chat whose model nobody chose follows the default, which may be another one since.
+def todays_default(catalog: ModelCatalog, chat: ChatRow, role: str) -> ModelInfo | None:
+    """What an empty chat whose model nobody chose is to follow: the default, where it is another one since.
 
-    One whose model does not run stays as it is: the page says so before it takes another.
+    One whose model does not run stays as it is: the page shows another in its place, and says so.
     """
-    running = [(info.name, info.upstream) for info in catalog.list_running(role)]
-    if chat.updated_at != chat.created_at or (chat.model_name, chat.upstream) not in running:
-        return chat
+    if chat.locked_at is not None or chat.updated_at != chat.created_at:
+        return None
+    own = (chat.model_name, chat.upstream)
+    if own not in [(info.name, info.upstream) for info in catalog.list_running(role)]:
+        return None
     info = catalog.default(role)
-    if (info.name, info.upstream) == (chat.model_name, chat.upstream):
+    return None if own == (info.name, info.upstream) else info
+
+
+def with_todays_default(conn: Connection, catalog: ModelCatalog, chat: ChatRow, role: str) -> ChatRow:
+    """The same chat, with that model if there is one."""
+    info = todays_default(catalog, chat, role)
+    if info is None:
         return chat
     set_model(conn, catalog, chat_id=chat.id, info=info)
     return own_chat(conn, chat.user_id, chat.id)

@@ -6,12 +6,23 @@ Everything takes the signed-in person's `user_id`; what is not theirs does not e
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import UUID
 
 from chatplay import params as parameters
 from chatplay import snippets
 from chatplay.calls import Calls
-from chatplay.chats.rows import copy_thread, empty_chat, first_params, not_found, own_chat, set_model, view_of
+from chatplay.chats.rows import (
+    copy_thread,
+    empty_chat,
+    first_params,
+    not_found,
+    own_chat,
+    set_model,
+    todays_default,
+    view_of,
+    with_todays_default,
+)
 from chatplay.chats.turns import Prompt, Turns
 from chatplay.chats.values import (
     ChatRecord,
@@ -82,10 +93,16 @@ class ChatService:
         """A chat with its last `limit` messages. Without an id: the one touched last, else the empty one."""
         with self._store.reading() as conn:
             if chat_id is not None:
-                return view_of(conn, own_chat(conn, user_id, chat_id), limit=limit)
-            if last := chats.find_last_open_chat(conn, user_id=user_id):
+                chat = own_chat(conn, user_id, chat_id)
+                if todays_default(self._catalog, chat, role) is None:
+                    return view_of(conn, chat, limit=limit)
+            elif last := chats.find_last_open_chat(conn, user_id=user_id):
                 return view_of(conn, last, limit=limit)
-        return self.new_chat(user_id=user_id, role=role)
+        if chat_id is None:
+            return self.new_chat(user_id=user_id, role=role)
+        with self._store.transaction() as conn:
+            chat = own_chat(conn, user_id, chat_id, for_update=True)
+            return view_of(conn, with_todays_default(conn, self._catalog, chat, role), limit=limit)
 
     def new_chat(self, *, user_id: int, role: str) -> ChatView:
         """The person's one chat without a message; made when there is none."""
@@ -186,6 +203,14 @@ class ChatService:
                 conn, chat_id=chat_id, params_json=first_params(conn, user_id=user_id, model=info), updated_at=chats.NOW
             )
             return chat_record(own_chat(conn, user_id, chat_id))
+
+    def shown_with(self, chat: ChatRecord, model: ModelInfo) -> ChatRecord:
+        """A chat that has not begun as it would begin with another model; nothing is stored."""
+        with self._store.reading() as conn:
+            params = parameters.from_json(first_params(conn, user_id=chat.user_id, model=model))
+        return replace(
+            chat, model_name=model.name, upstream=model.upstream, engine_type=model.engine_type, params=params
+        )
 
     def remember_params(self, *, user_id: int, chat_id: UUID, params: Params) -> None:
         """Keeps the settings for this chat and as the person's own for new chats."""

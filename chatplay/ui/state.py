@@ -70,6 +70,7 @@ class ChatState:
     took_input: bool = False  # the input's callback ran for the text it returns in this run
     notice: Notice | None = None
     stopped: UUID | None = None  # the generation that this tab stopped
+    stood_in_for: tuple[str, str] | None = None  # the model of an empty chat, while another one is on show instead
     give_back: str | None = None
     params_of: tuple[UUID, str, str] | None = None
     is_fresh: bool = False  # `view` was read in this very run
@@ -87,7 +88,7 @@ class ChatState:
     def open(self, chat_id: UUID | None) -> None:
         """Turns to another chat; what belonged to the one before is forgotten."""
         self.chat_id = chat_id
-        self.view, self.editing = None, None
+        self.view, self.editing, self.stood_in_for = None, None, None
         self.turns, self.answers, self.older, self.has_older = [], {}, [], False
         self.request_key = uuid4()
 

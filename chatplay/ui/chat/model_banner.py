@@ -27,6 +27,8 @@ def draw(view: ChatView) -> None:
     catalog, role = get_runtime().catalog, state.person().role
     model, upstream = view.chat.model_name, view.chat.upstream
     running = catalog.list_running(role)
+    if not state.chat().is_asking and state.chat().stood_in_for in [(info.name, info.upstream) for info in running]:
+        st.rerun()
     with st.container(key="chat_model_down", gap="xsmall"):  # also while empty: it keeps the fragment's place
         if not running or any((info.name, info.upstream) == (model, upstream) for info in running):
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import streamlit as st
@@ -66,22 +67,26 @@ def _remember(page: ChatState, view: ChatView) -> None:
 
 
 def _with_running_model(page: ChatState, view: ChatView) -> ChatView:
-    """A chat that has not begun goes to a model that runs, and says so; the one it had may be back later."""
-    runtime, person = get_runtime(), state.person()
-    running = runtime.catalog.list_running(person.role)
-    before = (view.chat.model_name, view.chat.upstream)
-    if view.chat.locked_at is not None or not running or before in [(info.name, info.upstream) for info in running]:
+    """A chat that has not begun is shown with a model that runs, and says so. Its own stays stored until a message is
+    sent: it may be back before.
+    """
+    runtime, own, missed = get_runtime(), (view.chat.model_name, view.chat.upstream), page.stood_in_for
+    page.stood_in_for = None
+    if view.chat.locked_at is not None:
         return view
-    try:
-        runtime.chats.choose_model(user_id=person.id, role=person.role, chat_id=view.chat.id, model=running[0])
-    except Conflict:
+    running = runtime.catalog.list_running(state.person().role)
+    if not running or own in [(info.name, info.upstream) for info in running]:
+        if running and own == missed:
+            page.notice = Notice(f"{own[0]} runs again.", "This chat begins with it.", kind="info")
         return view
-    page.notice = Notice(
-        f"{before[0]} does not run at the moment.",
-        f"This chat begins with {running[0].name} unless you choose another model.",
-        kind="info",
-    )
-    return runtime.chats.open_chat(user_id=person.id, role=person.role, chat_id=view.chat.id)
+    page.stood_in_for, other = own, runtime.catalog.default(state.person().role)
+    if own != missed:
+        page.notice = Notice(
+            f"{own[0]} does not run at the moment.",
+            f"This chat begins with {other.name} unless {own[0]} is back before, or you choose another model.",
+            kind="info",
+        )
+    return replace(view, chat=runtime.chats.shown_with(view.chat, other))
 
 
 def _with_provider(page: ChatState, view: ChatView) -> ChatView:

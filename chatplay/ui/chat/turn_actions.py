@@ -87,7 +87,8 @@ def _may_lack_input(page: ChatState) -> bool:
 
 def _catch_up(page: ChatState) -> None:
     """A message sent within milliseconds of a click cuts short what that click began: another chat may be open that
-    was never drawn, and the model on show may be one that the chat was never given.
+    was never drawn, and the model on show may be one that the chat was never given. So may one that
+    stands in for a model that does not run.
     """
     chats = get_runtime().chats
     if page.view is None or page.view.chat.id != page.chat_id:
@@ -97,12 +98,13 @@ def _catch_up(page: ChatState) -> None:
         chat.locked_at is not None
         or page.turns
         or not params_panel.is_of(chat)
-        or shown == model_menu.model_id_of(chat)
+        or (shown == model_menu.model_id_of(chat) and page.stood_in_for is None)
     ):
         return
     models = get_runtime().catalog.list_running(state.person().role)
     if (model := next((info for info in models if model_menu.model_id(info) == shown), None)) is not None:
         page.view = replace(page.view, chat=chats.choose_model(**state.me(), chat_id=chat.id, model=model))
+        page.stood_in_for = None
 
 
 @action
