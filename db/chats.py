@@ -140,9 +140,9 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LONGEST_SEARCH_CHARS = 200  # PostgreSQL takes no words without end; one cut short finds more, nothing less
 _BREAK = re.compile(f"[{BREAKS}]+")
 _SEARCH = """
-SELECT s.id, s.title, s.model_name, s.updated_at, EXISTS (
-    SELECT 1 FROM generations g JOIN chat_messages m ON m.id = g.message_id
-    WHERE m.id = s.leaf_message_id AND g.status = 'streaming') AS streaming
+SELECT s.id, s.title, s.model_name, s.updated_at, s.id IN (
+    SELECT m.session_id FROM generations g JOIN chat_messages m ON m.id = g.message_id
+    WHERE g.user_id = :user_id AND g.status = 'streaming') AS streaming
 FROM chat_sessions s
 WHERE s.user_id = :user_id AND s.locked_at IS NOT NULL
   AND (CAST(:before_at AS timestamptz) IS NULL OR (s.updated_at, s.id) < (:before_at, CAST(:before_id AS uuid)))

@@ -100,8 +100,9 @@ def find_message(conn: Connection, *, chat_id: UUID, message_id: int) -> Message
 
 # Both of one chat; `db.turns` looks for them while it writes.
 SENT_BEFORE = "SELECT id FROM chat_messages WHERE session_id = :chat_id AND request_key = :request_key"
-COMING = """SELECT 1 FROM generations g JOIN chat_messages m ON m.id = g.message_id
+COMING = """SELECT g.id, g.message_id FROM generations g JOIN chat_messages m ON m.id = g.message_id
 WHERE m.session_id = :chat_id AND g.status = 'streaming'"""
+_COMING = text(COMING)
 _OBSTACLES = text(f"SELECT ({SENT_BEFORE}), EXISTS ({COMING})")
 
 
@@ -109,6 +110,12 @@ def find_obstacles(conn: Connection, *, chat_id: UUID, request_key: UUID) -> tup
     """The message an earlier copy of the same request made, and whether an answer is coming in the chat."""
     same_id, is_streaming = conn.execute(_OBSTACLES, {"chat_id": chat_id, "request_key": request_key}).one()
     return same_id, is_streaming
+
+
+def find_coming(conn: Connection, *, chat_id: UUID) -> tuple[UUID, int] | None:
+    """The generation that is coming in the chat and its message, on show or not."""
+    row = conn.execute(_COMING, {"chat_id": chat_id}).first()
+    return (row.id, row.message_id) if row else None
 
 
 _NEWEST_BELOW = """

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID, uuid4
 
-from chatplay.chats.values import ChatView, chat_record, message_record
+from chatplay.chats.values import ChatView, Coming, chat_record, message_record
 from chatplay.errors import Conflict, NotFound
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection
@@ -91,11 +91,14 @@ def view_of(conn: Connection, chat: ChatRow, *, limit: int) -> ChatView:
         rows = message_rows.list_path(conn, chat_id=chat.id, leaf_id=chat.leaf_message_id, limit=limit)
     messages = tuple(message_record(row) for row in rows)
     last = messages[-1] if messages else None
+    running = last.generation_id if last and last.status == "streaming" else None
+    coming = message_rows.find_coming(conn, chat_id=chat.id) if running is None and last is not None else None
     return ChatView(
         chat=chat_record(chat),
         messages=messages,
         has_older=bool(rows) and rows[0].parent_id is not None,
-        running=last.generation_id if last and last.status == "streaming" else None,
+        running=running,
+        elsewhere=Coming(*coming) if coming is not None else None,
     )
 
 

@@ -62,13 +62,25 @@ class MessageRecord:
 
 
 @dataclass(frozen=True)
+class Coming:
+    """An answer that is coming in a thread that is not on show."""
+
+    generation_id: UUID
+    message_id: int
+
+
+@dataclass(frozen=True)
 class ChatView:
-    """A chat opened: its last messages, oldest first, and the generation still coming, if any."""
+    """A chat opened: its last messages, oldest first, and the generation still coming as the last of them, if any.
+
+    `elsewhere`: what is coming in another version of the thread instead; a chat has one answer coming at most.
+    """
 
     chat: ChatRecord
     messages: tuple[MessageRecord, ...]
     has_older: bool
     running: UUID | None
+    elsewhere: Coming | None = None
 
 
 @dataclass(frozen=True)

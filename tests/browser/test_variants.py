@@ -70,3 +70,45 @@ def test_a_chat_without_messages_takes_another_model(chat, upstream):
     chat.page.get_by_role("option", name="mock-other").click()
     chat.ask("Hi", "w19")
     assert upstream.wait_for_request().body["model"] == "mock-other"
+
+
+def _coming_elsewhere(chat, upstream, gate):
+    """A prompt's answer comes while an earlier version of the answer before it is on show."""
+    upstream.script(answer("First one."), answer("Other one."), held(gate, "The beginning,", " the end."))
+    chat.ask("Say", "First one.").choose(chat.answer, "Regenerate")
+    expect(chat.answer).to_contain_text("Other one.")
+    chat.done().send("Go on")
+    expect(chat.answer).to_contain_text("The beginning,")
+    chat.messages.nth(1).get_by_role("button", name="Earlier version").click()
+    expect(chat.answer).to_contain_text("First one.")
+    return chat.page.get_by_text("An answer is coming in another version of this chat.").locator("visible=true").last
+
+
+def test_an_answer_that_comes_in_another_version_is_told_and_can_be_stopped(chat, upstream, gate):
+    told = _coming_elsewhere(chat, upstream, gate)
+    expect(told).to_be_visible()
+    chat.send("Too early")
+    expect(chat.page.get_by_text("An answer is still coming in this chat.")).to_be_visible()
+    expect(chat.stop_button).to_be_visible()
+    chat.stop_button.click()
+    upstream.wait_until(lambda: upstream.chats[-1].disconnected_at is not None, 10)
+    expect(told).to_have_count(0)
+    expect(chat.stop_button).to_be_hidden()
+    expect(chat.page.get_by_text("An answer is still coming in this chat.")).to_have_count(0)
+    expect(chat.input).to_have_value("Too early")
+    upstream.script(answer("Now it goes on."))
+    chat.input.press("Enter")
+    expect(chat.answer).to_contain_text("Now it goes on.")
+
+
+def test_an_answer_that_comes_in_another_version_can_be_shown_and_its_end_is_noticed(chat, upstream, gate):
+    told = _coming_elsewhere(chat, upstream, gate)
+    chat.button("Show it").click()
+    expect(chat.answer).to_contain_text("The beginning,")
+    expect(told).to_have_count(0)
+    chat.messages.nth(1).get_by_role("button", name="Earlier version").click()
+    expect(told).to_be_visible()
+    gate.set()
+    expect(told).to_have_count(0)
+    expect(chat.stop_button).to_be_hidden()
+    expect(chat.answer).to_contain_text("First one.")

@@ -82,6 +82,24 @@ SELECT id, 'user', 'number ' || n FROM chats, generate_series(1, 10) n
 """
 
 
+_MANY_CALLS = """
+INSERT INTO generations (id, user_id, status, owner, message_id)
+SELECT gen_random_uuid(), :user_id, CASE WHEN n % 4000 = 0 THEN 'streaming' ELSE 'complete' END, gen_random_uuid(), m.id
+FROM generate_series(1, 20) n, (SELECT id FROM chat_messages) m
+"""
+
+
+def test_answers_that_are_coming_are_looked_for_once_and_among_those_alone(house):
+    query, values = search_sql(user_id=house.user_id, search="", limit=20, before=None)
+    with house.store.transaction() as conn:
+        conn.execute(text(_MANY), {"user_id": house.user_id})
+        conn.execute(text(_MANY_CALLS), {"user_id": house.user_id})
+        conn.execute(text("ANALYZE chat_messages, chat_sessions, generations"))
+        plan = "\n".join(conn.execute(text(f"EXPLAIN VERBOSE {query}"), values).scalars())
+    assert "ix_generations_streaming" in plan, plan
+    assert "hashed SubPlan" in plan, plan
+
+
 @pytest.mark.parametrize(
     ("search", "index"),
     [

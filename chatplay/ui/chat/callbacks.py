@@ -53,11 +53,11 @@ def model_of(view: ChatView) -> ModelInfo | None:
 
 
 def running_generation(page: ChatState) -> UUID | None:
-    """The generation the page is following, as far as it knows."""
+    """The generation that is coming in the chat, as far as the page knows: followed, or in another version."""
     for turn in reversed(page.turns):
         if turn.assistant_message.id not in page.answers:
             return turn.generation_id
-    return None
+    return page.view.elsewhere.generation_id if page.view is not None and page.view.elsewhere is not None else None
 
 
 def own_chat_id(page: ChatState) -> UUID:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from chatplay.chats.values import ChatView
+from chatplay.chats.values import ChatView, Coming
+from chatplay.errors import ChatplayError
 from chatplay.models.catalog import ModelInfo
+from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import meter, model_banner, turn_actions
@@ -13,6 +15,8 @@ from chatplay.ui.chat.header import Place
 from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.scripts import copy_html, focus_field_html, focus_html, meter_html, place_html
 
+_ELSEWHERE = "An answer is coming in another version of this chat."
+_ELSEWHERE_SEC = 1.0
 _SYMBOLS = {"error": ":material/error:", "warning": ":material/warning:", "info": ":material/info:"}
 
 
@@ -28,6 +32,10 @@ def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = Fal
         with st.empty():  # the elements below keep their places when it comes and goes
             if page.notice is not None:
                 _draw_notice(page.notice)
+        with st.empty():
+            if view is not None and view.elsewhere is not None:
+                with st.container():
+                    _draw_elsewhere(view.elsewhere)
         with st.container(key="chat_foot_line", horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             context = st.empty()
             st.button(
@@ -67,12 +75,41 @@ def _send() -> None:
     st.rerun()
 
 
+@st.fragment(run_every=_ELSEWHERE_SEC)
+def _draw_elsewhere(coming: Coming) -> None:
+    """What is coming where nobody sees it keeps the chat from being sent anything; the page notices its end."""
+    page = state.chat()
+    if not page.is_asking and not _is_coming(page, coming):
+        if page.notice is not None and page.notice.passes:
+            page.notice = None
+        st.rerun()
+    with st.container(key="chat_elsewhere", horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(_ELSEWHERE, width="content")
+        st.button(
+            "Show it",
+            key="chat_elsewhere_show",
+            type="tertiary",
+            on_click=turn_actions.show_variant,
+            args=(coming.message_id,),
+        )
+
+
+def _is_coming(page: state.ChatState, coming: Coming) -> bool:
+    try:
+        view = get_runtime().chats.open_chat(**state.me(), chat_id=page.chat_id, limit=1)
+    except ChatplayError:
+        return True  # that is told elsewhere
+    return view.elsewhere == coming
+
+
 def draw_context(place: Place, view: ChatView, *, status: str = "") -> None:
     """`Context: 1,234 / 32,768 tokens` and a thin bar: amber from 80 %, red when full.
 
     `status` is read out politely by screen readers; while there is one, the stylesheet shows Stop and the browser
     adds the tokens of the answer so far, which the performance line brings.
     """
+    if not status and view.elsewhere is not None and not state.chat().turns:
+        status = _ELSEWHERE
     place.html(meter.context_html(meter.current_use(view), status=status))
 
 
