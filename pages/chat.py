@@ -11,7 +11,7 @@ from chatplay.runtime import get_runtime
 from chatplay.ui import frame, model_menu, state
 from chatplay.ui.away import draw_away
 from chatplay.ui.chat import actions as chat_actions
-from chatplay.ui.chat import callbacks, composer, dialogs, header, history, opening, transcript, turns
+from chatplay.ui.chat import callbacks, composer, dialogs, earlier, header, history, opening, transcript, turns
 
 
 def draw() -> None:
@@ -50,14 +50,15 @@ def fresh_container() -> DeltaGenerator:
 
 
 def draw_history(view: ChatView) -> None:
-    """Messages before the turn that is coming; older ones on demand, folded."""
+    """Messages before the turn that is coming; older ones on demand."""
     page = state.chat()
     if page.has_older:
         st.button("Show earlier messages", key="chat_older", type="tertiary", on_click=chat_actions.show_older)
+    cut = cut_place(view)
     if page.older:
-        transcript.draw_older(page.older)
-    before, cut = None, cut_place(view)
-    for place, message in enumerate(view.messages[:-2] if page.turns else view.messages):
+        earlier.draw(page.older, cut=cut)
+    before = page.older[-1] if page.older else None
+    for place, message in enumerate(view.messages[:-2] if page.turns else view.messages, start=len(page.older)):
         if place == cut:
             transcript.draw_cut()
         transcript.draw_message(message, before=before)
@@ -65,12 +66,14 @@ def draw_history(view: ChatView) -> None:
 
 
 def cut_place(view: ChatView) -> int | None:
-    """Which message is the first that the last prompt held; None when nothing was left out or that is further up."""
+    """Which message of the thread is the first that the last prompt held; None when nothing was left out, or that
+    was not asked for yet.
+    """
     page = state.chat()
     metrics = next((message.metrics for message in reversed(view.messages) if message.metrics), None)
     if metrics is None or not metrics.omitted_messages or page.has_older:
         return None
-    return metrics.omitted_messages - len(page.older)
+    return metrics.omitted_messages
 
 
 def draw_unreachable(error: StoreError) -> None:

@@ -60,6 +60,7 @@ class ChatState:
     answers: dict[int, MessageRecord] = field(default_factory=dict)  # finished ones of `turns`, by message id
     older: list[MessageRecord] = field(default_factory=list)  # loaded on demand, oldest first
     has_older: bool = False
+    whole_from: int | None = None  # the first of `older` drawn with all that can be done with it; None: the last ones
     more_chats: int = 1
     request_key: UUID = field(default_factory=uuid4)
     editing: int | None = None
@@ -89,7 +90,7 @@ class ChatState:
         """Turns to another chat; what belonged to the one before is forgotten."""
         self.chat_id = chat_id
         self.view, self.editing, self.stood_in_for = None, None, None
-        self.turns, self.answers, self.older, self.has_older = [], {}, [], False
+        self.turns, self.answers, self.older, self.has_older, self.whole_from = [], {}, [], False, None
         self.request_key = uuid4()
 
 

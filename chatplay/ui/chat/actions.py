@@ -14,6 +14,8 @@ from chatplay.ui import model_menu, state
 from chatplay.ui.chat.callbacks import action, current_params, own_chat_id, show
 from chatplay.ui.state import ChatState
 
+_OLDER_PAGE = 36
+
 
 @action
 def new_chat() -> None:
@@ -48,9 +50,15 @@ def show_older() -> None:
     if not earliest:
         return
     older, page.has_older = get_runtime().chats.older_messages(
-        user_id=state.person().id, chat_id=own_chat_id(page), before=earliest[0]
+        user_id=state.person().id, chat_id=own_chat_id(page), before=earliest[0], limit=_OLDER_PAGE
     )
     page.older = [*older, *page.older]
+
+
+@action
+def show_from(message_id: int) -> None:
+    """Draws earlier messages from this one on with all that can be done with them."""
+    state.chat().whole_from = message_id
 
 
 @action

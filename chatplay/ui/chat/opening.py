@@ -58,12 +58,26 @@ def _remember(page: ChatState, view: ChatView) -> None:
         page.focus = page.focus or "gently"
     page.chat_id, page.view, page.is_fresh = view.chat.id, view, True
     page.turns, page.answers = ([turn] if turn else []), {}
-    if not page.older:
-        page.has_older = view.has_older
+    _keep_older(page, view)
     # An empty chat has no address of its own: a new tab gets the same one anyway.
     page.address = str(view.chat.id)
     if st.query_params.get(_PARAM) != page.address:
         st.query_params[_PARAM] = page.address
+
+
+def _keep_older(page: ChatState, view: ChatView) -> None:
+    """The earlier messages that were asked for stand right above the last ones, also after the thread went on or
+    another version of it was put on show.
+    """
+    if not page.older:
+        page.has_older = view.has_older
+    elif not view.messages or view.messages[0].parent_id != page.older[-1].id:
+        wanted = len(page.older) + len(view.messages)
+        page.older, page.has_older = [], False
+        if view.messages:
+            page.older, page.has_older = get_runtime().chats.older_messages(
+                user_id=state.person().id, chat_id=view.chat.id, before=view.messages[0], limit=wanted
+            )
 
 
 def _with_running_model(page: ChatState, view: ChatView) -> ChatView:

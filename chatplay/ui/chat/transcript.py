@@ -124,8 +124,8 @@ def draw_outcome(message: MessageRecord, prompt: MessageRecord | None) -> None:
         _draw_menu(message)
 
 
-def draw_older(messages: Iterable[MessageRecord]) -> None:
-    """Earlier messages folded into one element, so that a long chat stays quick."""
+def draw_folded(messages: Iterable[MessageRecord]) -> None:
+    """Earlier messages as one element, so that a long chat stays quick."""
     parts = []
     for message in messages:
         if message.role == "user":
