@@ -179,6 +179,7 @@ WITH unchanged AS (
 ), chat AS (
     UPDATE chat_sessions
     SET leaf_message_id = answer.id, params_json = :params, updated_at = now(), locked_at = coalesce(locked_at, now()),
+        ended_at = NULL,
         title = CASE WHEN title = '' THEN :title ELSE title END
     FROM answer WHERE chat_sessions.id = :chat_id
 ), person AS (

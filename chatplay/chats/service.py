@@ -162,6 +162,7 @@ class ChatService:
                 title=chat.title,
                 params_json=dict(chat.params),
                 leaf_message_id=leaf,
+                overflow_policy=chat.overflow_policy,
                 updated_at=chats.NOW,
                 **({"locked_at": chats.NOW} if thread else {}),
             )
