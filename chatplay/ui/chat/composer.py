@@ -11,7 +11,7 @@ from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import meter, model_banner, turn_actions
 from chatplay.ui.chat.header import Place
 from chatplay.ui.markdown import plain_markdown
-from chatplay.ui.scripts import copy_html, focus_field_html, focus_html, meter_html, place_html
+from chatplay.ui.scripts import copy_html, draft_html, focus_field_html, focus_html, meter_html, place_html
 
 _SYMBOLS = {"error": ":material/error:", "warning": ":material/warning:", "info": ":material/info:"}
 
@@ -120,7 +120,7 @@ def _draw_tools(view: ChatView | None) -> None:
 
 def _run_scripts() -> None:
     page = state.chat()
-    st.html(meter_html() + place_html(), unsafe_allow_javascript=True)
+    st.html(meter_html() + place_html() + draft_html(), unsafe_allow_javascript=True)
     if page.copy is not None:
         st.html(copy_html(page.copy), unsafe_allow_javascript=True)
         st.toast("Copied.", icon=":material/check:")
