@@ -128,7 +128,7 @@ class ExperimentWorker:
     async def _sweep_on(self, app: Queue, runner: Runner) -> None:
         while True:
             try:
-                await jobs.rescue_stalled(app, after_sec=self._pace.stalled_sec)
+                await jobs.drop_stalled(app, after_sec=self._pace.stalled_sec)
                 await runner.in_thread(lambda: sweep(self._store))
             except StoreError as error:
                 _log.warning("sweep waits for the database (%s)", error.code)
