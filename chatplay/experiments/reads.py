@@ -10,7 +10,7 @@ from uuid import UUID
 
 from chatplay.errors import BadInput
 from chatplay.experiments import records
-from chatplay.experiments.desk import Desk, check_place, no_such, no_such_experiment, readable
+from chatplay.experiments.desk import Desk, check_id, check_place, no_such, no_such_experiment, readable
 from chatplay.experiments.desk import hash_token as hashed
 from chatplay.experiments.drafts import Drafts
 from chatplay.experiments.plan import messages_for
@@ -195,7 +195,7 @@ class Reads(Drafts):
 
 def find_trial(conn: Connection, experiment_id: UUID, trial_id: int) -> TrialRow:
     """Raises NotFound."""
-    check_place("trial", trial_id % 2**31, trial_id >> 31)
+    check_id("trial", trial_id)
     row = trial_reads.find_trial(conn, experiment_id=experiment_id, trial_id=trial_id)
     if row is None:
         raise no_such("trial")
