@@ -184,6 +184,18 @@ class Runs(Drafts):
             self._run_what_waits(conn, row)
             return count
 
+    def rerun_failed(self, *, user_id: int, experiment_id: UUID) -> int:
+        """Runs all failed trials again, of a paused experiment once it is resumed. Returns how many.
+
+        Raises Conflict while a cancellation is under way.
+        """
+        with self._desk.store.transaction() as conn:
+            row = own(conn, user_id, experiment_id, for_update=True)
+            count = trials.reset_failed(conn, experiment_id=row.id)
+            if count:
+                self._run_what_waits(conn, row)
+            return count
+
     def get_progress(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> Progress:
         """Cheap: may be asked every second."""
         with self._desk.store.reading() as conn:
