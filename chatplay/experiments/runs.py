@@ -261,7 +261,8 @@ def progress_of(row: ExperimentRow, counts: Sequence[trials.StateCount]) -> Prog
     left = sum(one.count for one in counts if one.state in ("waiting", "running"))
     recent = sum(one.recent for one in counts)
     span_sec = max((one.recent_sec for one in counts if one.recent_sec is not None), default=0.0)
-    rate = recent / span_sec if recent > 1 and span_sec > 0 else None
+    # The span begins with the first of these ends: only the others fell into it.
+    rate = (recent - 1) / span_sec if recent > 1 and span_sec > 0 else None
     return Progress(
         state=row.state,  # type: ignore[arg-type]  # held to these words by the table
         paused_because=row.paused_because,
