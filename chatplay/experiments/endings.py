@@ -21,8 +21,9 @@ from db.trial_ends import TrialCall, TrialEnd
 
 _log = logging.getLogger(__name__)
 _RETRYABLE = frozenset({"rate_limited", "provider_unreachable", "provider_silent", "stream_cut", "provider_bad_answer"})
-_MOST_INTERRUPTIONS = 10
+MOST_INTERRUPTIONS = 10
 _FIRST_PAUSE_SEC, _LONGEST_PAUSE_SEC = 1.0, 60.0
+INTERRUPTED = TrialEnd("failed", error="The app ended again and again while this call ran.")
 _UNKNOWN = Scored(None, None, "The rule could not be applied.")
 
 
@@ -96,7 +97,7 @@ class TrialKeeper:
         if state == "cancelled":
             return None
         if end.status == "interrupted":
-            return Again(0.0) if self._attempt < _MOST_INTERRUPTIONS else None
+            return Again(0.0) if self._attempt < MOST_INTERRUPTIONS else None
         if end.status != "failed" or end.metrics.error_code not in _RETRYABLE or self._attempt >= max_attempts:
             return None
         pause_sec = end.metrics.retry_after_sec
@@ -132,7 +133,7 @@ def _without_answer(end: GenerationEnd) -> TrialEnd:
     if end.status == "failed":
         return TrialEnd("failed", cost_usd=end.metrics.cost_usd, error=end.metrics.error_message or "The call failed.")
     if end.status == "interrupted":
-        return TrialEnd("failed", error="The app ended again and again while this call ran.")
+        return INTERRUPTED
     return TrialEnd("cancelled", cost_usd=end.metrics.cost_usd)
 
 
