@@ -113,8 +113,8 @@ def trial_end(end: GenerationEnd, *, rules: Sequence[Rule], columns: Mapping[str
     metrics = end.metrics
     answer = scoring.Answer(end.content, metrics.ttft_ms, metrics.duration_ms, metrics.completion_tokens)
     by_rule = [_scored(rule, answer, columns) for rule in rules]
-    together = _together(rules, answer, columns) if rules else _UNKNOWN
-    return _with_figures(metrics, end.content, together.score, together.passed, by_rule)
+    score, passed = scoring.combine(by_rule)
+    return _with_figures(metrics, end.content, score, passed, by_rule)
 
 
 def judgement_end(end: GenerationEnd, *, pairs: bool, swapped: bool) -> TrialEnd:
@@ -166,12 +166,4 @@ def _scored(rule: Rule, answer: scoring.Answer, columns: Mapping[str, str]) -> S
         return scoring.score_answer(rule, answer, columns=columns)
     except Exception:  # an answer must not get lost because a rule fails on it
         _log.exception("rule %s", rule.kind)
-        return _UNKNOWN
-
-
-def _together(rules: Sequence[Rule], answer: scoring.Answer, columns: Mapping[str, str]) -> Scored:
-    try:
-        return scoring.score_by_all(rules, answer, columns=columns)
-    except Exception:
-        _log.exception("rules")
         return _UNKNOWN
