@@ -11,7 +11,7 @@ from chatplay.generation.values import AnswerMetrics
 from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params
 from chatplay.providers.base import Message
-from chatplay.tokens.counting import Count, TokenCounter
+from chatplay.tokens.counting import Count, TokenCounter, describe_overflow
 from chatplay.tokens.estimate import estimate_message
 from db.messages import MessageRow, SaidRow
 
@@ -202,11 +202,8 @@ def _metrics(entry: MessageRow | MessageRecord | SaidRow) -> AnswerMetrics | Non
 
 
 def _full(used: Count, reserved: int, model: ModelInfo) -> ContextFull:
-    about = "about " if used.estimated else ""
-    kept = f", and {reserved:,} are kept for the answer (Max tokens)" if reserved else ""
     return ContextFull(
-        f"This does not fit the context window of `{model.name}`: the prompt takes {about}{used.tokens:,} of "
-        f"{model.context_tokens:,} tokens{kept}.",
+        describe_overflow(used, reserved, model),
         param="text",
         cure="Shorten the message, begin a new chat, lower Max tokens, or let this chat leave out its oldest turns. "
         "Nothing was sent.",
