@@ -29,7 +29,7 @@ class Plan:
 
 def plan(thread: Thread, *, params: Params, model: ModelInfo, policy: OverflowPolicy, counter: TokenCounter) -> Plan:
     """The prompt that ends with the thread's last prompt. Raises ContextFull when it can't be made to fit."""
-    whole = Plan(_messages(thread, params, model))
+    whole = Plan(messages_for(thread, params, model))
     if model.context_tokens is None:
         return whole
     reserved = params.max_tokens or 0
@@ -93,7 +93,7 @@ def count_thread(
             return _after(metrics, thread[: place + 1], rest, params, model, counter, whole)
         if entry.content:
             rest.append(entry.content)
-    messages = _messages(thread, params, model) if thread else ()
+    messages = messages_for(thread, params, model) if thread else ()
     last = thread[-1] if thread and asking else None
     counted = None
     if last is not None and last.status != "streaming" and not isinstance(last, SaidRow):
@@ -169,7 +169,7 @@ def _without_oldest(
         omitted, saved = end, saved + sum(sizes[start:end]) * scale
     if saved < over:
         raise _full(Count(round(used.tokens - saved), used.method, used.estimated), params.max_tokens or 0, model)
-    return Plan(_messages(thread[omitted:], params, model), omitted, round(saved))
+    return Plan(messages_for(thread[omitted:], params, model), omitted, round(saved))
 
 
 def _turns(thread: Thread) -> Iterator[tuple[int, int]]:
@@ -181,7 +181,8 @@ def _turns(thread: Thread) -> Iterator[tuple[int, int]]:
         begin = start
 
 
-def _messages(thread: Thread, params: Params, model: ModelInfo | None) -> tuple[Message, ...]:
+def messages_for(thread: Thread, params: Params, model: ModelInfo | None) -> tuple[Message, ...]:
+    """What the model reads of a thread, without the system prompt where it takes none."""
     return prompt_messages(thread, params, system=model is None or model.supports_system_prompt)
 
 
