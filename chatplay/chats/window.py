@@ -9,6 +9,7 @@ from chatplay.chats.values import ContextUse, MessageRecord, OverflowPolicy, pro
 from chatplay.errors import ContextFull
 from chatplay.generation.values import AnswerMetrics
 from chatplay.models.catalog import ModelInfo
+from chatplay.models.view import takes_system_prompt
 from chatplay.params import Params
 from chatplay.providers.base import Message
 from chatplay.tokens.counting import Count, TokenCounter, describe_overflow
@@ -183,13 +184,12 @@ def _turns(thread: Thread) -> Iterator[tuple[int, int]]:
 
 def messages_for(thread: Thread, params: Params, model: ModelInfo | None) -> tuple[Message, ...]:
     """What the model reads of a thread, without the system prompt where it takes none."""
-    return prompt_messages(thread, params, system=model is None or model.supports_system_prompt)
+    return prompt_messages(thread, params, system=takes_system_prompt(model))
 
 
 def _system_prompt(params: Params, model: ModelInfo | None) -> str:
     """As it is sent; empty when none is."""
-    is_sent = params.system_prompt.strip() and (model is None or model.supports_system_prompt)
-    return params.system_prompt if is_sent else ""
+    return params.system_prompt if params.system_prompt.strip() and takes_system_prompt(model) else ""
 
 
 def _size(text: str, model: ModelInfo | None, counter: TokenCounter) -> int:

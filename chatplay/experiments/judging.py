@@ -42,13 +42,20 @@ class Verdict:
     reason: str = ""
 
 
-def ask(plan: JudgePlan, *, values: Mapping[str, str], prompt: str, answers: tuple[str, ...]) -> tuple[Message, ...]:
-    """The judge's messages about one answer, or about two in their places. Raises BadInput for an unknown column."""
+def ask(
+    plan: JudgePlan, *, values: Mapping[str, str], prompt: str, answers: tuple[str, ...], system: bool = True
+) -> tuple[Message, ...]:
+    """The judge's messages about one answer, or about two in their places; its task stands above the material for a
+    model that takes no system prompt (`system=False`). Raises BadInput for an unknown column.
+    """
     rubric = templates.fill(plan.rubric, values, where="rubric")
     names = ("A", "B") if plan.pairs else ("",)
     parts = [f"Rubric:\n{rubric}", _marked("PROMPT", prompt)]
     parts += [_marked(f"ANSWER {name}".strip(), answer) for name, answer in zip(names, answers, strict=True)]
-    return (Message("system", _PAIR_TASK if plan.pairs else _SCORE_TASK), Message("user", "\n\n".join(parts)))
+    task = _PAIR_TASK if plan.pairs else _SCORE_TASK
+    if not system:
+        return (Message("user", "\n\n".join([task, *parts])),)
+    return (Message("system", task), Message("user", "\n\n".join(parts)))
 
 
 def _marked(name: str, text: str) -> str:
