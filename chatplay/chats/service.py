@@ -23,9 +23,8 @@ from chatplay.chats.values import (
     Turn,
     chat_record,
     message_record,
-    prompt_messages,
 )
-from chatplay.chats.window import use
+from chatplay.chats.window import messages_for, use
 from chatplay.errors import ChatplayError, Conflict, ModelLocked
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import AnswerMetrics, Update
@@ -302,6 +301,7 @@ class ChatService:
         metrics = AnswerMetrics.from_json(answer.metrics)
         params = metrics.params if metrics is not None and metrics.params is not None else Params()
         omitted = (metrics.omitted_messages or 0) if metrics is not None else 0
+        info = self._catalog.find_info(chat.model_name, upstream=chat.upstream)
         return snippets.write_code(
             language=language,
             catalog=self._catalog,
@@ -309,7 +309,7 @@ class ChatService:
             app_url=app_url,
             upstream=chat.upstream,
             sent=sent or snippets.as_sent(chat.model_name, params),
-            messages=prompt_messages(thread[omitted:], params),
+            messages=messages_for(thread[omitted:], params, info),
         )
 
     # ---- inside --------------------------------------------------------------------------------
