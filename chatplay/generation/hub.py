@@ -246,6 +246,7 @@ class Hub:
         try:
             if running.why is None:  # else stopped before it began
                 running.task = asyncio.current_task()
+                running.began_sec = self._clock()
                 await self._ask(running)
             else:
                 raise asyncio.CancelledError
@@ -288,7 +289,7 @@ class Hub:
         live, gid, tap = running.live, running.job.generation_id, running.job.tap
         running.streaming, running.end = stream, None  # what a first try said is not said of the second
         live.begin()
-        running.began_sec = running.last_sign_sec = live.sent_sec
+        running.last_sign_sec = live.sent_sec
         async with aclosing(running.job.provider.stream(request)) as chunks:
             async for chunk in chunks:
                 running.last_sign_sec = self._clock()
