@@ -83,6 +83,7 @@ def test_model_that_went_away_is_its_panes_problem_alone(desk):
     desk.run()
     desk.done()
     assert (desk.answer(0).status, desk.answer(0).problem.code) == ("failed", "not_found")
+    assert [desk.answer(place).check.state for place in (0, 1)] == ["unasked", "same"]
     assert desk.answer(1).status == "complete"
 
 
