@@ -8,6 +8,8 @@ from tests.browser.app_process import wait_until
 from tests.browser.sign_in_form import sign_in
 from tests.upstream import answer
 
+DRAFT = "sessionStorage['chatplay-draft']"
+
 
 @pytest.mark.parametrize(
     ("text", "reason"),
@@ -56,12 +58,12 @@ def test_half_a_character_is_replaced_and_the_rest_is_sent(chat, upstream):
 def test_a_draft_outlives_a_reload_and_a_sent_message_does_not_come_back(chat, upstream):
     upstream.script(answer("Understood."))
     chat.input.fill("A long thought, half written")
-    chat.page.wait_for_function("JSON.parse(sessionStorage['chatplay-draft'] || '{}').text")
+    wait_until(lambda: chat.page.evaluate(DRAFT), "the draft to be kept")
     chat.page.reload()
     expect(chat.ready().input).to_have_value("A long thought, half written")
     chat.input.press("Enter")
     expect(chat.answer).to_contain_text("Understood.")
-    chat.page.wait_for_function("!sessionStorage['chatplay-draft']")
+    wait_until(lambda: not chat.page.evaluate(DRAFT), "the sent message to be let go of")
     chat.page.reload()
     expect(chat.ready().messages).to_have_count(2)
     chat.page.wait_for_timeout(1_000)
