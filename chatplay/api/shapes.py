@@ -136,7 +136,8 @@ class Deleted(BaseModel):
 
 class GenerateIn(Body):
     """What to answer: `content` is a new prompt; with `message_id` another wording of that prompt. Without `content`,
-    `message_id` names the prompt to answer or the answer to ask for again; with neither the last message is answered.
+    `message_id` names the prompt to answer or the answer to ask for again; with neither the last message is answered,
+    or asked for again where it is an answer that failed, was stopped or interrupted.
     """
 
     content: str | None = Field(None, min_length=1, examples=["What is Python?"])

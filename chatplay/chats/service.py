@@ -258,7 +258,7 @@ class ChatService:
         source: str = "chat",
     ) -> Turn:
         """Asks again for an answer; the earlier one stays as a variant. Also how a failed answer is retried, and a
-        prompt answered that has no answer yet (`message_id` is then the prompt's; None for the one that stands last).
+        prompt answered that has no answer yet (`message_id` is then the prompt's; None for whatever stands last).
         """
         return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, None, message_id, source))
 
