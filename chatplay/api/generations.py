@@ -16,7 +16,7 @@ from chatplay.api.events import EventStream, error_of, events_of, last_seq
 from chatplay.api.keys import IdempotencyKey, request_key
 from chatplay.api.services import Rt, Services, Threads
 from chatplay.api.sessions import as_content
-from chatplay.api.shapes import Answer, GenerateIn, Started, answer_of
+from chatplay.api.shapes import Answer, AnswerErrorBody, GenerateIn, Started, answer_of
 from chatplay.api.who import Caller, Chatter, Reader, seating
 from chatplay.chats.log import AnswerRef
 from chatplay.chats.values import Turn
@@ -38,7 +38,7 @@ _EVENT = {
 }
 _EXAMPLE = 'id: 1\nevent: delta\ndata: {"type":"delta","id":7,"content_chunk":"Hello","seq":1}\n\n'
 _STREAM = {"text/event-stream": {"schema": _EVENT, "example": _EXAMPLE}}
-_FAILURES = documented(409, 502, 504)
+_FAILED = {code: about | {"model": AnswerErrorBody} for code, about in documented(400, 404, 429, 502, 503, 504).items()}
 
 
 @router.post(
@@ -47,7 +47,8 @@ _FAILURES = documented(409, 502, 504)
     responses={
         200: {"content": _STREAM, "description": "The whole answer; with `stream` its events as they come."},
         202: {"model": Started, "description": "With `wait: false`: the answer is on its way."},
-        **_FAILURES,
+        **documented(409),
+        **_FAILED,
     },
 )
 async def generate(
@@ -76,7 +77,7 @@ async def generate(
     end = await wait_for_end(threads, rt, caller, turn.generation_id)
     await threads.run(rt.generations.hub.settle, user_id=caller.user_id)
     if end.status == "failed":
-        return error_answer(error_of(end.metrics, request_id_of(request)), status_of_code(end.metrics.error_code))
+        return _failed(turn, end, request_id_of(request))
     return answer_of(turn.assistant_message, turn.user_message.id, turn.generation_id, end)
 
 
@@ -187,6 +188,15 @@ def _has_seen_all(rt: Runtime, caller: Caller, generation_id: UUID, after_seq: i
     source = rt.calls.find_source(user_id=caller.user_id, generation_id=generation_id)
     last = last_seq(source.look(after_seq))
     return last is not None and after_seq >= last
+
+
+def _failed(turn: Turn, end: GenerationEnd, request_id: str) -> Response:
+    """Names what stands in the chat. A failure told once more names no wait: how much of it has passed is not kept."""
+    ids = {"message_id": turn.assistant_message.id, "generation_id": str(turn.generation_id)}
+    detail = error_of(end.metrics, request_id) | ids
+    if turn.assistant_message.status != "streaming":
+        detail.pop("retry_after_sec", None)
+    return error_answer(detail, status_of_code(end.metrics.error_code))
 
 
 def _started(turn: Turn) -> Started:
