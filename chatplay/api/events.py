@@ -39,9 +39,12 @@ class Event:
 
 
 async def events_of(
-    answer: AnswerRef, updates: AsyncGenerator[Update, None], *, after_seq: int | None, request_id: str
+    answer: AnswerRef, updates: AsyncGenerator[Update, None], *, after_seq: int | None, was_over: bool, request_id: str
 ) -> AsyncGenerator[Event | None, None]:
-    """The events numbered above `after_seq` (None: all of them), from `updates` that begin there. None: a heartbeat."""
+    """The events numbered above `after_seq` (None: all of them), from `updates` that begin there. None: a heartbeat.
+
+    How an answer ends that was not over when it was asked for is told whatever `after_seq` is: nobody can have seen it.
+    """
     name = answer.message_id if answer.message_id is not None else str(answer.generation_id)
     shown = json.dumps(name)
     if after_seq is None:
@@ -57,7 +60,7 @@ async def events_of(
                 yield None
             if update.end is not None:
                 for event in _ending(name, update.seq, update.end, request_id):
-                    if event.seq > (after_seq or 0):
+                    if not was_over or event.seq > (after_seq or 0):
                         yield event
 
 

@@ -19,8 +19,8 @@ from chatplay import errors
 from chatplay.api.audience import Seat
 from chatplay.api.edge import hang_up, too_deep
 from chatplay.api.errors import detail_of, plain_detail, request_id_of
-from chatplay.api.events import Event, error_event, events_of
-from chatplay.api.generations import answer_ref, begin_turn, find_source
+from chatplay.api.events import Event, error_event
+from chatplay.api.generations import answer_ref, begin_turn, read_on
 from chatplay.api.keys import request_key
 from chatplay.api.rooms import Member, Rooms
 from chatplay.api.services import Services
@@ -229,12 +229,13 @@ class _Conversation:
                 await self._pass_on(answer, None)
 
     async def _pass_on(self, answer: AnswerRef, after_seq: int | None) -> None:
-        source = await find_source(self._services, self._rt, self._caller, answer.generation_id)
+        events = await read_on(
+            self._services, self._rt, self._caller, answer, after_seq=after_seq, request_id=self._request_id
+        )
         self._coming = answer.generation_id
-        updates = self._services.followers.follow(source, after_seq=after_seq or 0)
-        events = events_of(answer, updates, after_seq=after_seq, request_id=self._request_id)
         try:
-            await self._send_all(events)
+            if events is not None:
+                await self._send_all(events)
             self._ended[answer.generation_id] = self._frames
         finally:
             self._coming = None
