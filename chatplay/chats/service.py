@@ -275,6 +275,10 @@ class ChatService:
         """Stops an answer that is coming, in whatever process; its text so far stays."""
         self._calls.stop(user_id=user_id, generation_id=generation_id)
 
+    def stop_coming(self, *, user_id: int, chat_id: UUID) -> None:
+        """The same for whatever is coming in a chat of theirs."""
+        self._stop_all(user_id, chat_id)
+
     def follow(
         self, *, user_id: int, generation_id: UUID, after_seq: int = 0, interval_sec: float = 0.04
     ) -> Iterator[Update]:
