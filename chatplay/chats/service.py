@@ -258,7 +258,7 @@ class ChatService:
         source: str = "chat",
     ) -> Turn:
         """Asks again for an answer; the earlier one stays as a variant. Also how a failed answer is retried, and a
-        prompt answered that has no answer yet (`message_id` is then the prompt's; None for the one that stands last).
+        prompt answered that has no answer yet (`message_id` is then the prompt's; None for whatever stands last).
         """
         return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, None, message_id, source))
 
@@ -274,6 +274,10 @@ class ChatService:
     def stop(self, *, user_id: int, generation_id: UUID) -> None:
         """Stops an answer that is coming, in whatever process; its text so far stays."""
         self._calls.stop(user_id=user_id, generation_id=generation_id)
+
+    def stop_coming(self, *, user_id: int, chat_id: UUID) -> None:
+        """The same for whatever is coming in a chat of theirs."""
+        self._stop_all(user_id, chat_id)
 
     def follow(
         self, *, user_id: int, generation_id: UUID, after_seq: int = 0, interval_sec: float = 0.04
