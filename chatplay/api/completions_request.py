@@ -5,7 +5,8 @@ server's is passed on as it came, and what we do not do is refused by name.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -149,15 +150,19 @@ def check_model_takes(asked: Asked, model: ModelInfo) -> None:
 def _object(body: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-        json.dumps(fields, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise BadInput(
-            "The body holds half of a surrogate pair.", param="body", cure="Send whole characters."
-        ) from None
     except (ValueError, RecursionError):
         raise BadInput("We could not parse the JSON body of your request.", param="body", cure=_JSON_CURE) from None
     if not isinstance(fields, dict):
         raise BadInput("The body must be a JSON object.", param="body", cure=_JSON_CURE)
+    try:  # as it is written down again for the model's server
+        json.dumps(fields, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadInput(
+            "The body holds half of a surrogate pair.", param="body", cure="Send whole characters."
+        ) from None
+    except ValueError:
+        place = ascii(_infinite(fields))[1:-1][:_MAX_NAME_CHARS]
+        raise BadInput(f"The number at '{place}' is too large.", param=place, cure="Send a smaller one.") from None
     return fields
 
 
@@ -166,6 +171,18 @@ _JSON_CURE = "Send a JSON object with `model` and `messages`, as UTF-8."
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def _infinite(value: object, place: str = "") -> str | None:
+    """Where the first number stands that was read as infinite, as in `messages[0].content`."""
+    if isinstance(value, float) and math.isinf(value):
+        return place
+    inside: Iterable[tuple[str, object]] = ()
+    if isinstance(value, dict):
+        inside = ((f"{place}.{name}" if place else name, item) for name, item in value.items())
+    elif isinstance(value, list):
+        inside = ((f"{place}[{number}]", item) for number, item in enumerate(value))
+    return next((found for there, item in inside if (found := _infinite(item, there)) is not None), None)
 
 
 def _refuse_what_we_do_not_do(fields: Mapping[str, Any]) -> None:

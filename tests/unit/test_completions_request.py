@@ -38,6 +38,22 @@ def test_body_that_is_no_json_object_is_refused(body):
     assert caught.value.param == "body"
 
 
+@pytest.mark.parametrize(
+    ("field", "param"),
+    [
+        ('"logit_bias": {"1": 1e400}', "logit_bias.1"),
+        ('"temperature": -1e400', "temperature"),
+        ('"messages": [{"role": "user", "content": [{"type": "x", "x": [0, 1e400]}]}]', "messages[0].content[0].x[1]"),
+        ('"metadata": {"\\n\\u00fc": 1e400}', "metadata.\\n\\xfc"),
+        ('"metadata": {"' + "x" * 500 + '": 1e400}', "metadata." + "x" * 191),
+    ],
+)
+def test_number_too_large_for_json_is_refused_by_its_place(field, param):
+    with pytest.raises(BadInput, match="too large") as caught:
+        read(b'{"model": "m", %s}' % field.encode(), max_chars=100)
+    assert caught.value.param == param
+
+
 @pytest.mark.parametrize("model", [None, "", 3, ["m"]])
 def test_model_is_needed(model):
     assert refused(model=model).param == "model"
