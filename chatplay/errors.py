@@ -29,7 +29,8 @@
         ├── ProviderUnreachable    refused connection, DNS, TLS
         ├── ProviderSilent         no bytes for longer than the limit
         ├── StreamCut              the stream broke off after it had begun
-        └── ProviderBadAnswer      5xx, or an answer that is not the protocol
+        ├── ProviderBadAnswer      5xx, or an answer that is not the protocol
+        └── RequestBroken          our own defect: the request failed on this side
 
 Foreign exceptions are translated at two edges only: `chatplay.store` (SQLAlchemy, psycopg) and
 `chatplay.providers` (the SDK). Pages and routes translate this tree into text and status codes.
@@ -202,3 +203,7 @@ class StreamCut(ProviderError):
 
 class ProviderBadAnswer(ProviderError):
     code = "provider_bad_answer"
+
+
+class RequestBroken(ProviderError):
+    code = "request_broken"

@@ -23,6 +23,7 @@ from chatplay.errors import (
     ProviderSilent,
     ProviderUnreachable,
     RateLimited,
+    RequestBroken,
     StoreError,
     StreamCut,
     StreamingUnsupported,
@@ -84,6 +85,7 @@ _ROWS: Mapping[type[ChatplayError], _Row] = {
     ProviderUnreachable: _Row(502, _SERVER, "upstream_unreachable"),
     StreamCut: _Row(502, _SERVER, "upstream_stream_cut"),
     ProviderBadAnswer: _Row(502, _SERVER, "upstream_bad_answer"),
+    RequestBroken: _Row(500, _SERVER, "internal_error", retry=False),
     ProviderError: _Row(502, _SERVER, "upstream_error"),
     StoreError: _Row(503, _SERVER, "service_unavailable"),
 }

@@ -37,6 +37,7 @@ _STATUS: tuple[tuple[type[ChatplayError], int], ...] = (
     (errors.ParameterRefused, 400),
     (errors.ProviderUnreachable, 503),
     (errors.ProviderSilent, 504),
+    (errors.RequestBroken, 500),
     (errors.ProviderError, 502),
 )
 _HTTP_TYPES = {

@@ -18,6 +18,7 @@ from chatplay.errors import (
     ProviderSilent,
     ProviderUnreachable,
     RateLimited,
+    RequestBroken,
 )
 from chatplay.providers import faults
 from chatplay.providers.base import Provider
@@ -186,6 +187,8 @@ def explain(error: ProviderError, *, has_key: bool, limit_sec: float) -> Problem
         )
     if isinstance(error, ProviderSilent):
         return _silent(limit_sec)
+    if isinstance(error, RequestBroken):
+        return Problem("not_asked", "The check failed here, not at that server.", error.cure)
     if status is not None and 300 <= status < 400:
         return Problem(
             "redirect",

@@ -3,6 +3,7 @@
 import json
 import socket
 
+import httpx2
 import openai
 import pytest
 
@@ -89,6 +90,27 @@ def test_request_the_server_finds_wrong_is_a_bad_request_and_asked_once(house):
         house.ask(stream=True, tools=[TOOL])
     assert caught.value.param == "tools[0].function.parameters"
     assert len(house.upstream.chats) == 1
+
+
+def test_number_too_large_is_a_bad_request_and_the_server_is_not_asked(house):
+    body = json.dumps(ASKED).replace("{", '{"logit_bias": {"1": 1e400}, ', 1)
+    headers = {"authorization": f"Bearer {house.token}"}
+    refused = httpx2.post(f"{house.url}/v1/chat/completions", content=body, headers=headers)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "logit_bias.1")
+    assert house.upstream.chats == []
+
+
+def test_defect_of_our_own_is_called_so_and_not_held_against_the_server(house, monkeypatch):
+    def defect(request):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("chatplay.providers.openai.messages_of", defect)
+    counted = []
+    monkeypatch.setattr(house.runtime.health, "_count_call", lambda upstream, well: counted.append(well))
+    with house.client(max_retries=2) as client, pytest.raises(openai.InternalServerError) as caught:
+        client.chat.completions.create(**ASKED)
+    assert (caught.value.status_code, caught.value.code) == (500, "internal_error")
+    assert (house.usage_row()["error_class"], counted) == ("request_broken", [])
 
 
 def test_rate_limit_says_how_long_to_wait(house):
