@@ -23,6 +23,7 @@
         ├── ProviderAuthFailed     401/403: key missing, wrong or without access
         ├── ModelUnknown           404 for this model
         ├── RateLimited            429; retry_after_sec when the server names a wait
+        │   └── QuotaSpent         its account has no credit left: waiting does not help
         ├── ContextOverflow        prompt and max tokens do not fit the context window
         ├── ParameterRefused       400 naming a parameter
         ├── StreamingUnsupported   the server cannot stream this model
@@ -175,6 +176,10 @@ class ModelUnknown(ProviderError):
 
 class RateLimited(ProviderError):
     code = "rate_limited"
+
+
+class QuotaSpent(RateLimited):
+    code = "quota_spent"
 
 
 class ContextOverflow(ProviderError):

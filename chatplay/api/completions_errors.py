@@ -22,6 +22,7 @@ from chatplay.errors import (
     ProviderError,
     ProviderSilent,
     ProviderUnreachable,
+    QuotaSpent,
     RateLimited,
     RequestBroken,
     StoreError,
@@ -32,6 +33,7 @@ from chatplay.errors import (
 
 _REQUEST, _SERVER, _LIMIT = "invalid_request_error", "server_error", "rate_limit_error"
 _BAD_REQUESTS = (400, 413, 422)  # of the model's server: the program's own body was wrong
+_TRANSIENT = (408, 409, 425)  # below 500, and yet another try may help
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ _ROWS: Mapping[type[ChatplayError], _Row] = {
     TooManyRequests: _Row(429, _LIMIT, "rate_limit_exceeded"),
     ContextOverflow: _Row(400, _REQUEST, "context_length_exceeded"),
     ModelUnknown: _Row(404, _REQUEST, "model_not_found"),
+    QuotaSpent: _Row(429, "insufficient_quota", "insufficient_quota", retry=False),
     RateLimited: _Row(429, _LIMIT, "rate_limit_exceeded"),
     ParameterRefused: _Row(400, _REQUEST, "unsupported_value"),
     StreamingUnsupported: _Row(400, _REQUEST, "unsupported_value"),
@@ -113,7 +116,14 @@ def fault_of(error: ChatplayError) -> Fault:
         return Fault(503, row.type, str(error), "upstream_unavailable", None, wait_sec)
     if isinstance(error, ProviderBadAnswer) and error.status in _BAD_REQUESTS:
         return Fault(400, _REQUEST, str(error.message), "invalid_value", param)
-    return Fault(row.status, row.type, str(error), row.code, param, wait_sec, row.retry)
+    retry = False if _is_lasting(error) else row.retry
+    return Fault(row.status, row.type, str(error), row.code, param, wait_sec, retry)
+
+
+def _is_lasting(error: ChatplayError) -> bool:
+    """Whether it stays until an administrator mends it: a web page, a redirect, nothing at the address."""
+    status = error.status if isinstance(error, ProviderBadAnswer) else None
+    return status is not None and status < 500 and status not in _TRANSIENT
 
 
 def _overflow_words(error: ContextOverflow) -> str:

@@ -17,6 +17,7 @@ from chatplay.errors import (
     ProviderError,
     ProviderSilent,
     ProviderUnreachable,
+    QuotaSpent,
     RateLimited,
     RequestBroken,
 )
@@ -199,6 +200,8 @@ def explain(error: ProviderError, *, has_key: bool, limit_sec: float) -> Problem
     if status == 404:
         message = "It has no model list at its address (HTTP 404)."
         return Problem("not_found", message, "Check the base URL; it usually ends in /v1.")
+    if isinstance(error, QuotaSpent):
+        return Problem("quota_spent", "Its account has no credit left.", "Check its plan and billing.")
     if isinstance(error, RateLimited):
         wait = "a little" if error.retry_after_sec is None else wait_text(error.retry_after_sec)
         return Problem("rate_limited", "It takes no more requests at the moment (HTTP 429).", f"Wait {wait}.")

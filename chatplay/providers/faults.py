@@ -27,6 +27,7 @@ from chatplay.errors import (
     ProviderError,
     ProviderSilent,
     ProviderUnreachable,
+    QuotaSpent,
     RateLimited,
     RequestBroken,
     StreamCut,
@@ -131,7 +132,7 @@ def _auth(refusal: Refusal, caller: Caller, where: dict[str, Any]) -> ProviderEr
 
 def _limited(refusal: Refusal, caller: Caller, where: dict[str, Any], wait: float | None) -> ProviderError:
     if "insufficient_quota" in refusal.words:
-        return RateLimited(
+        return QuotaSpent(
             f"The account at {caller} has no credit left for `{caller.model}`.",
             cure="An administrator needs to check its plan and billing; another model may work.",
             **where,

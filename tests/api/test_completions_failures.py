@@ -10,7 +10,7 @@ import pytest
 from chatplay.errors import StoreUnavailable
 from chatplay.providers.registry import Upstream as Server
 from tests.api.openai_rig import ASKED, TOOL, text_of, until
-from tests.upstream import Hang, Head, answer, raw, refuse, steps
+from tests.upstream import SCRIPTS, Hang, Head, answer, payload, raw, refuse, steps
 
 
 @pytest.fixture
@@ -132,17 +132,40 @@ def test_stream_that_fails_later_ends_with_an_error_and_no_done(house, model):
 
 
 def test_official_client_tries_again_by_itself_and_succeeds(house):
-    house.upstream.script(refuse(500), refuse(503), answer("third time"))
-    with house.client(max_retries=2) as client:
+    house.upstream.script(refuse(500), SCRIPTS["html-error"], refuse(408), answer("fourth time"))
+    with house.client(max_retries=3) as client:
         found = client.chat.completions.create(**ASKED)
-    assert found.choices[0].message.content == "third time"
-    assert len(house.upstream.chats) == 3
+    assert found.choices[0].message.content == "fourth time"
+    assert len(house.upstream.chats) == 4
 
 
-def test_official_client_does_not_repeat_what_cannot_help(house):
-    with house.client(max_retries=2) as client, pytest.raises(openai.InternalServerError):
-        client.chat.completions.create(**ASKED | {"model": "unauthorized"})
-    assert len(house.upstream.chats) == 1
+NO_CREDIT = {"message": "You exceeded your current quota.", "type": "insufficient_quota", "code": "insufficient_quota"}
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (SCRIPTS["unauthorized"], "upstream_auth_failed"),
+        (SCRIPTS["html"], "upstream_bad_answer"),
+        (SCRIPTS["redirect"], "upstream_bad_answer"),
+        (payload(404, {"detail": "Not Found"}), "upstream_bad_answer"),
+        (payload(402, {"error": {"message": "Insufficient Balance"}}), "upstream_bad_answer"),
+        (refuse(429, NO_CREDIT), "insufficient_quota"),
+    ],
+)
+def test_official_client_does_not_repeat_what_cannot_help(house, script, code):
+    house.upstream.script(script)
+    with house.client(max_retries=2) as client, pytest.raises(openai.APIStatusError) as caught:
+        client.chat.completions.create(**ASKED)
+    assert (caught.value.code, len(house.upstream.chats)) == (code, 1)
+
+
+def test_spent_quota_is_told_as_openai_tells_it(house):
+    house.upstream.script(refuse(429, NO_CREDIT))
+    with pytest.raises(openai.RateLimitError) as caught:
+        house.ask(stream=True)
+    assert (caught.value.code, caught.value.type) == ("insufficient_quota", "insufficient_quota")
+    assert "retry-after" not in caught.value.response.headers
 
 
 def test_server_that_is_left_alone_is_service_unavailable(house, monkeypatch):

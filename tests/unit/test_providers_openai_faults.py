@@ -91,7 +91,7 @@ SHAPES = [
     (200, {"error": {"message": "slow down", "code": 429}}, errors.RateLimited),
     (200, {"hello": "world"}, errors.ProviderBadAnswer),
     (200, ["not", "an", "object"], errors.ProviderBadAnswer),
-    (429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}, errors.RateLimited),
+    (429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}, errors.QuotaSpent),
 ]
 
 
