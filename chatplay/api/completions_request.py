@@ -40,7 +40,7 @@ _SHAPING = {
     *("tools", "tool_choice", "functions", "function_call", "logprobs", "top_logprobs"),
     *("web_search_options", "prediction"),
 }
-_UNSUPPORTED = {
+UNSUPPORTED = {  # taken where they are null or false
     "audio": "Answers are text only.",
     "moderation": "Leave it out.",
     "store": "Answers of this endpoint are not kept; leave it out.",
@@ -188,9 +188,9 @@ def _infinite(value: object, place: str = "") -> str | None:
 def _refuse_what_we_do_not_do(fields: Mapping[str, Any]) -> None:
     known = {"model", "messages", "stream", "stream_options", "n", "max_completion_tokens", *SAMPLING, *RELAYED}
     for name, value in fields.items():
-        if name in _UNSUPPORTED and value not in (None, False):
-            raise UnsupportedField(f"Unsupported parameter: '{name}'.", param=name, cure=_UNSUPPORTED[name])
-        if name not in known and name not in _UNSUPPORTED:
+        if name in UNSUPPORTED and value is not None and value is not False:
+            raise UnsupportedField(f"Unsupported parameter: '{name}'.", param=name, cure=UNSUPPORTED[name])
+        if name not in known and name not in UNSUPPORTED:
             shown = ascii(name[:80])
             raise UnknownField(f"Unknown parameter: {shown}.", param=shown[1:-1], cure="Leave it out.")
     if fields.get("n") not in (None, 1) or fields.get("n") is True:
@@ -199,10 +199,10 @@ def _refuse_what_we_do_not_do(fields: Mapping[str, Any]) -> None:
         raise UnsupportedValue("Unsupported value: 'modalities' must be [\"text\"].", param="modalities")
 
 
-def _flag(fields: Mapping[str, Any], name: str) -> bool:
+def _flag(fields: Mapping[str, Any], name: str, within: str = "") -> bool:
     value = fields.get(name)
     if value is not None and not isinstance(value, bool):
-        raise BadInput(f"Invalid type for '{name}': expected true or false.", param=name)
+        raise BadInput(f"Invalid type for '{within}{name}': expected true or false.", param=f"{within}{name}")
     return bool(value)
 
 
@@ -216,7 +216,8 @@ def _include_usage(options: object, stream: bool) -> bool:
     for name in options:
         if name not in ("include_usage", "include_obfuscation"):
             raise UnknownField(f"Unknown parameter: {name[:80]!a}.", param=f"stream_options.{ascii(name[:80])[1:-1]}")
-    return _flag(options, "include_usage")
+        _flag(options, name, "stream_options.")
+    return bool(options.get("include_usage"))
 
 
 def _given(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
