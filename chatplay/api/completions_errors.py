@@ -4,6 +4,7 @@ for OpenAI do the right thing: correct the request, wait and try again, or give 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,8 @@ from chatplay.errors import (
 
 _REQUEST, _SERVER, _LIMIT = "invalid_request_error", "server_error", "rate_limit_error"
 _BAD_REQUESTS = (400, 413, 422)  # of the model's server: the program's own body was wrong
+_ADDRESS = re.compile("/v1/(chat/completions/?|models(/.*)?)", re.DOTALL)
+_OWN_ADDRESS = re.compile("/v1/models/(running|.+/constraints)", re.DOTALL)  # ours among them
 _TRANSIENT = (408, 409, 425)  # below 500, and yet another try may help
 
 
@@ -124,6 +127,17 @@ def _is_lasting(error: ChatplayError) -> bool:
     """Whether it stays until an administrator mends it: a web page, a redirect, nothing at the address."""
     status = error.status if isinstance(error, ProviderBadAnswer) else None
     return status is not None and status < 500 and status not in _TRANSIENT
+
+
+def speaks_openai(path: str) -> bool:
+    """Whether OpenAI's clients ask at this address, by whatever method."""
+    return _ADDRESS.fullmatch(path) is not None and _OWN_ADDRESS.fullmatch(path) is None
+
+
+def fault_of_detail(detail: Mapping[str, Any], status: int) -> Fault:
+    """The same for what went wrong before or beside the route, as `chatplay.api.errors` words it."""
+    words = f"{detail['message']} {detail.get('cure', '')}".strip()
+    return Fault(status, _REQUEST if status < 500 else _SERVER, words, detail["type"], detail.get("param"))
 
 
 def _overflow_words(error: ContextOverflow) -> str:

@@ -100,6 +100,45 @@ def test_number_too_large_is_a_bad_request_and_the_server_is_not_asked(house):
     assert house.upstream.chats == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("POST", "/v1/chat/completions", b"x" * 1_000_001, 413, "too_large"),
+        ("POST", "/v1/chat/completions", b"[" * 65, 413, "too_large"),
+        ("PUT", "/v1/chat/completions", b"", 405, "method_not_allowed"),
+        ("POST", "/v1/chat/completions/", b"{}", 404, "not_found"),
+        ("POST", "/v1/models", b"{}", 405, "method_not_allowed"),
+        ("DELETE", "/v1/models/org/x", b"", 405, "method_not_allowed"),
+        ("GET", "/v1/models/a%0Ab", b"", 404, "not_found"),
+    ],
+)
+def test_refusal_before_the_route_is_in_openais_words(house, method, path, body, status, code):
+    refused = httpx2.request(method, house.url + path, content=body)
+    error = refused.json()["error"]
+    assert set(error) == {"message", "type", "param", "code", "request_id"}
+    assert (refused.status_code, error["type"], error["code"]) == (status, "invalid_request_error", code)
+    assert error["request_id"] == refused.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["/v1/models/running", "/v1/models/echo/constraints", "/v1/chat/sessions"])
+def test_our_own_addresses_keep_our_own_words(house, path):
+    error = httpx2.request("PUT", house.url + path, content=b"x" * 1_000_001).json()["error"]
+    assert (error["type"], bool(error["cure"])) == ("too_large", True)
+
+
+def test_body_that_is_too_large_is_an_error_the_official_client_understands(house):
+    with pytest.raises(openai.APIStatusError, match="Send less") as caught:
+        house.ask("x" * 1_000_001)
+    assert (caught.value.status_code, caught.value.code) == (413, "too_large")
+
+
+def test_what_nobody_thought_of_is_in_openais_words(house, monkeypatch):
+    monkeypatch.setattr("chatplay.api.completions.read", lambda body, max_chars: 1 / 0)
+    with pytest.raises(openai.InternalServerError) as caught:
+        house.ask()
+    assert (caught.value.code, caught.value.type) == ("internal_error", "server_error")
+
+
 def test_defect_of_our_own_is_called_so_and_not_held_against_the_server(house, monkeypatch):
     def defect(request):
         raise ValueError("a bug")
