@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from chatplay import errors
@@ -54,6 +55,7 @@ _HTTP_MESSAGES = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
 }
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _SEE_DOCS = "GET /v1/docs lists what there is."
 
 
@@ -174,7 +176,15 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     kind = _HTTP_TYPES.get(error.status_code, "error")
     text = _HTTP_MESSAGES.get(error.status_code, str(error.detail))
     detail = plain_detail(kind, text, request_id_of(request), cure=_SEE_DOCS)
-    return answer_at(request.scope["path"], detail, error.status_code, error.headers)
+    headers = {"Allow": ", ".join(_methods_at(request))} if error.status_code == 405 else error.headers
+    return answer_at(request.scope["path"], detail, error.status_code, headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """All that the address takes. The framework names those of the first route with its path alone."""
+    asked = ({**request.scope, "method": method} for method in _METHODS)
+    routes = request.app.routes
+    return [scope["method"] for scope in asked if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:
