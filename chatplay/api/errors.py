@@ -13,9 +13,11 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from chatplay import errors
+from chatplay.api.completions_errors import fault_of_detail, speaks_openai
 from chatplay.errors import ChatplayError
 
 # The first that fits counts: a branch stands before the one it grows from.
@@ -37,6 +39,7 @@ _STATUS: tuple[tuple[type[ChatplayError], int], ...] = (
     (errors.ParameterRefused, 400),
     (errors.ProviderUnreachable, 503),
     (errors.ProviderSilent, 504),
+    (errors.RequestBroken, 500),
     (errors.ProviderError, 502),
 )
 _HTTP_TYPES = {
@@ -52,6 +55,7 @@ _HTTP_MESSAGES = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
 }
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _SEE_DOCS = "GET /v1/docs lists what there is."
 
 
@@ -141,6 +145,16 @@ def answer(detail: Mapping[str, Any], status: int, headers: Mapping[str, str] | 
     return JSONResponse({"error": dict(detail)}, status_code=status, headers=more)
 
 
+def answer_at(
+    path: str, detail: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """As `answer`; at the OpenAI-compatible addresses in OpenAI's words."""
+    if not speaks_openai(path):
+        return answer(detail, status, headers)
+    body = fault_of_detail(detail, status).body(detail["request_id"])
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
 async def refuse_socket(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     """For a WebSocket that is not let in, before it is accepted; where the server can, with words."""
     if "websocket.http.response" in scope.get("extensions", {}):
@@ -162,7 +176,15 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     kind = _HTTP_TYPES.get(error.status_code, "error")
     text = _HTTP_MESSAGES.get(error.status_code, str(error.detail))
     detail = plain_detail(kind, text, request_id_of(request), cure=_SEE_DOCS)
-    return answer(detail, error.status_code, error.headers)
+    headers = {"Allow": ", ".join(_methods_at(request))} if error.status_code == 405 else error.headers
+    return answer_at(request.scope["path"], detail, error.status_code, headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """All that the address takes. The framework names those of the first route with its path alone."""
+    asked = ({**request.scope, "method": method} for method in _METHODS)
+    routes = request.app.routes
+    return [scope["method"] for scope in asked if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:
@@ -177,7 +199,7 @@ async def on_invalid(request: Request, error: Exception) -> Response:
 
 async def on_unexpected(request: Request, _error: Exception) -> Response:
     """The edge logs it: what comes here is raised again after it is answered."""
-    return answer(our_fault(request_id_of(request)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    return answer_at(request.scope["path"], our_fault(request_id_of(request)), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def our_fault(request_id: str) -> dict[str, Any]:
