@@ -87,6 +87,7 @@ def error_of(metrics: AnswerMetrics, request_id: str) -> dict[str, Any]:
     detail = ErrorDetail(
         type=metrics.error_code or "error",
         message=metrics.error_message or "The answer failed.",
+        param=metrics.error_param,
         request_id=request_id,
         cure=metrics.error_cure or "",
         retry_after_sec=metrics.retry_after_sec,

@@ -7,7 +7,7 @@ import pytest
 from tests.api.house import frames, held, key
 from tests.api.test_generate import generate
 from tests.api.test_sockets import send
-from tests.upstream import SCRIPTS, Gate, answer
+from tests.upstream import SCRIPTS, Gate, answer, refuse
 
 
 @pytest.fixture
@@ -29,6 +29,14 @@ def test_failure_names_what_stands_in_the_chat(house):
         refused = generate(client, session_id, content="Hi", params={"temperature": 9}).json()["error"]
     assert (error["message_id"], error["generation_id"]) == (last["id"], last["generation_id"])
     assert not {"message_id", "generation_id"} & set(refused)
+
+
+def test_failure_names_the_parameter_that_the_server_refused(house):
+    said = {"message": "temperature is not supported", "param": "temperature", "type": "invalid_request_error"}
+    house.upstream.default = refuse(400, said)
+    with house.ana.client() as client:
+        error = generate(client, house.ana.new_session("mock-model"), content="Hi").json()["error"]
+    assert (error["type"], error["param"]) == ("parameter_refused", "temperature")
 
 
 def test_failure_told_again_names_no_wait(house):
