@@ -23,13 +23,15 @@
         ├── ProviderAuthFailed     401/403: key missing, wrong or without access
         ├── ModelUnknown           404 for this model
         ├── RateLimited            429; retry_after_sec when the server names a wait
+        │   └── QuotaSpent         its account has no credit left: waiting does not help
         ├── ContextOverflow        prompt and max tokens do not fit the context window
         ├── ParameterRefused       400 naming a parameter
         ├── StreamingUnsupported   the server cannot stream this model
         ├── ProviderUnreachable    refused connection, DNS, TLS
         ├── ProviderSilent         no bytes for longer than the limit
         ├── StreamCut              the stream broke off after it had begun
-        └── ProviderBadAnswer      5xx, or an answer that is not the protocol
+        ├── ProviderBadAnswer      5xx, or an answer that is not the protocol
+        └── RequestBroken          our own defect: the request failed on this side
 
 Foreign exceptions are translated at two edges only: `chatplay.store` (SQLAlchemy, psycopg) and
 `chatplay.providers` (the SDK). Pages and routes translate this tree into text and status codes.
@@ -176,6 +178,10 @@ class RateLimited(ProviderError):
     code = "rate_limited"
 
 
+class QuotaSpent(RateLimited):
+    code = "quota_spent"
+
+
 class ContextOverflow(ProviderError):
     code = "context_overflow"
 
@@ -202,3 +208,7 @@ class StreamCut(ProviderError):
 
 class ProviderBadAnswer(ProviderError):
     code = "provider_bad_answer"
+
+
+class RequestBroken(ProviderError):
+    code = "request_broken"

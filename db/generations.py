@@ -16,9 +16,11 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Connection,
+    Double,
     Executable,
     Uuid,
     bindparam,
+    cast,
     func,
     select,
     text,
@@ -34,7 +36,7 @@ STOPS_CHANNEL = "chatplay_stops"
 
 @dataclass(frozen=True)
 class GenerationRow:
-    """A row of generations with the state a follower needs."""
+    """A row of generations with the state a follower needs. `age_sec`: since it was opened, when it was read."""
 
     id: UUID
     user_id: int
@@ -42,6 +44,7 @@ class GenerationRow:
     status: str
     owner: UUID
     heartbeat_at: datetime
+    age_sec: float
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ _COLUMNS = (
     generations.c.status,
     generations.c.owner,
     generations.c.heartbeat_at,
+    # Both by the server's clock; as a double, which an epoch of PostgreSQL is not by itself.
+    cast(func.extract("epoch", func.clock_timestamp() - generations.c.created_at), Double),
 )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the library takes as long to import as our own code: it is,
     from procrastinate import App as Queue
     from procrastinate.jobs import Job
 
-__all__ = ["QUEUE", "RunLot", "count_workers", "defer_lots", "list_idle_lots", "make_app", "rescue_stalled"]
+__all__ = ["QUEUE", "RunLot", "count_workers", "defer_lots", "drop_stalled", "list_idle_lots", "make_app"]
 QUEUE = "experiments"
 _TASK = "run_lot"
 _ALIVE_SEC = 30.0  # a worker gives a sign of life every 5 s
@@ -107,12 +107,9 @@ def count_workers(conn: Connection) -> int:
     return int(conn.execute(query, {"alive_sec": _ALIVE_SEC}).scalar_one())
 
 
-async def rescue_stalled(app: Queue, *, after_sec: float) -> int:
-    """Queues again the jobs of workers that have been silent for `after_sec`. Returns how many."""
+async def drop_stalled(app: Queue, *, after_sec: float) -> None:
+    """Removes the jobs of workers that have been silent for `after_sec`: lots with trials to run are then idle."""
     from procrastinate.jobs import Status
 
-    stalled = list(await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=after_sec))
-    for job in stalled:
-        # Finished, not retried: the lot is queued anew when it still has trials to run.
+    for job in await app.job_manager.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=after_sec):
         await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
-    return len(stalled)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, text
 
 from db.judgements import WITHDRAWN
-from db.schema import experiment_trials as trials
-from db.trial_ends import TrialEnd
 
 
 @dataclass(frozen=True)
@@ -99,11 +97,3 @@ SELECT (SELECT concat_ws(' ', count(*), max(s.created_at)) FROM experiment_trial
 def find_marks(conn: Connection, *, experiment_id: UUID) -> str:
     """A text that changes whenever somebody scores or votes, and with the judges that count."""
     return str(conn.execute(text(_MARKS), {"id": experiment_id, "withdrawn": WITHDRAWN}).scalar_one())
-
-
-def reset_failed(conn: Connection, *, experiment_id: UUID) -> int:
-    """Lets failed trials wait again, as if they had never run. Returns how many."""
-    here = (trials.c.experiment_id == experiment_id) & (trials.c.state == "failed") & trials.c.judge.is_(None)
-    ids = list(conn.execute(select(trials.c.id).where(here).with_for_update()).scalars())
-    empty = {field.name: None for field in fields(TrialEnd)} | {"state": "waiting", "attempt": 0, "ended_at": None}
-    return conn.execute(update(trials).where(trials.c.id.in_(ids)).values(**empty)).rowcount if ids else 0

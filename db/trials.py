@@ -99,8 +99,19 @@ def reset_cell(conn: Connection, *, experiment_id: UUID, arm: int, case_no: int)
         return None
     ids = [row.id for row in rows]
     conn.execute(text(_DROP_JUDGEMENTS), {"experiment_id": experiment_id, "ids": ids})
+    return _reset(conn, ids)
+
+
+def reset_failed(conn: Connection, *, experiment_id: UUID) -> int:
+    """Lets failed trials wait again, as if they had never run. Returns how many."""
+    here = (trials.c.experiment_id == experiment_id) & (trials.c.state == "failed") & trials.c.judge.is_(None)
+    ids = list(conn.execute(select(trials.c.id).where(here).with_for_update()).scalars())
+    return _reset(conn, ids)
+
+
+def _reset(conn: Connection, ids: Sequence[int]) -> int:
     empty = {field.name: None for field in fields(TrialEnd)} | {"state": "waiting", "attempt": 0, "ended_at": None}
-    return conn.execute(update(trials).where(trials.c.id.in_(ids)).values(**empty)).rowcount
+    return conn.execute(update(trials).where(trials.c.id.in_(ids)).values(**empty)).rowcount if ids else 0
 
 
 # ---- over, cancelled ---------------------------------------------------------------------------

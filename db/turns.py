@@ -37,7 +37,7 @@ class Ground:
     `version` tells later whether the chat's row has changed in any way. `same_id`: the message an earlier copy of the
     same request made. The thread the turn follows, oldest first, is what was `said`, then the `last` messages with all
     that is known of them. `parent_id` is its end; `has_place` is False where the message to answer or to reword is not
-    in the chat, or none is named and none waits for an answer. `rates` are those in force for the chat's model,
+    in the chat, or none is named and none waits for a good answer. `rates` are those in force for the chat's model,
     `has_budgets` whether there are budgets at all.
     """
 
@@ -63,16 +63,21 @@ _STATE = ("version", "same_id", "is_coming", "has_place", "place_id", "has_budge
 _COLUMNS = (*_CHAT, *_STATE, *RATES, "from_the_end", *ON_THE_WAY_COLUMNS)
 
 # A prompt follows the thread's end; another wording of one, and another answer, follow what that message follows.
-# `:has_text`: a prompt is added; else one that stands there is answered, the last one where none is named. The chat
-# comes with the end of the thread, in the last row, since the thread may be long, or empty.
+# `:has_text`: a prompt is added; else one that stands there is answered: where none is named the last message, or the
+# one before it if that is an answer that came to no good end. The chat comes with the end of the thread, in the last
+# row, since the thread may be long, or empty.
 _GROUND = (
     text(f"""
 WITH RECURSIVE chat AS (
     SELECT id, {", ".join(_CHAT)}, leaf_message_id, CAST(xmin AS text) AS version FROM chat_sessions
     WHERE id = :chat_id AND user_id = :user_id
 ), place AS (
-    SELECT leaf_message_id AS id FROM chat WHERE :at_message IS NULL AND (:has_text OR EXISTS (
-        SELECT FROM chat_messages WHERE id = leaf_message_id AND role <> 'assistant'))
+    SELECT leaf_message_id AS id FROM chat WHERE :at_message IS NULL AND :has_text
+    UNION ALL
+    SELECT CASE WHEN m.role = 'assistant' THEN m.parent_id ELSE m.id END
+    FROM chat JOIN chat_messages m ON m.id = chat.leaf_message_id
+    WHERE :at_message IS NULL AND NOT :has_text AND (m.role <> 'assistant' OR
+        m.parent_id IS NOT NULL AND m.status IN ('failed', 'stopped', 'interrupted'))
     UNION ALL
     SELECT CASE WHEN m.role = 'assistant' OR :has_text THEN m.parent_id ELSE m.id END
     FROM chat JOIN chat_messages m ON m.session_id = chat.id
@@ -179,6 +184,7 @@ WITH unchanged AS (
 ), chat AS (
     UPDATE chat_sessions
     SET leaf_message_id = answer.id, params_json = :params, updated_at = now(), locked_at = coalesce(locked_at, now()),
+        ended_at = NULL,
         title = CASE WHEN title = '' THEN :title ELSE title END
     FROM answer WHERE chat_sessions.id = :chat_id
 ), person AS (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chatplay import params as parameters
-from chatplay.api.completions_request import RELAYED
+from chatplay.api.completions_request import RELAYED, UNSUPPORTED
 
 _EXAMPLE = {
     "model": "echo",
@@ -14,6 +14,7 @@ _EXAMPLE = {
     "temperature": 0.2,
 }
 _LONGER = {"description": "As OpenAI defines it; sent on to the model's server as it is."}
+_FLAG = {"type": ["boolean", "null"]}
 _TEXT: dict[str, Any] = {
     "type": "object",
     "required": ["type", "text"],
@@ -56,10 +57,11 @@ def _body() -> dict[str, Any]:
         "properties": {
             "model": {"type": "string", "minLength": 1, "description": "An id of GET /v1/models."},
             "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
-            "stream": {"type": ["boolean", "null"], "default": False},
+            "stream": {**_FLAG, "default": False},
             "stream_options": {
                 "type": ["object", "null"],
-                "properties": {"include_usage": {"type": "boolean"}, "include_obfuscation": {"type": "boolean"}},
+                "additionalProperties": False,
+                "properties": {"include_usage": _FLAG, "include_obfuscation": _FLAG},
                 "description": "Only with `stream`.",
             },
             "n": {"type": ["integer", "null"], "enum": [1, None]},
@@ -67,6 +69,7 @@ def _body() -> dict[str, Any]:
             "max_completion_tokens": sampling["max_tokens"],
             **dict.fromkeys(RELAYED, _LONGER),
             "modalities": {"enum": [["text"], None]},
+            **{name: {"enum": [None, False], "description": cure} for name, cure in UNSUPPORTED.items()},
         },
     }
 

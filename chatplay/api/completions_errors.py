@@ -4,6 +4,7 @@ for OpenAI do the right thing: correct the request, wait and try again, or give 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,9 @@ from chatplay.errors import (
     ProviderError,
     ProviderSilent,
     ProviderUnreachable,
+    QuotaSpent,
     RateLimited,
+    RequestBroken,
     StoreError,
     StreamCut,
     StreamingUnsupported,
@@ -31,6 +34,9 @@ from chatplay.errors import (
 
 _REQUEST, _SERVER, _LIMIT = "invalid_request_error", "server_error", "rate_limit_error"
 _BAD_REQUESTS = (400, 413, 422)  # of the model's server: the program's own body was wrong
+_ADDRESS = re.compile("/v1/(chat/completions/?|models(/.*)?)", re.DOTALL)
+_OWN_ADDRESS = re.compile("/v1/models/(running|.+/constraints)", re.DOTALL)  # ours among them
+_TRANSIENT = (408, 409, 425)  # below 500, and yet another try may help
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ _ROWS: Mapping[type[ChatplayError], _Row] = {
     TooManyRequests: _Row(429, _LIMIT, "rate_limit_exceeded"),
     ContextOverflow: _Row(400, _REQUEST, "context_length_exceeded"),
     ModelUnknown: _Row(404, _REQUEST, "model_not_found"),
+    QuotaSpent: _Row(429, "insufficient_quota", "insufficient_quota", retry=False),
     RateLimited: _Row(429, _LIMIT, "rate_limit_exceeded"),
     ParameterRefused: _Row(400, _REQUEST, "unsupported_value"),
     StreamingUnsupported: _Row(400, _REQUEST, "unsupported_value"),
@@ -84,6 +91,7 @@ _ROWS: Mapping[type[ChatplayError], _Row] = {
     ProviderUnreachable: _Row(502, _SERVER, "upstream_unreachable"),
     StreamCut: _Row(502, _SERVER, "upstream_stream_cut"),
     ProviderBadAnswer: _Row(502, _SERVER, "upstream_bad_answer"),
+    RequestBroken: _Row(500, _SERVER, "internal_error", retry=False),
     ProviderError: _Row(502, _SERVER, "upstream_error"),
     StoreError: _Row(503, _SERVER, "service_unavailable"),
 }
@@ -111,7 +119,25 @@ def fault_of(error: ChatplayError) -> Fault:
         return Fault(503, row.type, str(error), "upstream_unavailable", None, wait_sec)
     if isinstance(error, ProviderBadAnswer) and error.status in _BAD_REQUESTS:
         return Fault(400, _REQUEST, str(error.message), "invalid_value", param)
-    return Fault(row.status, row.type, str(error), row.code, param, wait_sec, row.retry)
+    retry = False if _is_lasting(error) else row.retry
+    return Fault(row.status, row.type, str(error), row.code, param, wait_sec, retry)
+
+
+def _is_lasting(error: ChatplayError) -> bool:
+    """Whether it stays until an administrator mends it: a web page, a redirect, nothing at the address."""
+    status = error.status if isinstance(error, ProviderBadAnswer) else None
+    return status is not None and status < 500 and status not in _TRANSIENT
+
+
+def speaks_openai(path: str) -> bool:
+    """Whether OpenAI's clients ask at this address, by whatever method."""
+    return _ADDRESS.fullmatch(path) is not None and _OWN_ADDRESS.fullmatch(path) is None
+
+
+def fault_of_detail(detail: Mapping[str, Any], status: int) -> Fault:
+    """The same for what went wrong before or beside the route, as `chatplay.api.errors` words it."""
+    words = f"{detail['message']} {detail.get('cure', '')}".strip()
+    return Fault(status, _REQUEST if status < 500 else _SERVER, words, detail["type"], detail.get("param"))
 
 
 def _overflow_words(error: ContextOverflow) -> str:

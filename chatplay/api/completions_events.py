@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chatplay.api.completions_errors import Fault
+from chatplay.api.completions_pieces import joined
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 from chatplay.providers.base import Chunk, End, Json
 
@@ -32,7 +33,7 @@ class Events:
     def of(self, chunk: Chunk) -> bytes:
         """The event of a text or of what a server sent beside it."""
         if chunk.raw is not None:
-            return _event(self._chunk(_as_delta(chunk.raw)))
+            return _event(self._chunk(_as_delta(chunk.raw, chunk.text)))
         return f"data: {self._before}{json.dumps(chunk.text)}{self._after}\n\n".encode()
 
     def last(self, end: GenerationEnd, said: End | None) -> Iterator[bytes]:
@@ -60,7 +61,8 @@ def whole(
     *, completion_id: str, created: int, model: str, end: GenerationEnd, raws: Sequence[Json], said: End | None
 ) -> dict[str, Any]:
     """The body of an answer that is not streamed. `raws`: the choices that held more than text."""
-    message = {"role": "assistant", "content": end.content, "refusal": None, **_beside(raws)}
+    beside = _beside(raws)
+    message = {"role": "assistant", "content": _content(end.content, beside), "refusal": None, **beside}
     choice: dict[str, Any] = {"index": 0, "message": message, "logprobs": None}
     for raw in raws:
         if "message" in raw:
@@ -77,15 +79,21 @@ def whole(
     }
 
 
-def _beside(raws: Iterable[Json]) -> dict[str, str]:
-    """What came in pieces beside the text, such as the reasoning, joined by its name."""
-    pieces: dict[str, list[str]] = {}
-    for raw in raws:
-        delta = raw.get("delta")
-        for name, piece in (delta if isinstance(delta, Mapping) else {}).items():
-            if isinstance(piece, str) and name not in ("content", "role"):
-                pieces.setdefault(name, []).append(piece)
-    return {name: "".join(said) for name, said in pieces.items()}
+def _beside(raws: Iterable[Json]) -> dict[str, Any]:
+    """What came in pieces beside the text, such as reasoning and calls of tools."""
+    deltas = (delta for raw in raws if isinstance(delta := raw.get("delta"), Mapping))
+    return {name: said for name, said in joined(deltas).items() if name not in ("content", "role")}
+
+
+def _content(text: str, beside: Json) -> str | None:
+    """What is content of all that was read as text: a refusal is none. Null, as OpenAI has it, beside what is said
+    instead of it.
+    """
+    refusal = beside.get("refusal") or ""
+    if isinstance(refusal, str):
+        text = text.removesuffix(refusal)
+    instead = any(beside.get(name) for name in ("refusal", "tool_calls", "function_call"))
+    return None if instead and not text else text
 
 
 def finish_reason(end: GenerationEnd) -> str:
@@ -118,10 +126,16 @@ def _fingerprint(said: End | None) -> dict[str, str]:
     return {} if fingerprint is None else {"system_fingerprint": fingerprint}
 
 
-def _as_delta(raw: Json) -> dict[str, Any]:
-    """A choice as a stream has it; a server that would not stream has sent a whole message instead."""
+def _as_delta(raw: Json, text: str) -> dict[str, Any]:
+    """A choice as a stream has it; a server that would not stream has sent a whole message instead.
+
+    Clients join texts by their names: the role was said first and is not said again, and `text` is sent for parts
+    that hold it.
+    """
     said = raw.get("delta") or raw.get("message")
-    delta = dict(said) if isinstance(said, Mapping) else {}
+    delta = {name: value for name, value in said.items() if name != "role"} if isinstance(said, Mapping) else {}
+    if text and isinstance(delta.get("content"), list):
+        delta["content"] = text
     if "delta" not in raw and isinstance(delta.get("tool_calls"), list):
         delta["tool_calls"] = [{"index": place, **call} for place, call in enumerate(delta["tool_calls"])]
     rest = {name: value for name, value in raw.items() if name not in ("delta", "message")}

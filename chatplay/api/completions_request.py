@@ -5,7 +5,8 @@ server's is passed on as it came, and what we do not do is refused by name.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -39,7 +40,7 @@ _SHAPING = {
     *("tools", "tool_choice", "functions", "function_call", "logprobs", "top_logprobs"),
     *("web_search_options", "prediction"),
 }
-_UNSUPPORTED = {
+UNSUPPORTED = {  # taken where they are null or false
     "audio": "Answers are text only.",
     "moderation": "Leave it out.",
     "store": "Answers of this endpoint are not kept; leave it out.",
@@ -149,15 +150,19 @@ def check_model_takes(asked: Asked, model: ModelInfo) -> None:
 def _object(body: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-        json.dumps(fields, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise BadInput(
-            "The body holds half of a surrogate pair.", param="body", cure="Send whole characters."
-        ) from None
     except (ValueError, RecursionError):
         raise BadInput("We could not parse the JSON body of your request.", param="body", cure=_JSON_CURE) from None
     if not isinstance(fields, dict):
         raise BadInput("The body must be a JSON object.", param="body", cure=_JSON_CURE)
+    try:  # as it is written down again for the model's server
+        json.dumps(fields, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadInput(
+            "The body holds half of a surrogate pair.", param="body", cure="Send whole characters."
+        ) from None
+    except ValueError:
+        place = ascii(_infinite(fields))[1:-1][:_MAX_NAME_CHARS]
+        raise BadInput(f"The number at '{place}' is too large.", param=place, cure="Send a smaller one.") from None
     return fields
 
 
@@ -168,12 +173,24 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
+def _infinite(value: object, place: str = "") -> str | None:
+    """Where the first number stands that was read as infinite, as in `messages[0].content`."""
+    if isinstance(value, float) and math.isinf(value):
+        return place
+    inside: Iterable[tuple[str, object]] = ()
+    if isinstance(value, dict):
+        inside = ((f"{place}.{name}" if place else name, item) for name, item in value.items())
+    elif isinstance(value, list):
+        inside = ((f"{place}[{number}]", item) for number, item in enumerate(value))
+    return next((found for there, item in inside if (found := _infinite(item, there)) is not None), None)
+
+
 def _refuse_what_we_do_not_do(fields: Mapping[str, Any]) -> None:
     known = {"model", "messages", "stream", "stream_options", "n", "max_completion_tokens", *SAMPLING, *RELAYED}
     for name, value in fields.items():
-        if name in _UNSUPPORTED and value not in (None, False):
-            raise UnsupportedField(f"Unsupported parameter: '{name}'.", param=name, cure=_UNSUPPORTED[name])
-        if name not in known and name not in _UNSUPPORTED:
+        if name in UNSUPPORTED and value is not None and value is not False:
+            raise UnsupportedField(f"Unsupported parameter: '{name}'.", param=name, cure=UNSUPPORTED[name])
+        if name not in known and name not in UNSUPPORTED:
             shown = ascii(name[:80])
             raise UnknownField(f"Unknown parameter: {shown}.", param=shown[1:-1], cure="Leave it out.")
     if fields.get("n") not in (None, 1) or fields.get("n") is True:
@@ -182,10 +199,10 @@ def _refuse_what_we_do_not_do(fields: Mapping[str, Any]) -> None:
         raise UnsupportedValue("Unsupported value: 'modalities' must be [\"text\"].", param="modalities")
 
 
-def _flag(fields: Mapping[str, Any], name: str) -> bool:
+def _flag(fields: Mapping[str, Any], name: str, within: str = "") -> bool:
     value = fields.get(name)
     if value is not None and not isinstance(value, bool):
-        raise BadInput(f"Invalid type for '{name}': expected true or false.", param=name)
+        raise BadInput(f"Invalid type for '{within}{name}': expected true or false.", param=f"{within}{name}")
     return bool(value)
 
 
@@ -199,7 +216,8 @@ def _include_usage(options: object, stream: bool) -> bool:
     for name in options:
         if name not in ("include_usage", "include_obfuscation"):
             raise UnknownField(f"Unknown parameter: {name[:80]!a}.", param=f"stream_options.{ascii(name[:80])[1:-1]}")
-    return _flag(options, "include_usage")
+        _flag(options, name, "stream_options.")
+    return bool(options.get("include_usage"))
 
 
 def _given(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chatplay.api.errors import answer, our_fault, plain_detail, refuse_socket, request_id_of
+from chatplay.api.errors import answer, answer_at, our_fault, plain_detail, refuse_socket, request_id_of
 
 _log = logging.getLogger(__name__)
 _MAX_HEADER_BYTES = 32_768
@@ -90,14 +90,14 @@ class Edge:
             await self._app(scope, receive, send_marked)
         except _Refusal as refusal:
             detail = plain_detail(refusal.kind, refusal.message, request_id, cure=refusal.cure)
-            await _close_after(answer(detail, refusal.status))(scope, receive, send_marked)
+            await _close_after(answer_at(scope["path"], detail, refusal.status))(scope, receive, send_marked)
         except Exception:
             _log.exception("request %s: %s", request_id, scope["path"])
             if done:  # the app has answered for it
                 return
             if begun or scope["type"] != "http":
                 raise  # the server closes the connection, and the client sees that it was cut
-            await answer(our_fault(request_id), 500)(scope, receive, send_marked)
+            await answer_at(scope["path"], our_fault(request_id), 500)(scope, receive, send_marked)
 
     async def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         """The request's messages, its body whole and found small, shallow and in time."""

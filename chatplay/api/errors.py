@@ -13,9 +13,11 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from chatplay import errors
+from chatplay.api.completions_errors import fault_of_detail, speaks_openai
 from chatplay.calls import no_such_answer
 from chatplay.chats.rows import not_found
 from chatplay.errors import ChatplayError
@@ -41,6 +43,7 @@ _STATUS: tuple[tuple[type[ChatplayError], int], ...] = (
     (errors.ParameterRefused, 400),
     (errors.ProviderUnreachable, 503),
     (errors.ProviderSilent, 504),
+    (errors.RequestBroken, 500),
     (errors.ProviderError, 502),
 )
 _HTTP_TYPES = {
@@ -61,6 +64,7 @@ _MISSING: dict[str, Callable[[], ChatplayError]] = {  # by the parameter of the 
     "generation_id": no_such_answer,
     "experiment_id": no_such_experiment,
 }
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _SEE_DOCS = "GET /v1/docs lists what there is."
 
 
@@ -150,6 +154,16 @@ def answer(detail: Mapping[str, Any], status: int, headers: Mapping[str, str] | 
     return JSONResponse({"error": dict(detail)}, status_code=status, headers=more)
 
 
+def answer_at(
+    path: str, detail: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """As `answer`; at the OpenAI-compatible addresses in OpenAI's words."""
+    if not speaks_openai(path):
+        return answer(detail, status, headers)
+    body = fault_of_detail(detail, status).body(detail["request_id"])
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
 async def refuse_socket(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     """For a WebSocket that is not let in, before it is accepted; where the server can, with words."""
     if "websocket.http.response" in scope.get("extensions", {}):
@@ -171,7 +185,15 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     kind = _HTTP_TYPES.get(error.status_code, "error")
     text = _HTTP_MESSAGES.get(error.status_code, str(error.detail))
     detail = plain_detail(kind, text, request_id_of(request), cure=_SEE_DOCS)
-    return answer(detail, error.status_code, error.headers)
+    headers = {"Allow": ", ".join(_methods_at(request))} if error.status_code == 405 else error.headers
+    return answer_at(request.scope["path"], detail, error.status_code, headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """All that the address takes. The framework names those of the first route with its path alone."""
+    asked = ({**request.scope, "method": method} for method in _METHODS)
+    routes = request.app.routes
+    return [scope["method"] for scope in asked if any(route.matches(scope)[0] is Match.FULL for route in routes)]
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:
@@ -189,7 +211,7 @@ async def on_invalid(request: Request, error: Exception) -> Response:
 
 async def on_unexpected(request: Request, _error: Exception) -> Response:
     """The edge logs it: what comes here is raised again after it is answered."""
-    return answer(our_fault(request_id_of(request)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    return answer_at(request.scope["path"], our_fault(request_id_of(request)), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def our_fault(request_id: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The events of one answer as WebSocket and server-sent events carry them, and the stream that sends them.
 
 `seq` numbers them: 0 is the start, 1 to n are the deltas (an event may hold several: it has the number of the
-last), then comes an error, if there was one, and the end.
+last), then comes an error, if there was one, and the end. An error that belongs to no answer has the number of what
+was sent last, so that a reader that keeps the last number it saw stays where it was.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ _HEARTBEAT = b": still here\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: its kind, its number and its JSON."""
+    """One event: its kind, its number and its JSON. Without a number: an error before anything was sent."""
 
     kind: str
-    seq: int
+    seq: int | None
     data: str
 
     def as_sse(self) -> bytes:
@@ -39,9 +40,12 @@ class Event:
 
 
 async def events_of(
-    answer: AnswerRef, updates: AsyncGenerator[Update, None], *, after_seq: int | None, request_id: str
+    answer: AnswerRef, updates: AsyncGenerator[Update, None], *, after_seq: int | None, was_over: bool, request_id: str
 ) -> AsyncGenerator[Event | None, None]:
-    """The events numbered above `after_seq` (None: all of them), from `updates` that begin there. None: a heartbeat."""
+    """The events numbered above `after_seq` (None: all of them), from `updates` that begin there. None: a heartbeat.
+
+    How an answer ends that was not over when it was asked for is told whatever `after_seq` is: nobody can have seen it.
+    """
     name = answer.message_id if answer.message_id is not None else str(answer.generation_id)
     shown = json.dumps(name)
     if after_seq is None:
@@ -57,7 +61,7 @@ async def events_of(
                 yield None
             if update.end is not None:
                 for event in _ending(name, update.seq, update.end, request_id):
-                    if event.seq > (after_seq or 0):
+                    if not was_over or event.seq is None or event.seq > (after_seq or 0):
                         yield event
 
 
@@ -83,6 +87,7 @@ def error_of(metrics: AnswerMetrics, request_id: str) -> dict[str, Any]:
     detail = ErrorDetail(
         type=metrics.error_code or "error",
         message=metrics.error_message or "The answer failed.",
+        param=metrics.error_param,
         request_id=request_id,
         cure=metrics.error_cure or "",
         retry_after_sec=metrics.retry_after_sec,
@@ -92,12 +97,14 @@ def error_of(metrics: AnswerMetrics, request_id: str) -> dict[str, Any]:
     return {name: value for name, value in detail.model_dump().items() if value is not None or name == "param"}
 
 
-def error_event(detail: dict[str, Any]) -> Event:
-    return _event("error", 0, {"error": detail})
+def error_event(detail: dict[str, Any], place: int | None) -> Event:
+    """An error that belongs to no answer. `place`: the number of the last event that was sent, if any was."""
+    return _event("error", place, {"error": detail})
 
 
-def _event(kind: str, seq: int, fields: dict[str, Any]) -> Event:
-    return Event(kind, seq, json.dumps({"type": kind, **fields, "seq": seq}, separators=(",", ":")))
+def _event(kind: str, seq: int | None, fields: dict[str, Any]) -> Event:
+    numbered = fields if seq is None else {**fields, "seq": seq}
+    return Event(kind, seq, json.dumps({"type": kind, **numbered}, separators=(",", ":")))
 
 
 class EventStream(SeatedStream):
@@ -111,8 +118,9 @@ class EventStream(SeatedStream):
         sit: Seating,
         request_id: str = "",
     ) -> None:
+        self._place: int | None = None
         super().__init__(
-            _bodies(events),
+            self._bodies(events),
             headers={"x-accel-buffering": "no"},
             media_type="text/event-stream",
             slow_reader_sec=slow_reader_sec,
@@ -121,10 +129,13 @@ class EventStream(SeatedStream):
         self._request_id = request_id
 
     def last_words(self, why: ChatplayError) -> bytes:
-        return error_event(detail_of(why, self._request_id)).as_last_words()
+        return error_event(detail_of(why, self._request_id), self._place).as_last_words()
 
-
-async def _bodies(events: AsyncGenerator[Event | None, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(events):
-        async for event in events:
-            yield _HEARTBEAT if event is None else event.as_sse()
+    async def _bodies(self, events: AsyncGenerator[Event | None, None]) -> AsyncGenerator[bytes, None]:
+        async with aclosing(events):
+            async for event in events:
+                if event is None:
+                    yield _HEARTBEAT
+                else:
+                    yield event.as_sse()
+                    self._place = event.seq  # once it went out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,11 +13,11 @@ from starlette.responses import JSONResponse, Response
 
 from chatplay.api.errors import answer as error_answer
 from chatplay.api.errors import documented, request_id_of, status_of_code
-from chatplay.api.events import EventStream, error_of, events_of, last_seq
+from chatplay.api.events import Event, EventStream, error_of, events_of, last_seq
 from chatplay.api.keys import IdempotencyKey, request_key
 from chatplay.api.services import Rt, Services, Threads
 from chatplay.api.sessions import as_content
-from chatplay.api.shapes import Answer, GenerateIn, Started, answer_of
+from chatplay.api.shapes import Answer, AnswerErrorBody, GenerateIn, Started, answer_of
 from chatplay.api.who import Caller, Chatter, Reader, seating
 from chatplay.chats.log import AnswerRef
 from chatplay.chats.values import Turn
@@ -38,7 +39,8 @@ _EVENT = {
 }
 _EXAMPLE = 'id: 1\nevent: delta\ndata: {"type":"delta","id":7,"content_chunk":"Hello","seq":1}\n\n'
 _STREAM = {"text/event-stream": {"schema": _EVENT, "example": _EXAMPLE}}
-_FAILURES = documented(409, 502, 504)
+_FAILED = {code: about | {"model": AnswerErrorBody} for code, about in documented(400, 404, 429, 502, 503, 504).items()}
+LastEventId = Annotated[str | None, Header(pattern=r"^\d{0,9}$", description="As browsers send it.")]
 
 
 @router.post(
@@ -47,7 +49,9 @@ _FAILURES = documented(409, 502, 504)
     responses={
         200: {"content": _STREAM, "description": "The whole answer; with `stream` its events as they come."},
         202: {"model": Started, "description": "With `wait: false`: the answer is on its way."},
-        **_FAILURES,
+        204: {"description": "With `stream`, `Last-Event-ID` and a key that was sent before: you have seen the end."},
+        **documented(409),
+        **_FAILED,
     },
 )
 async def generate(
@@ -58,25 +62,29 @@ async def generate(
     rt: Rt,
     threads: Threads,
     idempotency_key: IdempotencyKey = None,
+    last_event_id: LastEventId = None,
 ) -> Any:
     """Sends a prompt, or answers a message that stands there, and waits for the whole answer.
 
-    The answer goes on when the connection breaks: ask again with the same Idempotency-Key to get it.
+    The answer goes on when the connection breaks: ask again with the same Idempotency-Key to get it; with `stream`
+    and the number of the event you saw last as Last-Event-ID, only what you have not seen.
     """
     key = request_key(caller, "generate", idempotency_key, about=session_id)
     if body.stream:
         with ExitStack() as held:  # a seat, before anything is asked
             held.enter_context(threads.audience.hold(rt, caller.user_id))
             turn = await threads.run(begin_turn, rt, caller, session_id, body, key, "rest")
-            source = await find_source(threads, rt, caller, turn.generation_id)
-            return _stream(threads, rt, caller, answer_ref(turn), source, request, held=held.pop_all())
+            after = (
+                int(last_event_id) if last_event_id and idempotency_key else None
+            )  # of a new answer nothing was seen
+            return await _stream(threads, rt, caller, answer_ref(turn), request, after_seq=after, held=held)
     turn = await threads.run(begin_turn, rt, caller, session_id, body, key, "rest")
     if not body.wait:
         return JSONResponse(_started(turn).model_dump(mode="json"), status_code=202)
     end = await wait_for_end(threads, rt, caller, turn.generation_id)
     await threads.run(rt.generations.hub.settle, user_id=caller.user_id)
     if end.status == "failed":
-        return error_answer(error_of(end.metrics, request_id_of(request)), status_of_code(end.metrics.error_code))
+        return _failed(turn, end, request_id_of(request))
     return answer_of(turn.assistant_message, turn.user_message.id, turn.generation_id, end)
 
 
@@ -94,7 +102,7 @@ async def follow_generation(
     caller: Reader,
     rt: Rt,
     threads: Threads,
-    last_event_id: Annotated[str | None, Header(pattern=r"^\d{0,9}$", description="As browsers send it.")] = None,
+    last_event_id: LastEventId = None,
     after_seq: Annotated[int | None, Query(ge=0, le=999_999_999, description="The same, for other clients.")] = None,
 ) -> Response:
     """The events of an answer as server-sent events, from the start or after the one you saw last.
@@ -103,10 +111,7 @@ async def follow_generation(
     """
     answer = await threads.run(rt.chat_log.get_answer, user_id=caller.user_id, generation_id=generation_id)
     after = int(last_event_id) if last_event_id else after_seq
-    if after and await threads.run(_has_seen_all, rt, caller, generation_id, after):
-        return Response(status_code=204)
-    source = await find_source(threads, rt, caller, generation_id)
-    return _stream(threads, rt, caller, answer, source, request, after_seq=after)
+    return await _stream(threads, rt, caller, answer, request, after_seq=after)
 
 
 @router.post("/generations/{generation_id}/stop", status_code=202)
@@ -162,31 +167,57 @@ async def wait_for_end(threads: Services, rt: Runtime, caller: Caller, generatio
     raise NotFound("There is no such answer.", cure="It may have been deleted.")
 
 
-def _stream(
+async def read_on(
+    threads: Services, rt: Runtime, caller: Caller, answer: AnswerRef, *, after_seq: int | None, request_id: str
+) -> AsyncGenerator[Event | None, None] | None:
+    """The events of the caller's answer after `after_seq` (None: all of them), as they come; None where it has seen
+    the last one. Raises NotFound.
+    """
+    over = await threads.run(_last_seq, rt, caller, answer.generation_id, after_seq) if after_seq else None
+    if after_seq and over is not None and after_seq >= over:
+        return None
+    source = await find_source(threads, rt, caller, answer.generation_id)
+    updates = threads.followers.follow(source, after_seq=after_seq or 0)
+    return events_of(answer, updates, after_seq=after_seq, was_over=over is not None, request_id=request_id)
+
+
+def _last_seq(rt: Runtime, caller: Caller, generation_id: UUID, after_seq: int) -> int | None:
+    source = rt.calls.find_source(user_id=caller.user_id, generation_id=generation_id)
+    return last_seq(source.look(after_seq))
+
+
+# ---- what is sent ------------------------------------------------------------------------------
+
+
+async def _stream(
     threads: Services,
     rt: Runtime,
     caller: Caller,
     answer: AnswerRef,
-    source: Source,
     request: Request,
     *,
-    after_seq: int | None = None,
+    after_seq: int | None,
     held: ExitStack | None = None,
 ) -> Response:
     request_id = request_id_of(request)
-    updates = threads.followers.follow(source, after_seq=after_seq or 0)
+    events = await read_on(threads, rt, caller, answer, after_seq=after_seq, request_id=request_id)
+    if events is None:
+        return Response(status_code=204)
     return EventStream(
-        events_of(answer, updates, after_seq=after_seq, request_id=request_id),
+        events,
         slow_reader_sec=rt.settings.api_slow_reader_sec,
-        sit=seating(threads, rt, request, caller, "read", held),
+        sit=seating(threads, rt, request, caller, "read", held.pop_all() if held is not None else None),
         request_id=request_id,
     )
 
 
-def _has_seen_all(rt: Runtime, caller: Caller, generation_id: UUID, after_seq: int) -> bool:
-    source = rt.calls.find_source(user_id=caller.user_id, generation_id=generation_id)
-    last = last_seq(source.look(after_seq))
-    return last is not None and after_seq >= last
+def _failed(turn: Turn, end: GenerationEnd, request_id: str) -> Response:
+    """Names what stands in the chat. A failure told once more names no wait: how much of it has passed is not kept."""
+    ids = {"message_id": turn.assistant_message.id, "generation_id": str(turn.generation_id)}
+    detail = error_of(end.metrics, request_id) | ids
+    if turn.assistant_message.status != "streaming":
+        detail.pop("retry_after_sec", None)
+    return error_answer(detail, status_of_code(end.metrics.error_code))
 
 
 def _started(turn: Turn) -> Started:

@@ -12,7 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chatplay.api.errors import answer, plain_detail, refuse_socket, request_id_of
+from chatplay.api.errors import answer, answer_at, plain_detail, refuse_socket, request_id_of
 from chatplay.auth.handover import GO_SCRIPT_HASH
 from chatplay.auth.tokens import BROWSER_COOKIE, new_token
 from chatplay.settings import Settings
@@ -170,6 +170,7 @@ class OneLength:
             detail = plain_detail(
                 "bad_request", message, request_id_of(HTTPConnection(scope)), cure="Send one of them."
             )
-            await answer(detail, 400, {"connection": "close"})(scope, receive, send)
+            refused = answer_at(scope["path"], detail, 400, {"connection": "close"})
+            await refused(scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chatplay import params as parameters
+from chatplay.api.errors import ErrorDetail
 from chatplay.chats.log import ChatLine, ThreadPage
 from chatplay.chats.values import ChatRecord, MessageRecord
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
@@ -136,7 +137,8 @@ class Deleted(BaseModel):
 
 class GenerateIn(Body):
     """What to answer: `content` is a new prompt; with `message_id` another wording of that prompt. Without `content`,
-    `message_id` names the prompt to answer or the answer to ask for again; with neither the last message is answered.
+    `message_id` names the prompt to answer or the answer to ask for again; with neither the last message is answered,
+    or asked for again where it is an answer that failed, was stopped or interrupted.
     """
 
     content: str | None = Field(None, min_length=1, examples=["What is Python?"])
@@ -194,6 +196,19 @@ class Answer(BaseModel):
     usage: UsageOut
     timings: TimingsOut
     created_at: datetime
+
+
+class AnswerError(ErrorDetail):
+    """The same as everywhere; where an answer failed, it stands in the session under these ids."""
+
+    message_id: int | None = Field(None, description="The answer that failed: it can be asked for again.")
+    generation_id: UUID | None = None
+
+
+class AnswerErrorBody(BaseModel):
+    """The body when `generate` is not a success."""
+
+    error: AnswerError
 
 
 class Started(BaseModel):

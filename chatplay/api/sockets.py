@@ -6,25 +6,27 @@ The first frame carries the parameters: a prompt to send, or where to go on read
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
-from typing import Any, Literal
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+from anyio import CancelScope
 from fastapi import APIRouter
-from pydantic import Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from chatplay import errors
 from chatplay.api.audience import Seat
-from chatplay.api.edge import hang_up, too_deep
+from chatplay.api.edge import hang_up
 from chatplay.api.errors import detail_of, plain_detail, request_id_of
-from chatplay.api.events import Event, error_event, events_of
-from chatplay.api.generations import answer_ref, begin_turn, find_source
+from chatplay.api.events import Event, error_event
+from chatplay.api.frames import BadFrame, Frame, read_frame
+from chatplay.api.generations import answer_ref, begin_turn, read_on
 from chatplay.api.keys import request_key
 from chatplay.api.rooms import Member, Rooms
 from chatplay.api.services import Services
-from chatplay.api.shapes import Body, GenerateIn, ParamsIn
+from chatplay.api.shapes import GenerateIn
 from chatplay.api.who import Caller, resolve, seating
 from chatplay.chats.log import AnswerRef, LastAnswer
 from chatplay.chats.values import Turn
@@ -43,23 +45,6 @@ _CLOSE_CODES: tuple[tuple[type[ChatplayError], int], ...] = (
 )
 
 
-class Frame(Body):
-    """What a client sends. A `message` begins an answer; `follow` reads on, after `after_seq` of the answer
-    `message_id` (the newest without one); `stop` ends the answer that is coming.
-    """
-
-    type: Literal["message", "follow", "stop"] | None = None
-    content: str | None = Field(None, min_length=1)
-    message_id: int | None = Field(None, ge=1, le=2**63 - 1)
-    params: ParamsIn = Field(default_factory=dict)
-    after_seq: int | None = Field(None, ge=0, le=999_999_999)
-    idempotency_key: str | None = Field(None, min_length=1, max_length=255)
-
-    @property
-    def kind(self) -> str:
-        return self.type or ("follow" if self.content is None else "message")
-
-
 @router.websocket("/ws/chat/{session_id}/")
 async def chat_socket(socket: WebSocket, session_id: str) -> None:
     """A socket on one chat of the caller's."""
@@ -67,16 +52,19 @@ async def chat_socket(socket: WebSocket, session_id: str) -> None:
     rooms = services.rooms
     await socket.accept()
     request_id = request_id_of(socket)
+    talk: _Conversation | None = None
     try:
         rt = await services.runtime()
         caller = await services.run(resolve, rt, socket, "read")
         chat_id = _chat_id(session_id)
         last = await services.run(rt.chat_log.find_last_answer, user_id=caller.user_id, chat_id=chat_id)
         with seating(services, rt, socket, caller, "read")() as seat:
-            await _Conversation(socket, services, rt, caller, chat_id, request_id, seat).run(rooms, last)
+            talk = _Conversation(socket, services, rt, caller, chat_id, request_id, seat)
+            await talk.run(rooms, last)
     except ChatplayError as error:
         code = next((code for kind, code in _CLOSE_CODES if isinstance(error, kind)), 1011)
-        await _close(socket, error_event(detail_of(error, request_id)), code)
+        place = talk.place if talk is not None else None
+        await _close(socket, error_event(detail_of(error, request_id), place), code)
     except _SlowReader:
         await hang_up(socket.scope)
     except (WebSocketDisconnect, TimeoutError):
@@ -85,6 +73,14 @@ async def chat_socket(socket: WebSocket, session_id: str) -> None:
 
 class _SlowReader(Exception):
     """Whoever is at the other end takes nothing."""
+
+
+@dataclass(eq=False)
+class _Leg:
+    """An answer to pass on, and the number of the last event of it that went out; None before the first."""
+
+    answer: AnswerRef
+    after_seq: int | None = None
 
 
 class _Conversation:
@@ -108,20 +104,26 @@ class _Conversation:
         self._request_id = request_id
         self._seat = seat
         self._params: dict[str, Any] = {}
-        self._coming: UUID | None = None  # the generation that is being sent
         self._frames = 0  # that have come
+        self._legs: list[_Leg] = []  # the last one is being passed on, those before it were interrupted
+        self._passing_on = CancelScope()
         self._ended: dict[UUID, int] = {}  # generations sent to their end, and how many frames had come by then
         self._sending = asyncio.Lock()
+        self.place: int | None = None  # the number of the last event that went out, or that the client said it has
 
     async def run(self, rooms: Rooms, last: LastAnswer) -> None:
+        """To the end of the socket. `last` stood in the chat when it was opened."""
         async with asyncio.timeout(_FIRST_FRAME_SEC):
-            first = await self._receive()
-        resumed = await self._resumed(first, last)
-        cursor = last.message_id - 1 if last.streaming and resumed is None else last.message_id
-        with rooms.join(self._rt, self._chat_id, cursor) as member:
+            while (first := await self._receive()) is None:
+                pass
+        if last.streaming:
+            await self._follow(Frame(), last)
+        if first.kind == "follow":  # it says where to begin: nothing is sent before that is found
+            await self._carry_out(self._follow(first, last))
+        with rooms.join(self._rt, self._chat_id, last.message_id) as member:
             tasks = [
-                asyncio.create_task(self._read(member, first)),
-                asyncio.create_task(self._write(member, resumed, first.after_seq if first else None)),
+                asyncio.create_task(self._read(member, first if first.kind != "follow" else None)),
+                asyncio.create_task(self._write(member)),
                 asyncio.create_task(self._seat.until_lost()),
             ]
             try:
@@ -138,7 +140,7 @@ class _Conversation:
     async def _read(self, member: Member, frame: Frame | None) -> None:
         while True:
             if frame is not None:
-                await self._act(member, frame)
+                await self._carry_out(self._act(member, frame))
             frame = await self._receive()
 
     async def _receive(self) -> Frame | None:
@@ -147,40 +149,34 @@ class _Conversation:
         self._frames += 1
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1000))
-        text = message.get("text")
-        if text is None:
-            await self._refuse("A frame must be text that holds a JSON object.")
-            return None
-        most = self._rt.settings.api_max_body_kb * 1024
-        if len(text) > most or too_deep(text.encode("utf-8", "surrogatepass")):
-            await self._refuse(f"The frame has more than {most:,} characters or is nested too deep.")
-            return None
         try:
-            return Frame.model_validate_json(text)
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            path = ".".join(map(str, problem["loc"])) or None
-            await self._refuse(f"The frame cannot be used: {problem['msg']}.", param=path)
+            return read_frame(message.get("text"), most_chars=self._rt.settings.api_max_body_kb * 1024)
+        except BadFrame as bad:
+            # Counted, too: a flood of bad frames is a flood.
+            await self._services.run(resolve, self._rt, self._socket, "read")
+            await self._tell(plain_detail("bad_frame", bad.message, self._request_id, cure=bad.cure, param=bad.param))
             return None
 
-    async def _refuse(self, message: str, param: str | None = None) -> None:
-        """Said, and counted: a flood of bad frames is a flood."""
-        await self._services.run(resolve, self._rt, self._socket, "read")
-        await self._send(error_event(plain_detail("bad_frame", message, self._request_id, param=param)))
-
-    async def _act(self, member: Member, frame: Frame) -> None:
+    async def _carry_out(self, work: Awaitable[None]) -> None:
+        """What keeps a frame from being carried out is said; who is not signed in any more is sent away."""
         try:
-            if frame.kind == "message":
-                await self._prompt(member, frame)
-            elif frame.kind == "stop":
-                await self._stop()
+            await work
         except errors.NotSignedIn:
             raise
         except ChatplayError as error:
-            await self._say(error)
+            await self._tell(detail_of(error, self._request_id))
 
-    async def _say(self, error: ChatplayError) -> None:
-        await self._send(error_event(detail_of(error, self._request_id)))
+    async def _act(self, member: Member, frame: Frame) -> None:
+        if frame.kind == "message":
+            await self._prompt(member, frame)
+            return
+        run, chat_id = self._services.run, self._chat_id
+        caller = await run(resolve, self._rt, self._socket, "chat" if frame.kind == "stop" else "read")
+        if frame.kind == "stop":
+            await run(self._rt.chats.stop_coming, user_id=caller.user_id, chat_id=chat_id)
+        else:
+            last = await run(self._rt.chat_log.find_last_answer, user_id=caller.user_id, chat_id=chat_id)
+            await self._follow(frame, last)
 
     async def _prompt(self, member: Member, frame: Frame) -> None:
         params = frame.params or self._params
@@ -195,20 +191,12 @@ class _Conversation:
         key = request_key(caller, "generate", idempotency_key, about=self._chat_id)
         return begin_turn(self._rt, caller, self._chat_id, body, key, "websocket")
 
-    async def _stop(self) -> None:
-        caller = await self._services.run(resolve, self._rt, self._socket, "chat")
-        if self._coming is not None:
-            await self._services.run(self._rt.chats.stop, user_id=caller.user_id, generation_id=self._coming)
-
-    # ---- answers out ---------------------------------------------------------------------------
-
-    async def _resumed(self, first: Frame | None, last: LastAnswer) -> AnswerRef | None:
-        """The answer the first frame wants to go on with, if it does."""
-        if first is None or first.kind != "follow" or (first.after_seq is None and first.message_id is None):
-            return None
-        message_id = first.message_id or last.message_id
-        if message_id == 0:
-            return None
+    async def _follow(self, frame: Frame, last: LastAnswer) -> None:
+        """Goes on where the frame says. Another answer that this interrupts is gone on with afterwards."""
+        message_id = frame.message_id or last.message_id
+        names_a_place = frame.message_id is not None or frame.after_seq is not None
+        if message_id == 0 or not (names_a_place or last.streaming):
+            return
         found = await self._services.run(
             self._rt.chat_log.find_message,
             user_id=self._caller.user_id,
@@ -217,40 +205,59 @@ class _Conversation:
         )
         if found.generation_id is None:
             raise errors.NotFound("This message is no answer.", cure="Follow the id of a message_start.")
-        return AnswerRef(found.generation_id, self._chat_id, found.id, found.created_at)
+        answer = AnswerRef(found.generation_id, self._chat_id, found.id, found.created_at)
+        others = [leg for leg in self._legs if leg.answer.generation_id != answer.generation_id]
+        self._legs = [*others, _Leg(answer, frame.after_seq)]
+        if frame.after_seq is not None:
+            self.place = frame.after_seq
+        self._passing_on.cancel()
 
-    async def _write(self, member: Member, resumed: AnswerRef | None, after_seq: int | None) -> None:
-        if resumed is not None:
-            await self._pass_on(resumed, after_seq)
+    # ---- answers out ---------------------------------------------------------------------------
+
+    async def _write(self, member: Member) -> None:
         while True:
-            answer, frame = await member.next_answer()
-            # A prompt that was sent before is answered again, unless that was done while it was looked up.
-            if frame is None or self._ended.get(answer.generation_id, 0) < frame:
-                await self._pass_on(answer, None)
+            with CancelScope() as self._passing_on:
+                if not self._legs:
+                    answer, frame = await member.next_answer()
+                    # A prompt that was sent before is answered again, unless that was done while it was looked up.
+                    if frame is not None and self._ended.get(answer.generation_id, 0) >= frame:
+                        continue
+                    self._legs.insert(0, _Leg(answer))  # below what a frame may have asked for in this moment
+                leg = self._legs[-1]
+                await self._pass_on(leg)
+                self._legs = [one for one in self._legs if one is not leg]
 
-    async def _pass_on(self, answer: AnswerRef, after_seq: int | None) -> None:
-        source = await find_source(self._services, self._rt, self._caller, answer.generation_id)
-        self._coming = answer.generation_id
-        updates = self._services.followers.follow(source, after_seq=after_seq or 0)
-        events = events_of(answer, updates, after_seq=after_seq, request_id=self._request_id)
-        try:
-            await self._send_all(events)
-            self._ended[answer.generation_id] = self._frames
-        finally:
-            self._coming = None
-
-    async def _send_all(self, events: AsyncGenerator[Event | None, None]) -> None:
-        async with aclosing(events) as coming:
-            async for event in coming:
-                if event is not None:  # heartbeats are the server's pings here
-                    await self._send(event)
+    async def _pass_on(self, leg: _Leg) -> None:
+        events = await read_on(
+            self._services, self._rt, self._caller, leg.answer, after_seq=leg.after_seq, request_id=self._request_id
+        )
+        if events is not None:
+            async with aclosing(events) as coming:
+                async for event in coming:
+                    if event is not None:  # heartbeats are the server's pings here
+                        await self._send(event)
+                        leg.after_seq = event.seq
+        self._ended[leg.answer.generation_id] = self._frames
 
     async def _send(self, event: Event) -> None:
-        try:
-            async with self._sending, asyncio.timeout(self._rt.settings.api_slow_reader_sec):
-                await self._socket.send_text(event.data)
-        except TimeoutError:
-            raise _SlowReader from None
+        async with self._way_out():
+            await self._socket.send_text(event.data)
+            self.place = event.seq
+
+    async def _tell(self, detail: dict[str, Any]) -> None:
+        """An error that belongs to no answer."""
+        async with self._way_out():
+            await self._socket.send_text(error_event(detail, self.place).data)
+
+    @asynccontextmanager
+    async def _way_out(self) -> AsyncGenerator[None, None]:
+        """One event at a time."""
+        async with self._sending:
+            try:
+                async with asyncio.timeout(self._rt.settings.api_slow_reader_sec):
+                    yield
+            except TimeoutError:
+                raise _SlowReader from None
 
 
 def _chat_id(session_id: str) -> UUID:

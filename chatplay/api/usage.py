@@ -1,6 +1,6 @@
 """`/v1/usage`: one's own calls, everybody's for administrators, as a file that is written while it is sent.
 
-A token without the scope `admin` gets its owner's own calls, an administrator's too.
+A page's filter shows whoever may not see more their own calls; who asks for everybody's by name is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from chatplay.api.downloads import Download, documented_files
 from chatplay.api.ranges import read_range
 from chatplay.api.services import Rt, Threads
-from chatplay.api.who import Reader, seating
+from chatplay.api.who import Reader, check_scope, seating
 from chatplay.usage.filter_text import read_filter
 from chatplay.usage.values import ExportFormat
 
@@ -33,12 +33,14 @@ async def download_calls(
     format: ExportFormat = "csv",
     start: Annotated[datetime | None, Query(description="From then on; 30 days before `end` without it.")] = None,
     end: Annotated[datetime | None, Query(description="Up to then; now without it.")] = None,
-    everybody: Annotated[bool, Query(description="Not only one's own calls; with the scope `admin`.")] = False,
+    everybody: Annotated[bool, Query(description="Not only one's own calls; needs the scope `admin`.")] = False,
     filter: Annotated[
         str | None, Query(max_length=8_000, description="What a page shows, instead of all these.")
     ] = None,
 ) -> Response:
     """Every call of the range, oldest first: figures only, no prompt and no answer."""
+    if everybody:
+        check_scope(caller, "admin")
     wanted = read_range(start, end) if filter is None else read_filter(filter)
     if "admin" not in caller.scopes or (filter is None and not everybody):
         wanted = replace(wanted, user_id=caller.user_id, organisation_id=None)

@@ -10,7 +10,7 @@ from chatplay.chats.values import ChatView, Coming, chat_record, message_record
 from chatplay.errors import Conflict, NotFound
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection
-from db import chats
+from db import chats, generations
 from db import messages as message_rows
 from db.chats import ChatRow
 from db.messages import MessageRow
@@ -108,16 +108,28 @@ def first_params(conn: Connection, *, user_id: int, model: ModelInfo) -> dict[st
 
 
 def copy_thread(conn: Connection, thread: list[MessageRow], *, chat_id: UUID) -> int | None:
-    """Copies a thread into another chat; answers keep text and figures, an unfinished one counts as stopped."""
+    """Copies a thread into another chat; answers keep text and figures. One that is still coming counts as stopped
+    there, with what has come so far; without a word of it yet the copy ends with its prompt.
+    """
     parent_id = None
     for row in thread:
+        content = _so_far(conn, row) if row.status == "streaming" else row.content
+        if row.status == "streaming" and not content:
+            break
         parent_id = message_rows.insert_message(
             conn,
             chat_id=chat_id,
             parent_id=parent_id,
             role=row.role,
-            content=row.content,
+            content=content,
             status="stopped" if row.status == "streaming" else row.status,
             metrics=row.metrics,
         )
     return parent_id
+
+
+def _so_far(conn: Connection, row: MessageRow) -> str:
+    if row.generation_id is None:
+        return ""
+    batches = generations.list_events(conn, generation_id=row.generation_id)
+    return "".join(text for batch in batches for text in batch.texts)

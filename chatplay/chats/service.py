@@ -34,9 +34,8 @@ from chatplay.chats.values import (
     Turn,
     chat_record,
     message_record,
-    prompt_messages,
 )
-from chatplay.chats.window import use
+from chatplay.chats.window import messages_for, use
 from chatplay.errors import ChatplayError, Conflict, ModelLocked
 from chatplay.generation.hub import Hub
 from chatplay.generation.values import AnswerMetrics, Update
@@ -179,6 +178,7 @@ class ChatService:
                 title=chat.title,
                 params_json=dict(chat.params),
                 leaf_message_id=leaf,
+                overflow_policy=chat.overflow_policy,
                 updated_at=chats.NOW,
                 **({"locked_at": chats.NOW} if thread else {}),
             )
@@ -283,7 +283,7 @@ class ChatService:
         source: str = "chat",
     ) -> Turn:
         """Asks again for an answer; the earlier one stays as a variant. Also how a failed answer is retried, and a
-        prompt answered that has no answer yet (`message_id` is then the prompt's; None for the one that stands last).
+        prompt answered that has no answer yet (`message_id` is then the prompt's; None for whatever stands last).
         """
         return self._turns.begin(Prompt(user_id, role, chat_id, params, request_key, None, message_id, source))
 
@@ -299,6 +299,10 @@ class ChatService:
     def stop(self, *, user_id: int, generation_id: UUID) -> None:
         """Stops an answer that is coming, in whatever process; its text so far stays."""
         self._calls.stop(user_id=user_id, generation_id=generation_id)
+
+    def stop_coming(self, *, user_id: int, chat_id: UUID) -> None:
+        """The same for whatever is coming in a chat of theirs."""
+        self._stop_all(user_id, chat_id)
 
     def follow(
         self, *, user_id: int, generation_id: UUID, after_seq: int = 0, interval_sec: float = 0.04
@@ -326,6 +330,7 @@ class ChatService:
         metrics = AnswerMetrics.from_json(answer.metrics)
         params = metrics.params if metrics is not None and metrics.params is not None else Params()
         omitted = (metrics.omitted_messages or 0) if metrics is not None else 0
+        info = self._catalog.find_info(chat.model_name, upstream=chat.upstream)
         return snippets.write_code(
             language=language,
             catalog=self._catalog,
@@ -333,7 +338,7 @@ class ChatService:
             app_url=app_url,
             upstream=chat.upstream,
             sent=sent or snippets.as_sent(chat.model_name, params),
-            messages=prompt_messages(thread[omitted:], params),
+            messages=messages_for(thread[omitted:], params, info),
         )
 
     # ---- inside --------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ from chatplay.chats.values import ContextUse, MessageRecord, OverflowPolicy, pro
 from chatplay.errors import ContextFull
 from chatplay.generation.values import AnswerMetrics
 from chatplay.models.catalog import ModelInfo
+from chatplay.models.view import takes_system_prompt
 from chatplay.params import Params
 from chatplay.providers.base import Message
-from chatplay.tokens.counting import Count, TokenCounter
+from chatplay.tokens.counting import Count, TokenCounter, describe_overflow
 from chatplay.tokens.estimate import estimate_message
 from db.messages import MessageRow, SaidRow
 
@@ -29,7 +30,7 @@ class Plan:
 
 def plan(thread: Thread, *, params: Params, model: ModelInfo, policy: OverflowPolicy, counter: TokenCounter) -> Plan:
     """The prompt that ends with the thread's last prompt. Raises ContextFull when it can't be made to fit."""
-    whole = Plan(_messages(thread, params, model))
+    whole = Plan(messages_for(thread, params, model))
     if model.context_tokens is None:
         return whole
     reserved = params.max_tokens or 0
@@ -93,7 +94,7 @@ def count_thread(
             return _after(metrics, thread[: place + 1], rest, params, model, counter, whole)
         if entry.content:
             rest.append(entry.content)
-    messages = _messages(thread, params, model) if thread else ()
+    messages = messages_for(thread, params, model) if thread else ()
     last = thread[-1] if thread and asking else None
     counted = None
     if last is not None and last.status != "streaming" and not isinstance(last, SaidRow):
@@ -169,7 +170,7 @@ def _without_oldest(
         omitted, saved = end, saved + sum(sizes[start:end]) * scale
     if saved < over:
         raise _full(Count(round(used.tokens - saved), used.method, used.estimated), params.max_tokens or 0, model)
-    return Plan(_messages(thread[omitted:], params, model), omitted, round(saved))
+    return Plan(messages_for(thread[omitted:], params, model), omitted, round(saved))
 
 
 def _turns(thread: Thread) -> Iterator[tuple[int, int]]:
@@ -181,14 +182,14 @@ def _turns(thread: Thread) -> Iterator[tuple[int, int]]:
         begin = start
 
 
-def _messages(thread: Thread, params: Params, model: ModelInfo | None) -> tuple[Message, ...]:
-    return prompt_messages(thread, params, system=model is None or model.supports_system_prompt)
+def messages_for(thread: Thread, params: Params, model: ModelInfo | None) -> tuple[Message, ...]:
+    """What the model reads of a thread, without the system prompt where it takes none."""
+    return prompt_messages(thread, params, system=takes_system_prompt(model))
 
 
 def _system_prompt(params: Params, model: ModelInfo | None) -> str:
     """As it is sent; empty when none is."""
-    is_sent = params.system_prompt.strip() and (model is None or model.supports_system_prompt)
-    return params.system_prompt if is_sent else ""
+    return params.system_prompt if params.system_prompt.strip() and takes_system_prompt(model) else ""
 
 
 def _size(text: str, model: ModelInfo | None, counter: TokenCounter) -> int:
@@ -202,11 +203,8 @@ def _metrics(entry: MessageRow | MessageRecord | SaidRow) -> AnswerMetrics | Non
 
 
 def _full(used: Count, reserved: int, model: ModelInfo) -> ContextFull:
-    about = "about " if used.estimated else ""
-    kept = f", and {reserved:,} are kept for the answer (Max tokens)" if reserved else ""
     return ContextFull(
-        f"This does not fit the context window of `{model.name}`: the prompt takes {about}{used.tokens:,} of "
-        f"{model.context_tokens:,} tokens{kept}.",
+        describe_overflow(used, reserved, model),
         param="text",
         cure="Shorten the message, begin a new chat, lower Max tokens, or let this chat leave out its oldest turns. "
         "Nothing was sent.",

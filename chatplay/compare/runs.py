@@ -19,7 +19,7 @@ from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.params import Params
 from chatplay.providers.base import Message, Request
 from chatplay.store import Connection, Store
-from chatplay.tokens.counting import TokenCounter
+from chatplay.tokens.counting import TokenCounter, describe_overflow
 from db import compare, compare_runs
 from db.compare import ComparisonRow
 from db.compare_runs import AnswerRow, NewAnswer
@@ -163,10 +163,8 @@ class Runs:
         used = self._counter.count([message.content for message in request.messages], info)
         reserved = request.params.max_tokens or 0
         if used.tokens + reserved > info.context_tokens:
-            about = "about " if used.estimated else ""
             raise ContextFull(
-                f"This does not fit the context window of `{info.name}`: the prompt takes {about}{used.tokens:,} of "
-                f"{info.context_tokens:,} tokens, and {reserved:,} are kept for the answer (Max tokens).",
+                describe_overflow(used, reserved, info),
                 param="prompt",
                 cure="Shorten the prompt or lower Max tokens. This model was not asked.",
             )

@@ -69,10 +69,11 @@ class Check:
     """Whether the upstream was sent what the pane says.
 
     `state`: "same"; "without" some refused parameters, else the same; "different"; "unknown" where the provider did
-    not say or no part of an answer came; "pending" while it comes. `fields` names what was left out or differs.
+    not say or no part of an answer came; "pending" while it comes; "unasked" where nothing was sent. `fields` names
+    what was left out or differs.
     """
 
-    state: Literal["same", "without", "different", "unknown", "pending"]
+    state: Literal["same", "without", "different", "unknown", "pending", "unasked"]
     fields: tuple[str, ...] = ()
 
 
@@ -302,7 +303,9 @@ def _request(answer: PaneAnswer, history: tuple[Message, ...]) -> Request:
 def checked(answer: PaneAnswer, history: tuple[Message, ...], sent: Mapping[str, Any] | None) -> Check:
     """Compares what the page says was asked with what the upstream got; `sent` is that body without messages."""
     metrics = answer.metrics
-    if answer.is_coming or answer.generation_id is None:
+    if answer.problem is not None:
+        return Check("unasked")
+    if answer.is_coming:
         return Check("pending")
     if metrics is None or metrics.fingerprint is None:
         return Check("unknown")

@@ -11,7 +11,7 @@ from chatplay.errors import NotAllowed, NotFound
 from chatplay.experiments import judging
 from chatplay.experiments.blocks import seed_for
 from chatplay.experiments.judging import judge_from_json
-from chatplay.experiments.plan import messages_for
+from chatplay.experiments.plan import messages_for, prompt_for
 from chatplay.experiments.records import load_arms, load_plan
 from chatplay.experiments.values import Arm, JudgePlan, ModelRef, Plan
 from chatplay.models.catalog import ModelCatalog, ModelInfo
@@ -82,17 +82,22 @@ def question_of(
     gone or lacks its key, BadInput for a template that can't be filled.
     """
     arm, values = blueprint.arms[trial.arm], values_of(blueprint, trial)
-    messages = messages_for(arm, values)
     if trial.judge is None:
         model = _info(catalog, arm.model)
+        messages = messages_for(arm, values, system=model.supports_system_prompt)
         seed = seed_for(blueprint.plan.seed_policy, arm.params.seed, blueprint.plan.seed, trial.case_no, trial.repeat)
-        return Question(model, messages, replace(arm.params, seed=seed))
+        # The settings are kept with the answer: they say whether it was asked with the system prompt.
+        system_prompt = arm.params.system_prompt if model.supports_system_prompt else ""
+        return Question(model, messages, replace(arm.params, seed=seed, system_prompt=system_prompt))
     judge = blueprint.judges[trial.judge]
     subjects = [subject for subject in (trial.subject_id, trial.against_id) if subject is not None]
     texts = [answers[subject] for subject in subjects]
     shown = tuple(reversed(texts)) if trial.swapped else tuple(texts)
-    asked = judging.ask(judge, values=values, prompt=messages[-1].content, answers=shown)
-    return Question(_info(catalog, judge.model), asked, judge.params)
+    model = _info(catalog, judge.model)
+    asked = judging.ask(
+        judge, values=values, prompt=prompt_for(arm, values), answers=shown, system=model.supports_system_prompt
+    )
+    return Question(model, asked, judge.params)
 
 
 def check_open_to(role: str, model: ModelInfo) -> None:

@@ -18,7 +18,7 @@ from chatplay.usage.price_table import at_price_in_force, list_in_force
 from db import experiments as db
 from db.experiments import ExperimentRow
 
-_MOST_NUMBER = 2**31
+_MOST_NUMBER, _MOST_ID = 2**31, 2**63  # one more than an integer and a bigint of the database hold
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,12 @@ def hash_token(token: str) -> bytes:
 def check_place(what: str, *numbers: int) -> None:
     """Raises NotFound for numbers of which the database could hold none: nothing can stand there."""
     if not all(0 <= number < _MOST_NUMBER for number in numbers):
+        raise no_such(what)
+
+
+def check_id(what: str, number: int) -> None:
+    """Raises NotFound for an id that the database could hold none of."""
+    if not 0 <= number < _MOST_ID:
         raise no_such(what)
 
 

@@ -234,7 +234,7 @@ class Drafts:
             new_trials=len(places),
             forecast=looked_ahead,
             problems=tuple(problems),
-            warnings=tuple(list_warnings(running, table)),
+            warnings=tuple(list_warnings(running, table, models)),
         )
 
     def _forecast(

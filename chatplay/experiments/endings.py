@@ -21,8 +21,9 @@ from db.trial_ends import TrialCall, TrialEnd
 
 _log = logging.getLogger(__name__)
 _RETRYABLE = frozenset({"rate_limited", "provider_unreachable", "provider_silent", "stream_cut", "provider_bad_answer"})
-_MOST_INTERRUPTIONS = 10
+MOST_INTERRUPTIONS = 10
 _FIRST_PAUSE_SEC, _LONGEST_PAUSE_SEC = 1.0, 60.0
+INTERRUPTED = TrialEnd("failed", error="The app ended again and again while this call ran.")
 _UNKNOWN = Scored(None, None, "The rule could not be applied.")
 
 
@@ -96,7 +97,7 @@ class TrialKeeper:
         if state == "cancelled":
             return None
         if end.status == "interrupted":
-            return Again(0.0) if self._attempt < _MOST_INTERRUPTIONS else None
+            return Again(0.0) if self._attempt < MOST_INTERRUPTIONS else None
         if end.status != "failed" or end.metrics.error_code not in _RETRYABLE or self._attempt >= max_attempts:
             return None
         pause_sec = end.metrics.retry_after_sec
@@ -112,8 +113,8 @@ def trial_end(end: GenerationEnd, *, rules: Sequence[Rule], columns: Mapping[str
     metrics = end.metrics
     answer = scoring.Answer(end.content, metrics.ttft_ms, metrics.duration_ms, metrics.completion_tokens)
     by_rule = [_scored(rule, answer, columns) for rule in rules]
-    together = _together(rules, answer, columns) if rules else _UNKNOWN
-    return _with_figures(metrics, end.content, together.score, together.passed, by_rule)
+    score, passed = scoring.combine(by_rule)
+    return _with_figures(metrics, end.content, score, passed, by_rule)
 
 
 def judgement_end(end: GenerationEnd, *, pairs: bool, swapped: bool) -> TrialEnd:
@@ -132,7 +133,7 @@ def _without_answer(end: GenerationEnd) -> TrialEnd:
     if end.status == "failed":
         return TrialEnd("failed", cost_usd=end.metrics.cost_usd, error=end.metrics.error_message or "The call failed.")
     if end.status == "interrupted":
-        return TrialEnd("failed", error="The app ended again and again while this call ran.")
+        return INTERRUPTED
     return TrialEnd("cancelled", cost_usd=end.metrics.cost_usd)
 
 
@@ -165,12 +166,4 @@ def _scored(rule: Rule, answer: scoring.Answer, columns: Mapping[str, str]) -> S
         return scoring.score_answer(rule, answer, columns=columns)
     except Exception:  # an answer must not get lost because a rule fails on it
         _log.exception("rule %s", rule.kind)
-        return _UNKNOWN
-
-
-def _together(rules: Sequence[Rule], answer: scoring.Answer, columns: Mapping[str, str]) -> Scored:
-    try:
-        return scoring.score_by_all(rules, answer, columns=columns)
-    except Exception:
-        _log.exception("rules")
         return _UNKNOWN

@@ -157,7 +157,7 @@ def _sampled(arm: Arm, work: Work, info: ModelInfo, count: Count) -> list[float]
     found = []
     for values in work.cases[::step]:
         try:
-            found.append(count(info, messages_for(arm, values)))
+            found.append(count(info, messages_for(arm, values, system=info.supports_system_prompt)))
         except BadInput:  # a column is missing: the plan's problems say so
             continue
     return found

@@ -16,7 +16,8 @@ from chatplay.experiments import records
 from chatplay.experiments.blocks import MAX_LOT_TRIALS, MAX_TRIALS
 from chatplay.experiments.desk import Desk, no_such, own, readable
 from chatplay.experiments.judging import judge_from_json, judge_to_json
-from chatplay.experiments.reads import asked, load_case
+from chatplay.experiments.plan import prompt_for
+from chatplay.experiments.reads import load_case
 from chatplay.experiments.runs import Runs
 from chatplay.experiments.values import Judge, JudgeColumns, JudgePlan, PairItem, ReviewItem
 from chatplay.store import Connection
@@ -66,7 +67,9 @@ class Judges(Runs):
             if found is None:
                 return None
             arms, case = records.load_arms(conn, row), load_case(conn, row, found.case_no)
-        return ReviewItem(found.trial_id, case, asked(arms[found.arm], case)[0], found.content, max(left - 1, 0))
+        return ReviewItem(
+            found.trial_id, case, prompt_for(arms[found.arm], case.values), found.content, max(left - 1, 0)
+        )
 
     # ---- votes ---------------------------------------------------------------------------------
 
@@ -83,7 +86,7 @@ class Judges(Runs):
         # The same places each time it is shown, but neither side is always the lower arm's.
         if random.Random(f"{user_id}:{pair}").random() < 0.5:
             first, second = second, first
-        prompt = asked(arms[first.arm], case)[0]
+        prompt = prompt_for(arms[first.arm], case.values)
         return PairItem(first.trial_id, second.trial_id, case, prompt, first.content, second.content, max(left - 1, 0))
 
     def add_vote(

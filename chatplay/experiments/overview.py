@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from chatplay.experiments.desk import own, readable
+from chatplay.experiments.desk import readable
 from chatplay.experiments.runs import WINDOW_SEC, Runs, progress_of
 from chatplay.experiments.values import ArmFigures, ErrorGroup, Standing, Standstill
 from db import jobs, trial_overview, trials
@@ -53,15 +53,3 @@ class Overview(Runs):
         done, failed = (sum(one.count for one in counts if one.state == state) for state in ("done", "failed"))
         last_at = max((one.last_at for one in counts if one.last_at), default=None)
         return Standing(progress_of(row, counts), f"{done} {failed} {last_at}, {by_people}")
-
-    def rerun_failed(self, *, user_id: int, experiment_id: UUID) -> int:
-        """Runs all failed trials again, of a paused experiment once it is resumed. Returns how many.
-
-        Raises Conflict while a cancellation is under way.
-        """
-        with self._desk.store.transaction() as conn:
-            row = own(conn, user_id, experiment_id, for_update=True)
-            count = trial_overview.reset_failed(conn, experiment_id=row.id)
-            if count:
-                self._run_what_waits(conn, row)
-            return count

@@ -113,19 +113,19 @@ class Picking:
             return False
         return gate.calls_per_minute is None or self._next_at <= self._lane.now
 
-    def count(self, conn: Connection, mine: list[Chosen]) -> None:
+    def count(self, mine: list[Chosen]) -> None:
         """Counts the calls that were really claimed against the caps."""
         for experiment_id in {one.ticket.trial.experiment_id for one in mine}:
             own = [one for one in mine if one.ticket.trial.experiment_id == experiment_id]
             trial_claims.count_calls(
-                conn,
+                self._conn,
                 experiment_id=experiment_id,
                 calls=len(own),
                 retries=sum(one.ticket.trial.attempt > 1 for one in own),
                 reserved_usd=sum(one.reserved_usd or 0.0 for one in own),
             )
 
-    def space(self, conn: Connection, upstream: str) -> None:
+    def space(self, upstream: str) -> None:
         """Keeps from when on the next call may go, where a rate has moved it."""
         if self._next_at > self._first_at:
-            trial_claims.set_next_at(conn, upstream=upstream, next_at=self._next_at)
+            trial_claims.set_next_at(self._conn, upstream=upstream, next_at=self._next_at)

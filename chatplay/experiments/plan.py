@@ -128,11 +128,18 @@ def chosen_of(plan: Plan, arms: Iterable[Arm]) -> tuple[Arm, ...]:
     return tuple(arm for arm in arms if plan.chosen is None or arm.hash in plan.chosen)
 
 
-def messages_for(arm: Arm, values: Mapping[str, str]) -> tuple[Message, ...]:
-    """What the arm asks about one case: both templates filled. Raises BadInput for a variable without a column."""
-    system = templates.fill(arm.params.system_prompt, values, where="system prompt")
-    prompt = Message("user", templates.fill(arm.prompt.prompt, values))
-    return (Message("system", system), prompt) if system.strip() else (prompt,)
+def messages_for(arm: Arm, values: Mapping[str, str], *, system: bool) -> tuple[Message, ...]:
+    """What the arm asks about one case: both templates filled, or the prompt alone of a model that takes no system
+    prompt (`system=False`). Raises BadInput for a variable without a column.
+    """
+    told = templates.fill(arm.params.system_prompt, values, where="system prompt") if system else ""
+    prompt = Message("user", prompt_for(arm, values))
+    return (Message("system", told), prompt) if told.strip() else (prompt,)
+
+
+def prompt_for(arm: Arm, values: Mapping[str, str]) -> str:
+    """The arm's prompt about one case. Raises BadInput for a variable without a column."""
+    return templates.fill(arm.prompt.prompt, values)
 
 
 # ---- as it is stored ---------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from chatplay.experiments.blocks import MAX_REPEATS, MAX_TRIALS
 from chatplay.experiments.plan import chosen_of, lay_out_arms, plan_to_json
 from chatplay.experiments.values import EXPECTED, Arm, CaseTable, ModelRef, Plan, Problem
 from chatplay.models.catalog import ModelInfo
+from chatplay.models.view import takes_system_prompt
 
 _MOST_CAP = 1_000_000_000
 _MOST_AT_ONCE = 10_000
@@ -62,16 +63,27 @@ def list_foreign_columns(known: CaseTable, more: CaseTable | None) -> list[Probl
     ]
 
 
-def list_warnings(arms: Iterable[Arm], table: CaseTable) -> list[Problem]:
-    """What is likely a slip in a plan that can start: variables that some cases have nothing for."""
+def list_warnings(arms: Sequence[Arm], table: CaseTable, models: Mapping[ModelRef, ModelInfo | None]) -> list[Problem]:
+    """What is likely a slip in a plan that can start: system prompts that their models are not sent, and variables
+    that some cases have nothing for.
+    """
+    found = list(_left_out(arms, models))
     texts = dict.fromkeys(text for arm in arms for text in (arm.params.system_prompt, arm.prompt.prompt))
-    found = []
     for name in (name for name in templates.variables(*texts) if name in table.columns):
         place = table.columns.index(name)
         if empty := sum(not row[place].strip() for row in table.rows):
             text = f"The column `{name}` is empty in {empty:,} of {len(table):,} cases: nothing is sent for it there."
             found.append(Problem("cases", text, "Fill it in, unless that is meant."))
     return found
+
+
+def _left_out(arms: Iterable[Arm], models: Mapping[ModelRef, ModelInfo | None]) -> Iterator[Problem]:
+    for model in dict.fromkeys(arm.model for arm in arms if arm.params.system_prompt.strip()):
+        if not takes_system_prompt(models.get(model)):
+            text = (
+                f"`{model.name}` at `{model.upstream}` takes no system prompt: it is asked without, whatever the arm."
+            )
+            yield Problem("models", text, "Write it into the prompt, unless that is meant.")
 
 
 def check_storable(plan: Plan) -> None:

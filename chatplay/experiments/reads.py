@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
 from chatplay.errors import BadInput
 from chatplay.experiments import records
-from chatplay.experiments.desk import Desk, check_place, no_such, no_such_experiment, readable
+from chatplay.experiments.desk import Desk, check_id, check_place, no_such, no_such_experiment, readable
 from chatplay.experiments.desk import hash_token as hashed
 from chatplay.experiments.drafts import Drafts
 from chatplay.experiments.plan import messages_for
@@ -35,6 +35,8 @@ from chatplay.experiments.values import (
     TrialState,
 )
 from chatplay.generation.values import AnswerMetrics
+from chatplay.models.catalog import ModelCatalog
+from chatplay.models.view import takes_system_prompt
 from chatplay.store import Connection
 from db import experiments as db
 from db import judgements, reviews, trial_figures, trial_reads
@@ -134,8 +136,10 @@ class Reads(Drafts):
             rows = trial_reads.list_cell_trials(conn, experiment_id=row.id, arm=arm, case_no=case)
             trials = self._trials(conn, rows)
         of = records.case_of(case, row.case_columns, found[0][1])
-        prompt, system = asked(arms[arm], of)
-        return Cell(arms[arm], of, prompt, system, trials)
+        has_system = was_sent_system_prompt(self._desk.catalog, arms[arm], [trial.metrics for trial in trials])
+        messages = messages_for(arms[arm], of.values, system=has_system)
+        system = messages[0].content if len(messages) > 1 else ""
+        return Cell(arms[arm], of, messages[-1].content, system, trials)
 
     def list_trials(
         self,
@@ -195,17 +199,19 @@ class Reads(Drafts):
 
 def find_trial(conn: Connection, experiment_id: UUID, trial_id: int) -> TrialRow:
     """Raises NotFound."""
-    check_place("trial", trial_id % 2**31, trial_id >> 31)
+    check_id("trial", trial_id)
     row = trial_reads.find_trial(conn, experiment_id=experiment_id, trial_id=trial_id)
     if row is None:
         raise no_such("trial")
     return row
 
 
-def asked(arm: Arm, case: Case) -> tuple[str, str]:
-    """Prompt and system prompt of an arm about a case."""
-    messages = messages_for(arm, case.values)
-    return messages[-1].content, messages[0].content if len(messages) > 1 else ""
+def was_sent_system_prompt(catalog: ModelCatalog, arm: Arm, answers: Iterable[AnswerMetrics | None]) -> bool:
+    """Whether any of these answers of the arm was asked with its system prompt; without any, whether one would be."""
+    settings = [answer.params for answer in answers if answer is not None and answer.params is not None]
+    if settings:
+        return any(params.system_prompt for params in settings)
+    return takes_system_prompt(catalog.find_info(arm.model.name, upstream=arm.model.upstream))
 
 
 def load_case(conn: Connection, row: ExperimentRow, number: int) -> Case:

@@ -206,8 +206,8 @@ class Runner:
         opened.unwanted.extend(one.ticket for one in picked.chosen if one.ticket.trial.id not in claimed)
         begun = self._calls.open_many(conn, [self._call(one, loop) for one in mine], terms)
         opened.jobs.extend((one.ticket, job) for one, job in zip(mine, begun, strict=True))
-        picked.count(conn, mine)
-        picked.space(conn, upstream)
+        picked.count(mine)
+        picked.space(upstream)
         return opened
 
     def _call(self, one: Chosen, loop: asyncio.AbstractEventLoop) -> Call:

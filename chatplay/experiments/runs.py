@@ -184,6 +184,18 @@ class Runs(Drafts):
             self._run_what_waits(conn, row)
             return count
 
+    def rerun_failed(self, *, user_id: int, experiment_id: UUID) -> int:
+        """Runs all failed trials again, of a paused experiment once it is resumed. Returns how many.
+
+        Raises Conflict while a cancellation is under way.
+        """
+        with self._desk.store.transaction() as conn:
+            row = own(conn, user_id, experiment_id, for_update=True)
+            count = trials.reset_failed(conn, experiment_id=row.id)
+            if count:
+                self._run_what_waits(conn, row)
+            return count
+
     def get_progress(self, *, user_id: int, experiment_id: UUID, token: str | None = None) -> Progress:
         """Cheap: may be asked every second."""
         with self._desk.store.reading() as conn:
@@ -249,7 +261,8 @@ def progress_of(row: ExperimentRow, counts: Sequence[trials.StateCount]) -> Prog
     left = sum(one.count for one in counts if one.state in ("waiting", "running"))
     recent = sum(one.recent for one in counts)
     span_sec = max((one.recent_sec for one in counts if one.recent_sec is not None), default=0.0)
-    rate = recent / span_sec if recent > 1 and span_sec > 0 else None
+    # The span begins with the first of these ends: only the others fell into it.
+    rate = (recent - 1) / span_sec if recent > 1 and span_sec > 0 else None
     return Progress(
         state=row.state,  # type: ignore[arg-type]  # held to these words by the table
         paused_because=row.paused_because,

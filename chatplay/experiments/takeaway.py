@@ -15,8 +15,9 @@ from chatplay.experiments.blocks import seed_for
 from chatplay.experiments.desk import Desk, hash_token, no_such, own, readable
 from chatplay.experiments.judges import Judges
 from chatplay.experiments.plan import messages_for
-from chatplay.experiments.reads import Reads, find_trial, load_case
+from chatplay.experiments.reads import Reads, find_trial, load_case, was_sent_system_prompt
 from chatplay.experiments.values import ExportFormat, Link
+from chatplay.generation.values import AnswerMetrics
 from chatplay.store import Store
 from db import experiments as db
 from db import generations, judgements, trial_reads
@@ -86,6 +87,8 @@ class TakeAway(Judges, Reads):
         if sent is None:  # not run yet, or by a server that tells nothing: as it would be sent
             seed = seed_for(plan.seed_policy, arm.params.seed, plan.seed, trial.case_no, trial.repeat)
             sent = snippets.as_sent(arm.model.name, replace(arm.params, seed=seed))
+        metrics = AnswerMetrics.from_json(trial.metrics_json or {})
+        has_system = was_sent_system_prompt(self._desk.catalog, arm, [metrics])
         return snippets.write_code(
             language=language,
             catalog=self._desk.catalog,
@@ -93,7 +96,7 @@ class TakeAway(Judges, Reads):
             app_url=app_url,
             upstream=arm.model.upstream,
             sent=sent,
-            messages=messages_for(arm, case.values),
+            messages=messages_for(arm, case.values, system=has_system),
         )
 
     # ---- links ---------------------------------------------------------------------------------

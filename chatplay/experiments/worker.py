@@ -15,6 +15,7 @@ from uuid import UUID
 
 from chatplay.calls import Calls
 from chatplay.errors import StoreError
+from chatplay.experiments.endings import INTERRUPTED, MOST_INTERRUPTIONS
 from chatplay.experiments.run import Runner
 from chatplay.models.catalog import ModelCatalog
 from chatplay.store import Store
@@ -128,7 +129,7 @@ class ExperimentWorker:
     async def _sweep_on(self, app: Queue, runner: Runner) -> None:
         while True:
             try:
-                await jobs.rescue_stalled(app, after_sec=self._pace.stalled_sec)
+                await jobs.drop_stalled(app, after_sec=self._pace.stalled_sec)
                 await runner.in_thread(lambda: sweep(self._store))
             except StoreError as error:
                 _log.warning("sweep waits for the database (%s)", error.code)
@@ -167,12 +168,9 @@ def _put_right(store: Store, orphan: trial_ends.Orphan) -> None:
         )
         if counted is not None and counted[0] == "cancelled":
             end = TrialEnd("cancelled")
-        elif orphan.attempt >= _MOST_ATTEMPTS:
-            end = TrialEnd("failed", error="The app ended again and again while this call ran.")
+        elif orphan.attempt >= MOST_INTERRUPTIONS:
+            end = INTERRUPTED
         else:
             trial_ends.put_back(conn, calls=[call])
             return
         trial_ends.end_trials(conn, ends=[(call, end)])
-
-
-_MOST_ATTEMPTS = 10

@@ -225,7 +225,8 @@ class Hub:
         running.live.finish(ending.end)  # readers see the end now; the database has it some milliseconds later
         if running.job.tap is not None:
             running.job.tap.finish(ending.end, error)
-        await self._save(ending, running.job)
+        if not await self._save(ending, running.job):
+            return  # too late to try again: the reaper of the next process marks it interrupted
         running.live.saved.set()
         keep_sec = _KEEP_ENDED_SEC
         if running.job.keeper is not None:
@@ -233,19 +234,21 @@ class Hub:
             keep_sec = _KEEP_IN_SERIES_SEC
         self._loop.call_later(keep_sec, self._running.pop, running.job.generation_id, None)
 
-    async def _save(self, ending: Ending, job: Job) -> None:
-        """Writes the end, again and again while the database is away."""
+    async def _save(self, ending: Ending, job: Job) -> bool:
+        """Writes the end, again and again while the database is away; False when the hub closes meanwhile."""
         pause_sec = 0.2
         while not await self._ends.save(ending, job.keeper, user_id=job.user_id):
             if self._closing:
-                return
+                return False
             await asyncio.sleep(pause_sec)
             pause_sec = min(pause_sec * 2, 5.0)
+        return True
 
     async def _ask_guarded(self, running: Running) -> tuple[Status, ChatplayError | None]:
         try:
             if running.why is None:  # else stopped before it began
                 running.task = asyncio.current_task()
+                running.began_sec = self._clock()
                 await self._ask(running)
             else:
                 raise asyncio.CancelledError
@@ -288,7 +291,7 @@ class Hub:
         live, gid, tap = running.live, running.job.generation_id, running.job.tap
         running.streaming, running.end = stream, None  # what a first try said is not said of the second
         live.begin()
-        running.began_sec = running.last_sign_sec = live.sent_sec
+        running.last_sign_sec = live.sent_sec
         async with aclosing(running.job.provider.stream(request)) as chunks:
             async for chunk in chunks:
                 running.last_sign_sec = self._clock()

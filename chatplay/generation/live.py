@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
@@ -106,14 +106,14 @@ class LiveGeneration:
         return Update("".join(texts), len(self._texts) if end else after_seq + len(texts), self.metrics(), end)
 
     def metrics(self) -> LiveMetrics:
-        """The figures of this moment. Tokens: a delta is at least one, and four characters are about one."""
-        count, stamps = len(self._texts), self._stamps
-        tokens = max(count, ceil(self._chars / 4))
-        return LiveMetrics(
-            ttft_ms=(stamps[0] - self.sent_sec) * 1000 if stamps else None,
-            completion_tokens=tokens,
-            tokens_per_second=decode_rate(tokens, stamps[:1] + stamps[-1:], self.reasoning) if count > 1 else None,
-            elapsed_ms=(self._clock() - self.sent_sec) * 1000,
+        """The figures of this moment."""
+        return live_metrics(
+            sent_sec=self.sent_sec,
+            now_sec=self._clock(),
+            delta_secs=self._stamps[:1] + self._stamps[-1:],
+            deltas=len(self._texts),
+            chars=self._chars,
+            reasoning=self.reasoning,
         )
 
     def follow(self, *, after_seq: int, interval_sec: float) -> Iterator[Update]:
@@ -136,3 +136,24 @@ class LiveGeneration:
             self._news.wait_for(lambda: len(self._texts) > seq or self.end is not None, timeout=_PATIENCE_SEC)
             self._waiting -= 1
             return self.end, "".join(self._texts[seq:]), len(self._texts)
+
+
+def live_metrics(
+    *,
+    sent_sec: float,
+    now_sec: float,
+    delta_secs: Sequence[float],
+    deltas: int,
+    chars: int,
+    reasoning: Reasoning = NO_REASONING,
+) -> LiveMetrics:
+    """Figures of a running answer. `delta_secs`: of the first and the last delta, empty where they are not known.
+    Tokens: a delta is at least one, and four characters are about one.
+    """
+    tokens = max(deltas, ceil(chars / 4))
+    return LiveMetrics(
+        ttft_ms=(delta_secs[0] - sent_sec) * 1000 if delta_secs else None,
+        completion_tokens=tokens,
+        tokens_per_second=decode_rate(tokens, delta_secs, reasoning) if deltas > 1 else None,
+        elapsed_ms=(now_sec - sent_sec) * 1000,
+    )

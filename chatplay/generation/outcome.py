@@ -122,6 +122,7 @@ def _metrics(outcome: Outcome, usage: Usage | None, timings: Timings) -> AnswerM
         error_code=error.code if error else None,
         error_message=error.message if error else None,
         error_cure=error.cure if error else None,
+        error_param=error.param if isinstance(error, ProviderError) else None,
         retry_after_sec=error.retry_after_sec if isinstance(error, ProviderError) else None,
         params=job.request.params,
         ignored_params=end.ignored_params if end else (),

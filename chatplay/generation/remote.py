@@ -8,14 +8,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from uuid import UUID
 
 from chatplay.errors import NotFound, StoreError
-from chatplay.generation.values import AnswerMetrics, GenerationEnd, LiveMetrics, Status, Update
+from chatplay.generation.live import live_metrics
+from chatplay.generation.values import AnswerMetrics, GenerationEnd, Status, Update
 from chatplay.store import Connection, Store
-from chatplay.timing import decode_rate
 from db import answers, generations
 from db import messages as message_rows
 from db.generations import EVENTS_CHANNEL, STOPS_CHANNEL, EventBatch, GenerationRow
@@ -93,16 +93,13 @@ class Listener:
 class StoredGeneration:
     """One reader's view of a generation in the event log, whoever runs it."""
 
-    def __init__(
-        self, *, store: Store, listener: Listener, generation_id: UUID, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, *, store: Store, listener: Listener, generation_id: UUID) -> None:
         self._store = store
         self._listener = listener
         self._generation_id = generation_id
-        self._clock = clock
-        self._started_sec = clock()
-        self._shown = 0
-        self._stamps = [0.0, 0.0]
+        self._seq = 0  # the last delta that the figures are of
+        self._chars = 0
+        self._delta_secs: list[float] = []  # of the first and the last delta, since the request
 
     def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Has `wake` called when there may be something to look at. Returns what ends that."""
@@ -114,16 +111,26 @@ class StoredGeneration:
 
         Raises NotFound when the generation is gone (its chat was deleted), or ended and its text is not kept.
         """
-        batches, ended = _read(self._store, self._generation_id, after_seq)
-        seq, text = after_seq, "".join(_texts_after(batch, after_seq) for batch in batches)
+        # From the first delta on where this reader resumes: the figures are of the whole answer.
+        batches, age_sec, ended = _read(self._store, self._generation_id, min(self._seq, after_seq))
+        text, seq = "".join(_texts_after(batch, after_seq) for batch in batches), after_seq
         for batch in batches:
-            self._stamps = [self._stamps[0] or batch.at_ms[0] / 1000, batch.at_ms[-1] / 1000]
-            seq = batch.first_seq + len(batch.texts) - 1
-        self._shown += len(text)
+            self._chars += len(_texts_after(batch, self._seq))
+            first_sec = self._delta_secs[0] if self._delta_secs else batch.at_ms[0] / 1000
+            self._delta_secs = [first_sec, batch.at_ms[-1] / 1000]
+            self._seq = batch.first_seq + len(batch.texts) - 1
+            seq = max(seq, self._seq)
         if ended is not None:
-            text, seq, self._shown = _rest(ended, seq, self._shown)
-        live = _live(self._stamps, seq, self._shown, self._clock() - self._started_sec)
-        return Update(text, seq, live, ended.end if ended else None)
+            text, seq = _rest(ended, seq, self._chars)
+            self._seq, self._chars = seq, len(ended.end.content)
+        live = live_metrics(
+            sent_sec=0.0, now_sec=age_sec, delta_secs=self._delta_secs, deltas=self._seq, chars=self._chars
+        )
+        if ended is None:
+            return Update(text, seq, live)
+        stored = ended.end.metrics
+        live = replace(live, ttft_ms=stored.ttft_ms, tokens_per_second=stored.tokens_per_second)
+        return Update(text, seq, live, ended.end)
 
 
 def follow_stored(generation: StoredGeneration, *, after_seq: int = 0, interval_sec: float) -> Iterator[Update]:
@@ -153,14 +160,14 @@ class _Ended:
     delta_chars: list[int] | None
 
 
-def _rest(ended: _Ended, seq: int, shown: int) -> tuple[str, int, int]:
-    """What of the text comes after delta `seq`, the number of the last delta, and the length of it all."""
+def _rest(ended: _Ended, seq: int, shown: int) -> tuple[str, int]:
+    """What of the text comes after delta `seq`, and the number of the last delta."""
     content, lengths = ended.end.content, ended.delta_chars
     begin = shown if lengths is None else sum(lengths[:seq])
-    return content[begin:], seq if lengths is None else len(lengths), len(content)
+    return content[begin:], seq if lengths is None else len(lengths)
 
 
-def _read(store: Store, generation_id: UUID, after_seq: int) -> tuple[list[EventBatch], _Ended | None]:
+def _read(store: Store, generation_id: UUID, after_seq: int) -> tuple[list[EventBatch], float, _Ended | None]:
     # One transaction with one snapshot per statement: the status is read first, so that an end that
     # comes in between only means one more round.
     with store.transaction() as conn:
@@ -168,11 +175,12 @@ def _read(store: Store, generation_id: UUID, after_seq: int) -> tuple[list[Event
         if row is None:
             raise _gone()
         if row.status == "streaming":
-            return generations.list_events(conn, generation_id=generation_id, after_seq=after_seq), None
+            batches = generations.list_events(conn, generation_id=generation_id, after_seq=after_seq)
+            return batches, row.age_sec, None
         content, status, metrics = _stored_answer(conn, row)
         stored = AnswerMetrics.from_json(metrics) or AnswerMetrics(provider="", model="")
         lengths = generations.find_delta_chars(conn, generation_id=generation_id)
-        return [], _Ended(GenerationEnd(cast(Status, status), content, stored), lengths)
+        return [], row.age_sec, _Ended(GenerationEnd(cast(Status, status), content, stored), lengths)
 
 
 def _stored_answer(conn: Connection, row: GenerationRow) -> tuple[str, str, Mapping[str, Any]]:
@@ -193,13 +201,3 @@ def _gone() -> NotFound:
 
 def _texts_after(batch: EventBatch, seq: int) -> str:
     return "".join(batch.texts[max(seq - batch.first_seq + 1, 0) :])
-
-
-def _live(stamps: list[float], deltas: int, chars: int, elapsed_sec: float) -> LiveMetrics:
-    tokens = max(deltas, -(-chars // 4))
-    return LiveMetrics(
-        ttft_ms=stamps[0] * 1000 if deltas else None,
-        completion_tokens=tokens,
-        tokens_per_second=decode_rate(tokens, stamps) if deltas > 1 else None,
-        elapsed_ms=elapsed_sec * 1000,
-    )

@@ -25,7 +25,9 @@ class Limits:
 
 @dataclass
 class Running:
-    """The state of one call; written on the hub's loop only. `..._sec` are moments of the hub's clock."""
+    """The state of one call; written on the hub's loop only. `..._sec` are moments of the hub's clock: `began_sec` when
+    it was first asked, while a second try has a `live.sent_sec` and signs of life of its own.
+    """
 
     job: Job
     live: LiveGeneration

@@ -92,6 +92,7 @@ class AnswerMetrics:
     error_code: str | None = None
     error_message: str | None = None
     error_cure: str | None = None
+    error_param: str | None = None
     retry_after_sec: float | None = None
     params: Params | None = None
     ignored_params: tuple[str, ...] = ()

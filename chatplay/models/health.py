@@ -17,7 +17,9 @@ from chatplay.errors import (
     ProviderError,
     ProviderSilent,
     ProviderUnreachable,
+    QuotaSpent,
     RateLimited,
+    RequestBroken,
 )
 from chatplay.providers import faults
 from chatplay.providers.base import Provider
@@ -186,6 +188,8 @@ def explain(error: ProviderError, *, has_key: bool, limit_sec: float) -> Problem
         )
     if isinstance(error, ProviderSilent):
         return _silent(limit_sec)
+    if isinstance(error, RequestBroken):
+        return Problem("not_asked", "The check failed here, not at that server.", error.cure)
     if status is not None and 300 <= status < 400:
         return Problem(
             "redirect",
@@ -196,6 +200,8 @@ def explain(error: ProviderError, *, has_key: bool, limit_sec: float) -> Problem
     if status == 404:
         message = "It has no model list at its address (HTTP 404)."
         return Problem("not_found", message, "Check the base URL; it usually ends in /v1.")
+    if isinstance(error, QuotaSpent):
+        return Problem("quota_spent", "Its account has no credit left.", "Check its plan and billing.")
     if isinstance(error, RateLimited):
         wait = "a little" if error.retry_after_sec is None else wait_text(error.retry_after_sec)
         return Problem("rate_limited", "It takes no more requests at the moment (HTTP 429).", f"Wait {wait}.")

@@ -37,7 +37,7 @@ from db.upstreams import RefusedParam
 _log = logging.getLogger(__name__)
 _draw = random.SystemRandom().random
 _JITTER = 0.1
-# Failures that say something about the server; the others are about the request.
+# Failures that say something about the server; the others are about the request, or our own (RequestBroken).
 _SERVER_FAULTS = (ProviderUnreachable, ProviderSilent, ProviderAuthFailed, ProviderBadAnswer, StreamCut)
 _BAD_REQUESTS = (400, 413, 422)  # a program's own body can be wrong in ways that only the server can tell
 T = TypeVar("T")

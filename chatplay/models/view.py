@@ -45,6 +45,11 @@ class ModelInfo:
     refused_params: tuple[str, ...] = ()
 
 
+def takes_system_prompt(model: ModelInfo | None) -> bool:
+    """Whether a system prompt is sent to it; one that nobody knows is sent it."""
+    return model is None or model.supports_system_prompt
+
+
 @dataclass(frozen=True)
 class Constraints:
     """What clients are told of a model; the field names and the nulls are part of the contract."""

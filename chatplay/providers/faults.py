@@ -6,12 +6,16 @@ sent (as a response or inside a stream), and the small functions below say the r
 
 from __future__ import annotations
 
+import json
+import logging
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
+import httpx2
 import openai
 
 from chatplay.errors import (
@@ -23,7 +27,9 @@ from chatplay.errors import (
     ProviderError,
     ProviderSilent,
     ProviderUnreachable,
+    QuotaSpent,
     RateLimited,
+    RequestBroken,
     StreamCut,
     StreamingUnsupported,
 )
@@ -40,6 +46,10 @@ from chatplay.providers.refusals import (
 )
 from chatplay.providers.safety import AddressRefused
 from chatplay.waits import wait_text
+
+_log = logging.getLogger(__name__)
+_UNREADABLE = (json.JSONDecodeError, UnicodeDecodeError, RecursionError)
+_CONNECTION = (openai.APIConnectionError, httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError, OSError)
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,11 @@ def from_sdk(error: Exception, caller: Caller) -> ProviderError:
     causes = tuple(_causes(error))
     if any(isinstance(cause, TooLarge) for cause in causes):
         return not_the_protocol(caller, f"more than {MOST_BYTES // 1024**2} MB")
-    return unreachable(caller, causes)
+    if isinstance(error, _CONNECTION):
+        return unreachable(caller, causes)
+    if isinstance(error, _UNREADABLE):
+        return not_the_protocol(caller, "data that is not JSON")
+    return _broken(error, caller)
 
 
 def from_answer(
@@ -118,7 +132,7 @@ def _auth(refusal: Refusal, caller: Caller, where: dict[str, Any]) -> ProviderEr
 
 def _limited(refusal: Refusal, caller: Caller, where: dict[str, Any], wait: float | None) -> ProviderError:
     if "insufficient_quota" in refusal.words:
-        return RateLimited(
+        return QuotaSpent(
             f"The account at {caller} has no credit left for `{caller.model}`.",
             cure="An administrator needs to check its plan and billing; another model may work.",
             **where,
@@ -167,6 +181,17 @@ def _refused(refusal: Refusal, caller: Caller, where: dict[str, Any], said: str)
         cure=f"Change `{named}` and send again.",
         param=named,
         **where,
+    )
+
+
+def _broken(error: Exception, caller: Caller) -> ProviderError:
+    """What neither the server nor the way to it has done."""
+    _log.error("a request to %s", caller, exc_info=error)
+    return RequestBroken(
+        f"The request for `{caller.model}` failed here, not at {caller}.",
+        cure="An administrator finds the details in `make logs`.",
+        provider=caller.provider,
+        model=caller.model,
     )
 
 

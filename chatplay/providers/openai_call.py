@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 
@@ -87,14 +88,15 @@ class Call:
             for data in self._decode(decoder, received):
                 text, alive = self._understand(data)
                 if text or reader.raw is not None or (alive and reader.finish_reason is None):
-                    yield self._chunk(text)
+                    yield self._chunk(text, self._raw_mask.feed(reader.raw, text), reasons=reader.reasons)
             if received is None:
                 break
         if not reader.done and reader.finish_reason is None:
             raise self._broken()
-        if held_back := self._mask.rest():
-            reader.raw = None  # it went out with its own event
-            yield self._chunk(held_back)
+        held_back = self._mask.rest()
+        raw = self._raw_mask.rest(held_back)
+        if held_back or raw is not None:
+            yield self._chunk(held_back, raw)
         yield self._end()
         await self._drain()
 
@@ -112,8 +114,9 @@ class Call:
         if self._reader.refusal is not None:
             raise faults.from_answer(self._reader.refusal, self._caller)
         text = self._mask.feed(text) + self._mask.rest()
-        if text or self._reader.raw is not None:
-            yield self._chunk(text)
+        raw = self._raw_mask.whole(self._reader.raw)
+        if text or raw is not None:
+            yield self._chunk(text, raw, reasons=self._reader.reasons)
         yield self._end()
 
     async def _read(self) -> bytes | None:
@@ -154,9 +157,8 @@ class Call:
             self._patience.restart(min(_TAIL_SEC, self._limits.silence_sec) if finished else self._limits.silence_sec)
         return self._mask.feed(text), alive
 
-    def _chunk(self, text: str) -> Chunk:
+    def _chunk(self, text: str, raw: dict[str, Any] | None, *, reasons: bool = False) -> Chunk:
         size_bytes, self._unreported_bytes = self._unreported_bytes, 0
-        raw, reasons = self._raw_mask.feed(self._reader.raw), self._reader.reasons
         return Chunk(text, None, size_bytes, raw, raw is not None and calls_tool(raw), reasons)
 
     def _end(self) -> Chunk:

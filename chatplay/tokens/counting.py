@@ -42,6 +42,16 @@ class Count:
     estimated: bool
 
 
+def describe_overflow(used: Count, reserved: int, model: ModelInfo) -> str:
+    """Why a prompt of `used` tokens does not fit the model's window; `reserved` of it are kept for the answer."""
+    about = "about " if used.estimated else ""
+    kept = f", and {reserved:,} are kept for the answer (Max tokens)" if reserved else ""
+    return (
+        f"This does not fit the context window of `{model.name}`: the prompt takes {about}{used.tokens:,} of "
+        f"{model.context_tokens:,} tokens{kept}."
+    )
+
+
 class ServerCounts:
     """Counts of the models' own servers. `find` answers at once with what is known and asks for what is not."""
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import streamlit as st
 
+from chatplay.ui.chat.draft_script import DRAFT
 from chatplay.ui.chat.meter_script import METER
 from chatplay.ui.chat.place_script import PLACE
 
@@ -93,7 +94,20 @@ _MODULES = {
     "tables": ("DataFrame.*.js",),
     "charts": ("ArrowVegaLiteChart.*.js", "embed.*.js", "vega-interpreter.*.js"),
 }
-SCRIPTS = (_COPY, _FOCUS, _WHOLE_CHARACTERS, METER, PLACE, _SIDEBAR, _KEEP, _FOCUS_FIELD, _SIGN_IN, _AWAY, _AHEAD)
+SCRIPTS = (
+    _COPY,
+    _FOCUS,
+    _WHOLE_CHARACTERS,
+    METER,
+    PLACE,
+    DRAFT,
+    _SIDEBAR,
+    _KEEP,
+    _FOCUS_FIELD,
+    _SIGN_IN,
+    _AWAY,
+    _AHEAD,
+)
 
 
 def script_hashes() -> list[str]:
@@ -145,6 +159,11 @@ def meter_html() -> str:
 def place_html() -> str:
     """Likewise: the page stays where it is when a part of it opens, and goes to its end with a message."""
     return f"<script>{PLACE}</script>"
+
+
+def draft_html() -> str:
+    """Likewise: what is typed outlives a reload, and signing in again."""
+    return f"<script>{DRAFT}</script>"
 
 
 def keep_html() -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.api.openai_rig import ASKED, MODEL, TOOL, text_of
 from tests.upstream import (
+    DONE,
     Body,
     Gate,
     Head,
@@ -238,6 +239,54 @@ def test_tool_round_trip_of_the_official_client(house):
     assert first.message.tool_calls[0].function.arguments == '{"city":"Ulm"}'
     assert house.sent(2)["messages"][1]["tool_calls"] == [call]
     assert second.choices[0].message.content == "22 degrees"
+
+
+def final_of(house, **more):
+    """The answer as the official client's helper puts the stream together."""
+    with house.client() as client, client.chat.completions.stream(**ASKED | more) as stream:
+        return stream.get_final_completion().choices[0]
+
+
+def streaming(*deltas, finish="stop"):
+    return steps(Head(), *(Body(event(piece)) for piece in (*deltas, delta(finish=finish))), Body(DONE))
+
+
+STREAMED_CALLS = [delta(role="assistant", content=None, **CALLS[0]), *(delta(**piece) for piece in CALLS[1:])]
+
+
+def test_streamed_tool_round_trip_of_the_official_client(house):
+    house.upstream.script(streaming(*STREAMED_CALLS, finish="tool_calls"), answer("22 degrees"))
+    first = final_of(house, tools=[TOOL])
+    assert (first.message.role, first.finish_reason) == ("assistant", "tool_calls")
+    city, clock = first.message.tool_calls
+    assert (json.loads(city.function.arguments), clock.function.name) == ({"city": "München ü"}, "time")
+    replies = [{"role": "tool", "tool_call_id": call.id, "content": "22"} for call in (city, clock)]
+    second = final_of(house, messages=[*ASKED["messages"], first.message, *replies], tools=[TOOL])
+    assert second.message.content == "22 degrees"
+
+
+def test_whole_answer_has_the_calls_of_tools_nobody_spoke_of_and_the_annotations(house):
+    notes = [{"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 1, "title": "x", "url": "x:"}}]
+    house.upstream.script(streaming(*STREAMED_CALLS, delta(annotations=notes), finish="tool_calls"))
+    choice = house.ask().choices[0]
+    assert [call.function.name for call in choice.message.tool_calls] == ["weather", "time"]
+    assert json.loads(choice.message.tool_calls[0].function.arguments) == {"city": "München ü"}
+    assert (choice.message.content, choice.finish_reason) == (None, "tool_calls")
+    assert [note.model_dump() for note in choice.message.annotations] == notes
+
+
+@pytest.mark.parametrize("ask", [final_of, lambda house: house.ask().choices[0]])
+def test_refusal_is_said_once_and_is_no_content(house, ask):
+    house.upstream.script(streaming(delta(role="assistant", content=None, refusal="I "), delta(refusal="can't.")))
+    message = ask(house).message
+    assert (message.content or None, message.refusal) == (None, "I can't.")
+
+
+@pytest.mark.parametrize("ask", [final_of, lambda house: house.ask().choices[0]])
+def test_text_in_parts_is_text(house, ask):
+    pieces = [delta(content=[{"type": "text", "text": text}]) for text in ("Hello", " there")]
+    house.upstream.script(streaming(*pieces))
+    assert ask(house).message.content == "Hello there"
 
 
 def test_logprobs_and_reasoning_come_through(house):

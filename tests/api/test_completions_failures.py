@@ -3,13 +3,14 @@
 import json
 import socket
 
+import httpx2
 import openai
 import pytest
 
 from chatplay.errors import StoreUnavailable
 from chatplay.providers.registry import Upstream as Server
 from tests.api.openai_rig import ASKED, TOOL, text_of, until
-from tests.upstream import Hang, Head, answer, raw, refuse, steps
+from tests.upstream import SCRIPTS, Hang, Head, answer, payload, raw, refuse, steps
 
 
 @pytest.fixture
@@ -91,6 +92,66 @@ def test_request_the_server_finds_wrong_is_a_bad_request_and_asked_once(house):
     assert len(house.upstream.chats) == 1
 
 
+def test_number_too_large_is_a_bad_request_and_the_server_is_not_asked(house):
+    body = json.dumps(ASKED).replace("{", '{"logit_bias": {"1": 1e400}, ', 1)
+    headers = {"authorization": f"Bearer {house.token}"}
+    refused = httpx2.post(f"{house.url}/v1/chat/completions", content=body, headers=headers)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "logit_bias.1")
+    assert house.upstream.chats == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("POST", "/v1/chat/completions", b"x" * 1_000_001, 413, "too_large"),
+        ("POST", "/v1/chat/completions", b"[" * 65, 413, "too_large"),
+        ("PUT", "/v1/chat/completions", b"", 405, "method_not_allowed"),
+        ("POST", "/v1/chat/completions/", b"{}", 404, "not_found"),
+        ("POST", "/v1/models", b"{}", 405, "method_not_allowed"),
+        ("DELETE", "/v1/models/org/x", b"", 405, "method_not_allowed"),
+        ("GET", "/v1/models/a%0Ab", b"", 404, "not_found"),
+    ],
+)
+def test_refusal_before_the_route_is_in_openais_words(house, method, path, body, status, code):
+    refused = httpx2.request(method, house.url + path, content=body)
+    error = refused.json()["error"]
+    assert set(error) == {"message", "type", "param", "code", "request_id"}
+    assert (refused.status_code, error["type"], error["code"]) == (status, "invalid_request_error", code)
+    assert error["request_id"] == refused.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["/v1/models/running", "/v1/models/echo/constraints", "/v1/chat/sessions"])
+def test_our_own_addresses_keep_our_own_words(house, path):
+    error = httpx2.request("PUT", house.url + path, content=b"x" * 1_000_001).json()["error"]
+    assert (error["type"], bool(error["cure"])) == ("too_large", True)
+
+
+def test_body_that_is_too_large_is_an_error_the_official_client_understands(house):
+    with pytest.raises(openai.APIStatusError, match="Send less") as caught:
+        house.ask("x" * 1_000_001)
+    assert (caught.value.status_code, caught.value.code) == (413, "too_large")
+
+
+def test_what_nobody_thought_of_is_in_openais_words(house, monkeypatch):
+    monkeypatch.setattr("chatplay.api.completions.read", lambda body, max_chars: 1 / 0)
+    with pytest.raises(openai.InternalServerError) as caught:
+        house.ask()
+    assert (caught.value.code, caught.value.type) == ("internal_error", "server_error")
+
+
+def test_defect_of_our_own_is_called_so_and_not_held_against_the_server(house, monkeypatch):
+    def defect(request):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("chatplay.providers.openai.messages_of", defect)
+    counted = []
+    monkeypatch.setattr(house.runtime.health, "_count_call", lambda upstream, well: counted.append(well))
+    with house.client(max_retries=2) as client, pytest.raises(openai.InternalServerError) as caught:
+        client.chat.completions.create(**ASKED)
+    assert (caught.value.status_code, caught.value.code) == (500, "internal_error")
+    assert (house.usage_row()["error_class"], counted) == ("request_broken", [])
+
+
 def test_rate_limit_says_how_long_to_wait(house):
     with pytest.raises(openai.RateLimitError) as caught:
         house.ask(model="rate-limited")
@@ -110,17 +171,40 @@ def test_stream_that_fails_later_ends_with_an_error_and_no_done(house, model):
 
 
 def test_official_client_tries_again_by_itself_and_succeeds(house):
-    house.upstream.script(refuse(500), refuse(503), answer("third time"))
-    with house.client(max_retries=2) as client:
+    house.upstream.script(refuse(500), SCRIPTS["html-error"], refuse(408), answer("fourth time"))
+    with house.client(max_retries=3) as client:
         found = client.chat.completions.create(**ASKED)
-    assert found.choices[0].message.content == "third time"
-    assert len(house.upstream.chats) == 3
+    assert found.choices[0].message.content == "fourth time"
+    assert len(house.upstream.chats) == 4
 
 
-def test_official_client_does_not_repeat_what_cannot_help(house):
-    with house.client(max_retries=2) as client, pytest.raises(openai.InternalServerError):
-        client.chat.completions.create(**ASKED | {"model": "unauthorized"})
-    assert len(house.upstream.chats) == 1
+NO_CREDIT = {"message": "You exceeded your current quota.", "type": "insufficient_quota", "code": "insufficient_quota"}
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (SCRIPTS["unauthorized"], "upstream_auth_failed"),
+        (SCRIPTS["html"], "upstream_bad_answer"),
+        (SCRIPTS["redirect"], "upstream_bad_answer"),
+        (payload(404, {"detail": "Not Found"}), "upstream_bad_answer"),
+        (payload(402, {"error": {"message": "Insufficient Balance"}}), "upstream_bad_answer"),
+        (refuse(429, NO_CREDIT), "insufficient_quota"),
+    ],
+)
+def test_official_client_does_not_repeat_what_cannot_help(house, script, code):
+    house.upstream.script(script)
+    with house.client(max_retries=2) as client, pytest.raises(openai.APIStatusError) as caught:
+        client.chat.completions.create(**ASKED)
+    assert (caught.value.code, len(house.upstream.chats)) == (code, 1)
+
+
+def test_spent_quota_is_told_as_openai_tells_it(house):
+    house.upstream.script(refuse(429, NO_CREDIT))
+    with pytest.raises(openai.RateLimitError) as caught:
+        house.ask(stream=True)
+    assert (caught.value.code, caught.value.type) == ("insufficient_quota", "insufficient_quota")
+    assert "retry-after" not in caught.value.response.headers
 
 
 def test_server_that_is_left_alone_is_service_unavailable(house, monkeypatch):

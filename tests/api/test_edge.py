@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest
 from starlette.applications import Starlette
@@ -49,12 +50,21 @@ def test_unknown_path_is_404_in_the_shape_of_all_errors(house, method, path):
     assert whole(answer.json()["error"])
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/v1/chat/sessions"), ("POST", "/v1/models/running")])
-def test_wrong_method_is_405_and_says_which_are_taken(house, method, path):
+@pytest.mark.parametrize(
+    ("method", "path", "taken"),
+    [
+        ("PUT", "/v1/chat/sessions", "DELETE, GET, POST"),
+        ("PATCH", f"/v1/chat/sessions/{UUID(int=1)}", "DELETE, GET"),
+        ("POST", "/v1/models/running", "GET"),
+        ("POST", f"/v1/experiments/{UUID(int=1)}", "GET"),
+        ("BREW", "/admin/usage", "GET"),
+    ],
+)
+def test_wrong_method_is_405_and_says_which_are_taken(house, method, path, taken):
     with house.client() as client:
         answer = client.request(method, path)
     assert (answer.status_code, answer.json()["error"]["type"]) == (405, "method_not_allowed")
-    assert answer.headers["allow"]
+    assert answer.headers["allow"] == taken
 
 
 # ---- ids and headers ----

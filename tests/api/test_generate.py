@@ -89,6 +89,14 @@ def test_bad_parameter_is_named_and_nothing_is_sent(house, params, param):
     assert (refused.status_code, refused.json()["error"]["param"], len(messages)) == (400, param, 1)
 
 
+@pytest.mark.parametrize("name", ["temperature", "max_tokens", "seed", "presence_penalty"])
+def test_number_too_large_for_json_is_named(house, name):
+    body = b'{"content": "Hi", "params": {"%s": 1e400}}' % name.encode()
+    with house.ana.client(**{"content-type": "application/json"}) as client:
+        refused = client.post(f"/v1/chat/sessions/{house.ana.new_session()}/generate", content=body)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, name)
+
+
 def test_params_stay_as_they_were_used_last(house):
     session_id = house.ana.new_session("mock-model")
     house.ana.ask(session_id, params={"temperature": 0.15})

@@ -1,4 +1,4 @@
-"""Calls as a file: one's own whatever the address says, sent piece by piece, as a page shows them."""
+"""Calls as a file: one's own for all but administrators, sent piece by piece, as a page shows them."""
 
 import csv
 import io
@@ -40,18 +40,31 @@ def test_calls_are_ones_own_without_asking_for_more(house):
     assert users(rows(house.ada, everybody=True)) >= {house.ada.person.id, house.ana.person.id}
 
 
-def test_analyst_gets_only_their_own_calls_whatever_they_ask_for(house):
+def refusal(guest, **query):
+    with guest.client() as client:
+        answer = client.get("/v1/usage/calls", params=query)
+    return answer.status_code, answer.json()["error"]["type"], answer.json()["error"]["cure"]
+
+
+def test_analyst_gets_only_their_own_calls_whatever_the_filter(house):
     theirs = write_filter(everything(user_id=house.ada.person.id))
-    for query in ({"everybody": True}, {"filter": write_filter(everything())}, {"filter": theirs}):
-        assert users(rows(house.ana, **query)) == {house.ana.person.id}
+    for found in (write_filter(everything()), theirs):
+        assert users(rows(house.ana, filter=found)) == {house.ana.person.id}
+
+
+def test_analyst_who_asks_for_everybodys_calls_is_refused(house):
+    for more in ({}, {"filter": write_filter(everything())}):
+        assert refusal(house.ana, everybody=True, **more) == (403, "not_allowed", "Ask one of them.")
+    assert users(rows(house.ana, everybody=False)) == {house.ana.person.id}
 
 
 def test_token_of_an_administrator_without_the_scope_admin_gets_only_their_own_calls(house):
     made = house.runtime.access_tokens.create(actor=house.ada.person, name="reader", scopes=("read",), days=1)
     reader = replace(house.ada, token=made.secret)
     theirs = write_filter(everything(user_id=house.ana.person.id))
-    for query in ({"everybody": True}, {"filter": write_filter(everything())}, {"filter": theirs}):
-        assert users(rows(reader, **query)) == {house.ada.person.id}
+    for found in (write_filter(everything()), theirs):
+        assert users(rows(reader, filter=found)) == {house.ada.person.id}
+    assert refusal(reader, everybody=True) == (403, "not_allowed", "Make one that has it on the Account page.")
 
 
 def test_filter_of_a_page_narrows_the_file(house):

@@ -22,6 +22,7 @@ def test_a_sign_of_waiting_stands_until_the_first_token(chat, upstream, gate):
     chat.send("Think long")
     waiting = chat.page.get_by_text("Waiting for the first token")
     expect(waiting).to_be_attached()
+    expect(chat.answer.get_by_text(re.compile(r"^[1-9] s$"))).to_be_visible()
     gate.set()
     expect(chat.answer).to_contain_text("Here it is.")
     expect(waiting).not_to_be_attached()

@@ -2,9 +2,13 @@
 
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import text
 
 from tests.browser.app_process import wait_until
+from tests.browser.sign_in_form import sign_in
 from tests.upstream import answer
+
+DRAFT = "sessionStorage['chatplay-draft']"
 
 
 @pytest.mark.parametrize(
@@ -49,3 +53,30 @@ def test_half_a_character_is_replaced_and_the_rest_is_sent(chat, upstream):
     expect(chat.answer).to_contain_text("Understood.")
     sent = upstream.wait_for_request().body["messages"][-1]["content"]
     assert sent == "half a pair: \ufffd, a whole one: \U0001f600"
+
+
+def test_a_draft_outlives_a_reload_and_a_sent_message_does_not_come_back(chat, upstream):
+    upstream.script(answer("Understood."))
+    chat.input.fill("A long thought, half written")
+    wait_until(lambda: chat.page.evaluate(DRAFT), "the draft to be kept")
+    chat.page.reload()
+    expect(chat.ready().input).to_have_value("A long thought, half written")
+    chat.input.press("Enter")
+    expect(chat.answer).to_contain_text("Understood.")
+    wait_until(lambda: not chat.page.evaluate(DRAFT), "the sent message to be let go of")
+    chat.page.reload()
+    expect(chat.ready().messages).to_have_count(2)
+    chat.page.wait_for_timeout(1_000)
+    expect(chat.input).to_have_value("")
+
+
+def test_a_message_sent_after_the_sign_in_has_ended_is_there_after_the_next_one(chat, app, person, upstream):
+    chat.ask("First", "w19")
+    chat.input.fill("Typed over the weekend")
+    with app.database() as conn:
+        conn.execute(text("DELETE FROM auth_sessions"))
+    chat.input.press("Enter")
+    sign_in(chat.page, person)
+    expect(chat.ready().messages).to_have_count(2)
+    expect(chat.input).to_have_value("Typed over the weekend")
+    assert len(upstream.chats) == 1

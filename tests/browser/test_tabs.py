@@ -87,6 +87,16 @@ def test_an_open_tab_follows_what_another_one_sends_and_keeps_its_draft(chat, ap
     expect(other.input).to_have_value("A draft")
 
 
+def test_an_open_tab_hears_of_the_name_that_another_one_gave(chat, app):
+    chat.ask("First", "w19")
+    other = Chat(chat.page.context.new_page(), app.url).open(f"?chat={chat.id}")
+    chat.choose_in_history("First", "Rename")
+    chat.page.get_by_role("textbox", name="Title").fill("Sourdough")
+    chat.button("Rename").click()
+    expect(other.page).to_have_title("Sourdough · Chat Playground", timeout=15_000)
+    expect(other.history.get_by_role("button", name="Sourdough")).to_be_visible()
+
+
 def test_a_double_enter_sends_one_message(chat, upstream):
     upstream.script(answer("Once."))
     chat.input.fill("Twice?")

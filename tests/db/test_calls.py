@@ -1,5 +1,7 @@
 """A model call of its own, without a chat: opened, followed from anywhere, kept or not kept."""
 
+import time
+
 import pytest
 
 from chatplay.calls import Call
@@ -91,6 +93,52 @@ def test_reader_resumes_between_two_deltas_while_another_process_writes(house):
         assert next(updates).text == ""
         gate.open()
         assert "".join(update.text for update in updates) == " there"
+
+
+@pytest.mark.parametrize("after_seq", [0, 1, 3])
+def test_figures_of_a_reader_that_resumes_in_another_process_are_of_the_whole_answer(house, after_seq):
+    gate, later, last = Gate(), Gate(), Gate()
+    house.provider.script = ["Hello to you ", later, "all, ", "and ", gate, "good day", last, STOP]
+    generation_id = house.process.calls.start(call_of(house))
+    assert later.reached.wait(10)
+    time.sleep(0.1)  # two deltas in one packet have no rate
+    later.open()
+    assert gate.reached.wait(10)
+    house.process.generations.log.flush()
+    in_memory = house.process.generations.hub.find_live(generation_id)
+    with process(house.url) as other:
+        source = other.calls.find_source(user_id=house.user_id, generation_id=generation_id)
+        first = source.look(after_seq)
+        same_figures(first.live, in_memory.metrics())
+        assert first.live.elapsed_ms >= in_memory.metrics().ttft_ms + 100
+        gate.open()
+        assert last.reached.wait(10)
+        house.process.generations.log.flush()
+        second = source.look(first.seq)
+        same_figures(second.live, in_memory.metrics())
+        assert second.text == "good day"
+        last.open()
+        assert in_memory.saved.wait(10)
+        ended = source.look(second.seq)
+        assert ended.live.ttft_ms == ended.end.metrics.ttft_ms > 0
+
+
+def same_figures(stored, known):
+    assert stored.ttft_ms == pytest.approx(known.ttft_ms, abs=0.01)
+    assert stored.tokens_per_second == pytest.approx(known.tokens_per_second, rel=0.001)
+    assert stored.completion_tokens == known.completion_tokens
+
+
+def test_reader_that_waits_for_the_first_token_in_another_process_counts_from_the_beginning(house):
+    gate = Gate()
+    house.provider.script = [gate, STOP]
+    generation_id = house.process.calls.start(call_of(house))
+    time.sleep(0.1)
+    with process(house.url) as other:
+        live = other.calls.find_source(user_id=house.user_id, generation_id=generation_id).look(0).live
+    assert (live.ttft_ms, live.completion_tokens, live.tokens_per_second) == (None, 0, None)
+    assert live.elapsed_ms >= 100
+    gate.open()
 
 
 def logged(house, generation_id):

@@ -283,6 +283,15 @@ def test_clear_chat_ends_it_keeps_it_and_gives_the_empty_one(house):
     assert [chat.id for chat in house.chats.list_chats(user_id=house.user_id)] == [chat_id]
 
 
+def test_cleared_chat_that_goes_on_has_not_ended(house):
+    chat_id = house.ask().user_message.session_id
+    house.chats.end_chat(user_id=house.user_id, role="analyst", chat_id=chat_id)
+    house.ask("elsewhere")
+    house.ask("more", chat_id=chat_id)
+    assert house.view(chat_id).chat.ended_at is None
+    assert house.view(None).chat.id == chat_id
+
+
 def test_delete_while_an_answer_is_coming_stops_it_and_keeps_its_usage_row(house):
     gate = Gate()
     house.provider.script = ["a", gate, STOP]
@@ -311,6 +320,49 @@ def test_continue_in_new_copies_the_thread_up_to_a_message(house):
     assert _contents(view) == [("user", "one"), ("assistant", "Hello there")]
     house.ask("three", chat_id=view.chat.id)
     assert [m.content for m in house.provider.requests[-1].messages] == ["one", "Hello there", "three"]
+
+
+def _continued(house, turn):
+    chat_id = turn.user_message.session_id
+    return house.chats.continue_in_new(user_id=house.user_id, role="analyst", chat_id=chat_id)
+
+
+def test_continue_in_new_in_mid_answer_copies_what_has_come(house):
+    gate = Gate()
+    house.provider.script = ["So", " far", gate, STOP]
+    turn = house.send("one")
+    assert gate.reached.wait(10)
+    eventually(lambda: _contents(_continued(house, turn)) == [("user", "one"), ("assistant", "So far")])
+    gate.open()
+    house.finish(turn)
+
+
+def test_continue_in_new_before_the_first_word_ends_with_the_prompt(house):
+    gate = Gate()
+    house.provider.script = [gate, "late", STOP]
+    turn = house.send("one")
+    assert gate.reached.wait(10)
+    copied = _continued(house, turn)
+    assert _contents(copied) == [("user", "one")]
+    gate.open()
+    house.finish(turn)
+    house.provider.script = ["Now", STOP]
+    again = house.chats.regenerate(
+        user_id=house.user_id,
+        role="analyst",
+        chat_id=copied.chat.id,
+        message_id=None,
+        params=Params(),
+        request_key=uuid4(),
+    )
+    assert house.finish(again).content == "Now"
+
+
+def test_continue_in_new_goes_on_leaving_out_the_oldest_turns(house):
+    turn = house.ask("one")
+    chat_id = turn.user_message.session_id
+    house.chats.set_overflow(user_id=house.user_id, chat_id=chat_id, policy="drop_oldest")
+    assert _continued(house, turn).chat.overflow_policy == "drop_oldest"
 
 
 def test_settings_are_remembered_for_the_chat_and_for_new_ones(house):

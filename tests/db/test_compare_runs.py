@@ -83,6 +83,7 @@ def test_model_that_went_away_is_its_panes_problem_alone(desk):
     desk.run()
     desk.done()
     assert (desk.answer(0).status, desk.answer(0).problem.code) == ("failed", "not_found")
+    assert [desk.answer(place).check.state for place in (0, 1)] == ["unasked", "same"]
     assert desk.answer(1).status == "complete"
 
 
@@ -92,6 +93,15 @@ def test_prompt_that_does_not_fit_is_its_panes_problem_alone(desk):
     desk.run()
     desk.done()
     assert (desk.answer(0).status, desk.answer(1).problem.code) == ("complete", "context_full")
+    assert "1,000 are kept for the answer (Max tokens)." in desk.answer(1).problem.message
+
+
+def test_prompt_too_long_by_itself_is_told_without_an_answer_nobody_reserved(desk):
+    desk.compare.set_param(**desk.me, pane_id=desk.panes[1], name="system_prompt", value="word " * 1_500)
+    desk.compare.set_param(**desk.me, pane_id=desk.panes[1], name="max_tokens", value=None)
+    desk.run()
+    desk.done()
+    assert desk.answer(1).problem.message.endswith(" of 1,000 tokens.")
 
 
 def test_one_pane_is_stopped_the_other_goes_on(desk):

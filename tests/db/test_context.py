@@ -171,8 +171,18 @@ def test_new_chat_begins_with_the_defaults_of_its_model(database_url):
 
 def test_model_that_takes_no_system_prompt_is_sent_none(database_url):
     with rig(database_url, supports_system_prompt=False) as house:
-        house.ask("Hi", params=Params(system_prompt="Be brief."))
+        turn = house.ask("Hi", params=Params(system_prompt="Be brief."))
         assert [message.role for message in house.provider.requests[-1].messages] == ["user"]
+        code = house.chats.get_code(
+            user_id=house.user_id,
+            role="analyst",
+            app_url="https://chat.example",
+            chat_id=turn.user_message.session_id,
+            message_id=turn.assistant_message.id,
+            language="python",
+        )
+        assert "'Hi'" in code
+        assert "Be brief." not in code
 
 
 def test_another_address_behind_a_name_forgets_what_was_learned(house):

@@ -136,6 +136,20 @@ def test_end_that_cannot_be_written_holds_up_no_other_of_its_batch(house):
     assert [statuses(house)[one] for one in ids] == ["complete", "complete"]
 
 
+def test_end_that_a_closing_hub_could_not_write_is_not_said_to_be_kept(database_url):
+    with rig(database_url) as house:
+        gate, keeper = Gate(), Keeping("a", [], fails=1_000_000)
+        house.provider.script = ["Hello", gate, STOP]
+        generation_id = call_with(house, keeper)
+        assert gate.reached.wait(10)
+        hub, live = house.process.generations.hub, house.process.generations.hub.find_live(generation_id)
+        hub.close()
+        assert live.end.status == "interrupted"
+        assert not live.saved.is_set()
+        assert not keeper.is_kept.is_set()
+        assert statuses(house)[generation_id] == "streaming"  # left to the reaper of another process
+
+
 def test_end_of_a_chat_does_not_wait_for_what_keepers_lock(house):
     watch = Watch(house)
     call_with(house, Keeping("a", []))

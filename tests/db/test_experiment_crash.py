@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from chatplay.errors import StoreError
+from chatplay.experiments.endings import INTERRUPTED, MOST_INTERRUPTIONS
 from tests.db.chat_rig import eventually
 from tests.db.experiment_rig import house as make_house
 from tests.db.processes import ROOT, query
@@ -63,6 +64,22 @@ def test_worker_killed_in_the_middle_of_calls_has_them_made_again(house):
     house.finish(experiment_id)
     assert house.progress(experiment_id).done == 40
     assert counted(house) == (0, 40, 4)
+
+
+def test_trial_whose_calls_died_with_their_worker_too_often_fails(house):
+    experiment_id = house.start(cases=10)
+    with working_process(house.url, "hold") as process:
+        eventually(lambda: house.progress(experiment_id).running == 4, tries=6000)
+        last = query(
+            house.url,
+            f"UPDATE experiment_trials SET attempt = {MOST_INTERRUPTIONS} WHERE state = 'running' RETURNING id",
+        )
+        process.kill()
+        process.wait(timeout=30)
+    house.work()
+    house.finish(experiment_id)
+    assert (house.progress(experiment_id).failed, house.progress(experiment_id).done) == (4, 36)
+    assert {house.trial(experiment_id, row[0]).error for row in last} == {INTERRUPTED.error}
 
 
 def test_worker_killed_at_full_speed_loses_and_doubles_nothing(house):

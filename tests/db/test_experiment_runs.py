@@ -246,7 +246,7 @@ def test_experiment_pauses_when_its_owner_may_not_use_the_model_any_more(house):
     assert len(house.answerer.requests) == 4
 
 
-@pytest.mark.parametrize("number", [-1, 2**31, 2**70])
+@pytest.mark.parametrize("number", [-1, 2**31, 2**63 - 1, 2**63, 2**70])
 def test_cells_at_absurd_places_do_not_exist(house, number):
     experiment_id = house.start()
     for method, wanted in (

@@ -91,6 +91,27 @@ def test_stream_that_fails_before_its_first_token_is_asked_again_without_streami
     assert [request.stream for request in house.provider.requests] == [True, False]
 
 
+def test_fallback_has_what_is_left_of_the_time_and_counts_none_of_it_as_queueing(database_url, monkeypatch):
+    now = [1000.0]
+    limits = Limits(first_token_sec=1e6, silence_sec=1e6, total_sec=600.0)
+    with rig(database_url, limits=limits, clock=lambda: now[0]) as house:
+        first, second = Gate(), Gate()
+        house.provider.script = [first, _error(StreamCut)]
+        monkeypatch.setattr(type(house.provider), "whole", [second, STOP])
+        turn = house.send()
+        assert first.reached.wait(10)
+        now[0] += 400.0
+        first.open()
+        assert second.reached.wait(10)
+        now[0] += 250.0
+        live = house.process.generations.hub.find_live(turn.generation_id)
+        eventually(lambda: live.end is not None)
+        end = house.finish(turn)
+        assert "did not finish within 600 s" in end.metrics.error_message
+        with house.store.reading() as conn:
+            assert conn.execute(text("SELECT queue_ms, duration_ms FROM usage")).one() == (0.0, 250_000.0)
+
+
 def test_fallback_that_fails_is_not_given_the_fingerprint_of_the_first_try(house, monkeypatch):
     monkeypatch.setattr(type(house.provider), "whole", [_error(RateLimited)])
     house.provider.script = [Chunk(opening=End(fingerprint="f" * 64)), _error(StreamCut)]

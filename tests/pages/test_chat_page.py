@@ -410,6 +410,50 @@ def test_prompt_can_be_worded_anew(services, ada):
     assert (fresh.messages[0].content, fresh.messages[0].variants) == ("Hello", 2)
 
 
+def reworded(app, before, text):
+    next(one for one in app.text_area if one.value == before).set_value(text)
+    return press(app, "Send")
+
+
+def rewording(chat):
+    app = opened("chat", chat=chat.id)
+    app.session_state["chat_state"].editing = app.session_state["chat_state"].view.messages[0].id
+    return ran(app)
+
+
+def test_a_prompt_worded_anew_in_two_tabs_keeps_both_wordings(services, ada):
+    view = answered(services, ada.id, "Helo")
+    one, other = rewording(view.chat), rewording(view.chat)
+    reworded(one, "Helo", "Hello")
+    settled(services, ada.id, view.chat.id)
+    reworded(other, "Helo", "Hallo")
+    fresh = settled(services, ada.id, view.chat.id)
+    assert (fresh.messages[0].content, fresh.messages[0].variants) == ("Hallo", 3)
+
+
+def test_a_wording_for_a_chat_deleted_elsewhere_goes_into_the_input(services, ada):
+    view = answered(services, ada.id, "Helo")
+    app = rewording(view.chat)
+    services.chats.delete(user_id=ada.id, chat_id=view.chat.id)
+    app = reworded(app, "Helo", "Hello")
+    assert "deleted in another tab" in app.warning[0].value
+    assert app.chat_input[0].proto.value == "Hello"
+
+
+@pytest.mark.parametrize("way", ["\\+ New Chat", "Clear chat"])
+def test_settings_changed_without_sending_stay_with_their_chat_and_go_along(services, ada, way):
+    view = answered(services, ada.id, "Hello")
+    app = opened("chat", chat=view.chat.id)
+    next(one for one in app.slider if one.label == "Temperature").set_value(0.2)
+    app = press(app, way)
+    if way == "Clear chat":
+        next(one for one in app.button if one.key == "chat_dialog_yes").click()
+        app = ran(app)
+    left = services.chats.open_chat(user_id=ada.id, role=ada.role, chat_id=view.chat.id)
+    assert left.chat.params.temperature == 0.2
+    assert next(one for one in app.slider if one.label == "Temperature").value == 0.2
+
+
 def test_without_a_model_the_page_says_so_and_takes_no_message(services, ada, monkeypatch):
     view = answered(services, ada.id, "Hello")
     monkeypatch.setattr(services.catalog, "list_running", lambda _role: ())

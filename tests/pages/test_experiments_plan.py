@@ -288,3 +288,15 @@ def test_plan_that_another_tab_has_started_makes_way_for_what_runs(services, ada
     services.experiments.start(user_id=ada.id, role=ada.role, experiment_id=draft.id)
     app = press(fill(app, Repeats=7), "Show the other")
     assert "It has started, so its plan stays." in said(app)
+
+
+def test_system_prompt_that_a_model_takes_none_of_is_told_and_not_among_what_it_will_read(services, ada, draft):
+    app = fill(opened("experiments", experiment=draft.id), System_prompt="You are brief.")
+    app.session_state[button(app, "Add another version").key.replace("add_version", "bound")] = True
+    assert "You are brief." in [block.value for block in ran(app).code]
+    view = services.catalog._view
+    models = tuple(replace(one, supports_system_prompt=False) for one in view.models)
+    services.catalog._view = replace(view, models=models)
+    fill(app, Repeats=4)
+    assert "You are brief." not in [block.value for block in app.code]
+    assert "takes no system prompt" in said(app)

@@ -2,13 +2,15 @@
 
 import json
 
+import jsonschema
 import pytest
 
 from chatplay import params as parameters
-from chatplay.api.completions_request import check_model_takes, params_for, read
+from chatplay.api.completions_docs import REQUEST
+from chatplay.api.completions_request import RELAYED, UNSUPPORTED, check_model_takes, params_for, read
 from chatplay.errors import BadInput
 from chatplay.models.catalog import ModelInfo
-from chatplay.params import Params, Range
+from chatplay.params import SAMPLING, Params, Range
 from chatplay.providers.base import Message
 
 USER = {"role": "user", "content": "Hi"}
@@ -36,6 +38,22 @@ def test_body_that_is_no_json_object_is_refused(body):
     with pytest.raises(BadInput) as caught:
         read(body, max_chars=100)
     assert caught.value.param == "body"
+
+
+@pytest.mark.parametrize(
+    ("field", "param"),
+    [
+        ('"logit_bias": {"1": 1e400}', "logit_bias.1"),
+        ('"temperature": -1e400', "temperature"),
+        ('"messages": [{"role": "user", "content": [{"type": "x", "x": [0, 1e400]}]}]', "messages[0].content[0].x[1]"),
+        ('"metadata": {"\\n\\u00fc": 1e400}', "metadata.\\n\\xfc"),
+        ('"metadata": {"' + "x" * 500 + '": 1e400}', "metadata." + "x" * 191),
+    ],
+)
+def test_number_too_large_for_json_is_refused_by_its_place(field, param):
+    with pytest.raises(BadInput, match="too large") as caught:
+        read(b'{"model": "m", %s}' % field.encode(), max_chars=100)
+    assert caught.value.param == param
 
 
 @pytest.mark.parametrize("model", [None, "", 3, ["m"]])
@@ -72,7 +90,39 @@ def test_stream_options_need_a_stream_and_known_names():
     assert refused(stream_options={"include_usage": True}).param == "stream_options"
     assert refused(stream=True, stream_options={"x": 1}).param == "stream_options.x"
     assert refused(stream=True, stream_options=[]).param == "stream_options"
+    for name in ("include_usage", "include_obfuscation"):
+        assert refused(stream=True, stream_options={name: 1}).param == f"stream_options.{name}"
     assert refused(stream="yes").param == "stream"
+
+
+DOCUMENTED = jsonschema.Draft202012Validator(REQUEST["requestBody"]["content"]["application/json"]["schema"])
+HARMLESS = [
+    *({name: value} for name in UNSUPPORTED for value in (None, False)),
+    *({name: None} for name in (*SAMPLING, *RELAYED, "n", "stream", "stream_options", "max_completion_tokens")),
+    {"stream": True, "stream_options": {"include_usage": None, "include_obfuscation": None}},
+    {"stream": True, "stream_options": {"include_usage": True}},
+    {"n": 1, "modalities": ["text"], "stop": "x"},
+    {"messages": [{"role": "assistant"}, {"role": "assistant", "content": None}, {"role": "user", "content": []}]},
+]
+WRONG = [
+    *({name: value} for name in UNSUPPORTED for value in (True, 0, {})),
+    *({"stream": True, "stream_options": {name: 1}} for name in ("include_usage", "include_obfuscation", "x")),
+    {"n": 2},
+    {"modalities": ["audio"]},
+    {"messages": [{"role": "user", "content": None}]},
+]
+
+
+@pytest.mark.parametrize("fields", HARMLESS, ids=str)
+def test_what_is_taken_is_valid_by_the_document(fields):
+    params_for(asked(**fields), SERVED)
+    DOCUMENTED.validate({"model": "m", "messages": [USER]} | fields)
+
+
+@pytest.mark.parametrize("fields", WRONG, ids=str)
+def test_what_is_refused_is_invalid_by_the_document(fields):
+    refused(**fields)
+    assert not DOCUMENTED.is_valid({"model": "m", "messages": [USER]} | fields)
 
 
 # ---- messages ----

@@ -205,12 +205,25 @@ def test_problem_of_a_plan_names_its_field(change, more, field):
 def test_variable_that_some_cases_have_nothing_for_is_a_warning_and_no_problem():
     arms = lay_out_arms(replace(PLAN, prompts=(replace(PROMPT, system_prompt="Be {{tone}}."),)))
     table = CaseTable(("word", "tone", "expected"), (("rain", "", ""), ("sun", " ", ""), ("snow", "calm", "")))
-    warning = list_warnings(arms, table)[0]
+    warning = list_warnings(arms, table, {MODEL: info()})[0]
     assert (warning.field, warning.message) == (
         "cases",
         "The column `tone` is empty in 2 of 3 cases: nothing is sent for it there.",
     )
-    assert len(list_warnings(arms, table)) == 1
+    assert len(list_warnings(arms, table, {MODEL: info()})) == 1
+
+
+def test_system_prompt_of_a_model_that_takes_none_is_a_warning_and_no_problem():
+    deaf, table = info(supports_system_prompt=False), CaseTable(("word",), (("rain",),))
+    plan = replace(PLAN, prompts=(replace(PROMPT, system_prompt="Be loud."),))
+    assert problems(plan, model=deaf) == []
+    (warning,) = list_warnings(lay_out_arms(plan), table, {MODEL: deaf})
+    assert (warning.field, warning.message) == (
+        "models",
+        "`tiny` at `lab` takes no system prompt: it is asked without, whatever the arm.",
+    )
+    assert list_warnings(lay_out_arms(plan), table, {MODEL: info()}) == []
+    assert list_warnings(lay_out_arms(PLAN), table, {MODEL: deaf}) == []
 
 
 def test_range_of_the_model_counts_not_the_tables():

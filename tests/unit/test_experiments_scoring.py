@@ -5,15 +5,18 @@ import json
 import pytest
 
 from chatplay.errors import BadInput
+from chatplay.experiments import scoring
+from chatplay.experiments.endings import trial_end
 from chatplay.experiments.scoring import (
     Answer,
     Scored,
+    combine,
     describe_rule,
     parse_rule,
     rule_to_json,
     score_answer,
-    score_by_all,
 )
+from chatplay.generation.values import AnswerMetrics, GenerationEnd
 
 
 def score(raw: dict, text: str = "", answer: Answer | None = None, **columns: str) -> Scored:
@@ -193,16 +196,38 @@ def test_rule_survives_being_stored(raw: dict) -> None:
     assert describe_rule(rule)
 
 
-def test_all_rules_together_average_what_is_known() -> None:
-    rules = [
-        parse_rule({"kind": "contains", "value": "a"}),
-        parse_rule({"kind": "contains", "value": "z"}),
-        parse_rule({"kind": "latency", "limit_ms": 5}),
-    ]
-    found = score_by_all(rules, Answer("a"), columns={})
-    assert (found.score, found.passed) == (0.5, False)
-    assert "“z” is not in the answer." in found.reason
-    assert score_by_all([], Answer("a"), columns={}).score is None
+KEPT, BROKEN = parse_rule({"kind": "contains", "value": "a"}), parse_rule({"kind": "contains", "value": "z"})
+NOT_MEASURED = parse_rule({"kind": "latency", "limit_ms": 5})
+
+
+@pytest.mark.parametrize(
+    ("rules", "together"),
+    [
+        ([KEPT, BROKEN, NOT_MEASURED], (0.5, False)),
+        ([KEPT, NOT_MEASURED], (1.0, True)),
+        ([NOT_MEASURED], (None, None)),
+        ([], (None, None)),
+    ],
+)
+def test_all_rules_together_average_what_is_known(rules, together) -> None:
+    assert combine([score_answer(rule, Answer("a"), columns={}) for rule in rules]) == together
+
+
+def test_rule_that_fails_on_an_answer_counts_as_one_without_a_verdict(monkeypatch) -> None:
+    asked = []
+
+    def scored(rule, answer, *, columns):
+        asked.append(rule)
+        if rule is BROKEN:
+            raise RuntimeError("a fault of the rule's code")
+        return score_answer(rule, answer, columns=columns)
+
+    monkeypatch.setattr(scoring, "score_answer", scored)
+    end = GenerationEnd("complete", "a", AnswerMetrics("lab", "tiny"))
+    found = trial_end(end, rules=[KEPT, BROKEN], columns={})
+    assert (found.score, found.passed) == (1.0, True)
+    assert [one["score"] for one in found.rule_scores] == [1.0, None]
+    assert asked == [KEPT, BROKEN]  # each rule looks at an answer once
 
 
 @pytest.mark.parametrize(

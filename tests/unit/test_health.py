@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chatplay.errors import NotFound, ProviderUnreachable
+from chatplay.errors import NotFound, ProviderUnreachable, QuotaSpent, RateLimited, RequestBroken
 from chatplay.models.catalog import ModelCatalog
-from chatplay.models.health import Breaker, CheckResult, Health, Problem
+from chatplay.models.health import Breaker, CheckResult, Health, Problem, explain
 from chatplay.providers.echo import EchoProvider
 from chatplay.providers.openai import ListedModel
 from chatplay.providers.registry import ECHO, Upstream
@@ -181,6 +181,19 @@ def test_model_that_vanished_from_the_list_is_described_and_not_offered():
     assert models.find_info("gone", upstream="lab").engine_type == "vllm"
     assert models.find_info("gone", upstream="nowhere") is None
     assert "gone" not in names(models)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "words"),
+    [
+        (QuotaSpent, "quota_spent", "no credit left"),
+        (RateLimited, "rate_limited", "no more requests"),
+        (RequestBroken, "not_asked", "failed here"),
+    ],
+)
+def test_failed_check_is_told_by_its_kind(kind, code, words):
+    problem = explain(kind("x", provider="lab", model="models", cure="Look."), has_key=True, limit_sec=5)
+    assert (problem.code, words in problem.message, bool(problem.cure)) == (code, True, True)
 
 
 def test_own_settings_of_a_model_go_before_those_of_its_upstream():

@@ -2,13 +2,17 @@
 
 from datetime import UTC, datetime
 
+import aiohttp
+import httpx2
 import openai
 import pytest
 
-from chatplay.errors import ContextOverflow, ProviderBadAnswer, ProviderError
+from chatplay.errors import ContextOverflow, ProviderBadAnswer, ProviderError, ProviderUnreachable, RequestBroken
+from chatplay.models.polling import _is_servers_fault
 from chatplay.providers.faults import Caller, from_answer, from_sdk
 from chatplay.providers.masking import excerpt
 from chatplay.providers.refusals import read_refusal, retry_after_sec, wait_sec
+from chatplay.providers.safety import AddressRefused
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -126,3 +130,27 @@ def test_any_foreign_error_is_translated(error):
     found = from_sdk(error, Caller("lab", "m"))
     assert isinstance(found, ProviderError)
     assert found.cure
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), TypeError("x"), UnicodeEncodeError("ascii", "x", 0, 1, "no")])
+def test_own_defect_is_not_the_servers_and_is_logged(error, caplog):
+    found = from_sdk(error, Caller("lab", "m"))
+    assert type(found) is RequestBroken
+    assert not _is_servers_fault(found)
+    assert caplog.records[0].exc_info[1] is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        openai.APIConnectionError(request=_request()),
+        httpx2.ReadError("x"),
+        aiohttp.ClientPayloadError("x"),
+        AddressRefused("x"),
+        OSError("x"),
+    ],
+)
+def test_connection_that_fails_is_the_servers_fault(error):
+    found = from_sdk(error, Caller("lab", "m"))
+    assert type(found) is ProviderUnreachable
+    assert _is_servers_fault(found)

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from chatplay.errors import ProviderBadAnswer
 from chatplay.params import Params
 from chatplay.providers.openai import OpenAIProvider
 from tests import upstream as mock
@@ -286,6 +287,22 @@ def test_closed_provider_answers_who_comes_late_and_keeps_nothing_open(upstream)
 
     end, connections = asyncio.run(run())
     assert (end.finish_reason, connections) == ("stop", 2)
+
+
+@pytest.mark.parametrize("data", [b'{"data": [', b"[" * 100_000, b'"\xff"'])
+def test_model_list_that_cannot_be_read_is_a_bad_answer(upstream, data):
+    kind = (("content-type", "application/json"), ("content-length", str(len(data))))
+    upstream.routes["GET /v1/models"] = mock.steps(mock.Head(200, kind, chunked=False), mock.Body(data))
+
+    async def run():
+        provider = OpenAIProvider("lab", base_url=upstream.base_url)
+        try:
+            await provider.list_models()
+        finally:
+            await provider.aclose()
+
+    with pytest.raises(ProviderBadAnswer):
+        asyncio.run(run())
 
 
 def test_connection_is_kept_for_the_next_answer(upstream):

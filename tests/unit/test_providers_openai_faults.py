@@ -48,7 +48,7 @@ def test_fault_becomes_its_error_and_arrived_text_is_kept(upstream, script, kind
 
 
 def test_every_provider_error_has_a_fault_that_raises_it():
-    shown = {kind for _, kind, _ in FAULTS} | {errors.ProviderUnreachable}
+    shown = {kind for _, kind, _ in FAULTS} | {errors.ProviderUnreachable, errors.RequestBroken}
     assert shown == set(errors.ProviderError.__subclasses__())
 
 
@@ -91,7 +91,7 @@ SHAPES = [
     (200, {"error": {"message": "slow down", "code": 429}}, errors.RateLimited),
     (200, {"hello": "world"}, errors.ProviderBadAnswer),
     (200, ["not", "an", "object"], errors.ProviderBadAnswer),
-    (429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}, errors.RateLimited),
+    (429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}, errors.QuotaSpent),
 ]
 
 

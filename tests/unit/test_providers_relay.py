@@ -104,6 +104,22 @@ def test_key_of_the_server_does_not_come_through_a_tool_call(upstream, stream):
     assert key not in str(found)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_text_that_ends_like_the_key_begins_comes_whole(upstream, stream):
+    said = {"content": "this is correct", "reasoning_content": "it is correct"}
+    whole = mock.whole("") | {"choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}
+    pieces = [{"text": "this is correct"}, {"reasoning_content": "it is corr"}, {"reasoning_content": "ect"}]
+    upstream.script(stream_of(*pieces) if stream else lambda request: mock.json_body(200, whole))
+    *chunks, last = ask(upstream, request(stream=stream), key="correct-horse-battery")
+    shown = [
+        {"content": chunk.text} if chunk.raw is None else chunk.raw.get("delta") or chunk.raw["message"]
+        for chunk in chunks
+    ]
+    assert "".join(chunk.text for chunk in chunks) == said["content"]
+    assert {name: "".join(one.get(name, "") for one in shown) for name in said} == said
+    assert (last.text, last.end.finish_reason) == ("", "stop")
+
+
 @pytest.mark.parametrize(
     ("kind", "status", "counts"),
     [(ProviderBadAnswer, 400, False), (ProviderBadAnswer, 422, False), (ProviderBadAnswer, 500, True)],

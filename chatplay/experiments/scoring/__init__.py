@@ -14,7 +14,7 @@ from chatplay.experiments.scoring.rules import (
     rule_from_json,
     rule_to_json,
 )
-from chatplay.experiments.scoring.score import Answer, Scored, score_answer, score_by_all
+from chatplay.experiments.scoring.score import Answer, Scored, combine, score_answer
 
 __all__ = [
     "Answer",
@@ -27,10 +27,10 @@ __all__ = [
     "Matches",
     "Rule",
     "Scored",
+    "combine",
     "describe_rule",
     "parse_rule",
     "rule_from_json",
     "rule_to_json",
     "score_answer",
-    "score_by_all",
 ]

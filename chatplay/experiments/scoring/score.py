@@ -59,17 +59,15 @@ def score_answer(
             return _score_time(rule, answer)
 
 
-def score_by_all(
-    rules: Sequence[Rule], answer: Answer, *, columns: Mapping[str, str], clock: Callable[[], float] = time.monotonic
-) -> Scored:
-    """All rules together: the mean of the known scores, passed when every known rule passed."""
-    scored = [score_answer(rule, answer, columns=columns, clock=clock) for rule in rules]
+def combine(scored: Sequence[Scored]) -> tuple[float | None, bool | None]:
+    """Score and passed of all rules together: the mean of the known scores, passed when every known rule passed.
+
+    A rule without a verdict counts neither way; unknown when none has one.
+    """
     known = [one.score for one in scored if one.score is not None]
-    reason = " ".join(dict.fromkeys(one.reason for one in scored if one.passed is not True))
     if not known:
-        return Scored(None, None, reason or "There is no rule.")
-    passed = all(one.passed for one in scored if one.passed is not None)
-    return Scored(sum(known) / len(known), passed, reason or "All rules passed.")
+        return None, None
+    return sum(known) / len(known), all(one.passed for one in scored if one.passed is not None)
 
 
 def _score_text(rule: Equals | Contains | Matches, text: str, columns: Mapping[str, str]) -> Scored:

@@ -11,8 +11,7 @@ from chatplay.chats.values import MessageRecord, OverflowPolicy
 from chatplay.models.catalog import ModelInfo
 from chatplay.runtime import get_runtime
 from chatplay.ui import model_menu, state
-from chatplay.ui.chat.callbacks import action, current_params, own_chat_id, show
-from chatplay.ui.state import ChatState
+from chatplay.ui.chat.callbacks import action, own_chat_id, remember_params, show
 
 _OLDER_PAGE = 36
 
@@ -20,6 +19,7 @@ _OLDER_PAGE = 36
 @action
 def new_chat() -> None:
     """The person's empty chat, ready to type."""
+    remember_params(state.chat())
     show(get_runtime().chats.new_chat(**state.me()))
     state.chat().focus = "now"
 
@@ -28,7 +28,7 @@ def new_chat() -> None:
 def open_chat(chat_id: UUID) -> None:
     """Another chat of the history."""
     page = state.chat()
-    _remember_params(page)
+    remember_params(page)
     page.open(chat_id)
     page.notice = None
 
@@ -104,6 +104,7 @@ def delete_all() -> None:
 
 @action
 def clear_chat() -> None:
+    remember_params(state.chat())
     show(get_runtime().chats.end_chat(**state.me(), chat_id=own_chat_id(state.chat())))
     state.chat().focus = "now"
 
@@ -114,6 +115,7 @@ def continue_with(key: str, models: tuple[ModelInfo, ...], failed: MessageRecord
     page, name, chats = state.chat(), state.widget_value(key), get_runtime().chats
     model = next(info for info in models if model_menu.model_id(info) == name)
     chat_id = own_chat_id(page)
+    remember_params(page)
     if failed is None or failed.role != "user":
         show(chats.continue_in_new(**state.me(), chat_id=chat_id, model=model))
         return
@@ -150,12 +152,3 @@ def use_example(text: str) -> None:
 @action
 def focus_input() -> None:
     state.chat().focus = "now"
-
-
-def _remember_params(page: ChatState) -> None:
-    """Settings that were changed without sending stay with their chat."""
-    if page.view is None or page.chat_id is None:
-        return
-    params = current_params(page)
-    if params != page.view.chat.params:
-        get_runtime().chats.remember_params(user_id=state.person().id, chat_id=page.chat_id, params=params)

@@ -6,6 +6,7 @@ Errors end here: they become the notice at the input.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 from uuid import UUID
@@ -64,6 +65,15 @@ def own_chat_id(page: ChatState) -> UUID:
     if page.chat_id is None:
         raise NotFound("No chat is open.", cure="Open a chat on the left or begin a new one.")
     return page.chat_id
+
+
+def remember_params(page: ChatState) -> None:
+    """Settings that were changed without sending stay with their chat, and are the person's next ones."""
+    if page.view is None or page.chat_id is None:
+        return
+    with suppress(BadInput, NotFound):  # what the model does not take; a chat deleted elsewhere
+        if (params := current_params(page)) != page.view.chat.params:
+            get_runtime().chats.remember_params(user_id=state.person().id, chat_id=page.chat_id, params=params)
 
 
 def show(view: ChatView) -> None:

@@ -13,7 +13,7 @@ from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import meter, model_banner, turn_actions
 from chatplay.ui.chat.header import Place
 from chatplay.ui.markdown import plain_markdown
-from chatplay.ui.scripts import copy_html, focus_field_html, focus_html, meter_html, place_html
+from chatplay.ui.scripts import copy_html, draft_html, focus_field_html, focus_html, meter_html, place_html
 
 _ELSEWHERE = "An answer is coming in another version of this chat."
 _ELSEWHERE_SEC = 1.0
@@ -157,7 +157,7 @@ def _draw_tools(view: ChatView | None) -> None:
 
 def _run_scripts() -> None:
     page = state.chat()
-    st.html(meter_html() + place_html(), unsafe_allow_javascript=True)
+    st.html(meter_html() + place_html() + draft_html(), unsafe_allow_javascript=True)
     if page.copy is not None:
         st.html(copy_html(page.copy), unsafe_allow_javascript=True)
         st.toast("Copied.", icon=":material/check:")

@@ -43,7 +43,9 @@ def draw(view: ChatView) -> None:
 
 
 def _went_on_elsewhere(page: ChatState) -> bool:
-    """Whether the thread has another end than the one on show, or is gone. Nothing a person has begun is cut short."""
+    """Whether the chat has another end or another title than the one on show, or is gone. Nothing a person has begun
+    is cut short.
+    """
     was_fresh, page.is_fresh = page.is_fresh, False
     if was_fresh or page.chat_id is None or page.is_asking or page.editing is not None:
         return False
@@ -53,7 +55,8 @@ def _went_on_elsewhere(page: ChatState) -> bool:
         return True
     except StoreError:
         return False
-    return chat.leaf_message_id != page.end_id
+    was_renamed = chat.title_is_custom and page.view is not None and chat.title != page.view.chat.title
+    return was_renamed or chat.leaf_message_id != page.end_id
 
 
 def why_not(catalog: ModelCatalog, model: str, upstream: str) -> str:

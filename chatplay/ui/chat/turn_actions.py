@@ -13,12 +13,14 @@ from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 from chatplay.chats.values import MessageRecord
 from chatplay.errors import ChatplayError, NotFound
+from chatplay.params import Params
 from chatplay.runtime import get_runtime
 from chatplay.ui import gate, model_menu, params_panel, state
 from chatplay.ui.chat.callbacks import (
     action,
     current_params,
     own_chat_id,
+    remember_params,
     running_generation,
     show,
 )
@@ -114,14 +116,20 @@ def resend(message: MessageRecord, key: str) -> None:
     if page.editing != message.id:
         return
     _end_running(page)
-    get_runtime().chats.edit(
-        **state.me(),
-        chat_id=message.session_id,
-        message_id=message.id,
-        text=str(state.widget_value(key) or ""),
-        params=current_params(page),
-        request_key=_key_for(message),
-    )
+    text, params = str(state.widget_value(key) or ""), current_params(page)
+    try:
+        get_runtime().chats.edit(
+            **state.me(),
+            chat_id=message.session_id,
+            message_id=message.id,
+            text=text,
+            params=params,
+            request_key=_key_for(message, params, text),
+        )
+    except NotFound:
+        page.give_back = text
+        _leave_lost_chat(page)
+        return
     page.editing, page.notice, page.focus = None, None, "gently"
 
 
@@ -147,10 +155,12 @@ def from_menu(message: MessageRecord, key: str) -> None:
     elif choice == "regenerate":
         _regenerate(message)
     elif choice == "branch":
+        remember_params(page)
         show(get_runtime().chats.continue_in_new(**state.me(), chat_id=message.session_id, upto_message_id=message.id))
     elif choice == "code":
         page.dialog = ("code", message)
     elif choice == "compare":
+        remember_params(page)
         made = get_runtime().compare.from_chat(**state.me(), chat_id=message.session_id, message_id=message.id)
         state.compare().open(made)
         state.go_to("pages/compare.py")
@@ -203,19 +213,21 @@ def show_variant(message_id: int) -> None:
 
 def _regenerate(message: MessageRecord) -> None:
     page = state.chat()
+    params = current_params(page)
     get_runtime().chats.regenerate(
         **state.me(),
         chat_id=message.session_id,
         message_id=message.id,
-        params=current_params(page),
-        request_key=_key_for(message),
+        params=params,
+        request_key=_key_for(message, params),
     )
     page.notice, page.focus = None, "gently"
 
 
-def _key_for(message: MessageRecord) -> UUID:
-    """The same for two clicks on what is on show, so that they begin one turn."""
-    return uuid5(NAMESPACE_OID, f"{message.session_id}/{message.id}/{message.variants}/{message.status}")
+def _key_for(message: MessageRecord, params: Params, text: str = "") -> UUID:
+    """The same for two clicks on what is on show, so that they begin one turn; another tab's words are another turn."""
+    shown = f"{message.session_id}/{message.id}/{message.variants}/{message.status}"
+    return uuid5(NAMESPACE_OID, f"{shown}/{params}/{text}")
 
 
 def _leave_lost_chat(page: ChatState) -> None:

@@ -42,7 +42,8 @@ _LOOKS = 8
 _crowd = Crowd()
 _WAITING = (
     '<div role="status"><span class="chat-dots"><i></i><i></i><i></i></span>'
-    '<span class="chat-unseen">Waiting for the first token</span></div>'
+    '<span class="chat-unseen">Waiting for the first token</span>'
+    '<span class="chat-waited" aria-hidden="true">{waited}</span></div>'
 )
 
 
@@ -140,7 +141,7 @@ def _draw_prompt(message: MessageRecord) -> list[_Later]:
 
 def _draw_coming(turn: Turn, places: Places, later: list[_Later], *, follow: bool) -> None:
     marker = st.empty()
-    marker.html(_WAITING)
+    marker.html(_WAITING.format(waited=""))
     figures = _Figures(marker, places, later)
     try:
         updates = get_runtime().chats.follow(
@@ -216,7 +217,9 @@ class _Later:
 
 
 class _Figures:
-    """Shows the running figures, twice a second; the first token, or an end without one, puts the waiting sign away."""
+    """Shows how long it waits, then the running figures, twice a second; the first token, or an end without one, puts
+    the waiting sign away.
+    """
 
     def __init__(self, marker: header.Place, places: Places, later: list[_Later]) -> None:
         self._marker = marker
@@ -225,6 +228,7 @@ class _Figures:
         self._begun_sec = time.monotonic()
         self._drawn_sec = 0.0
         self._waiting = True
+        self._waited_sec = 0
 
     def __call__(self, live: LiveMetrics) -> None:
         now = time.monotonic()
@@ -232,6 +236,7 @@ class _Figures:
             if now - self._begun_sec >= each.after_sec:
                 each.draw_once()
         if live.ttft_ms is None:
+            self._tell_waited(int(live.elapsed_ms / 1000))
             return
         if self._waiting:
             self.end_waiting()
@@ -244,6 +249,11 @@ class _Figures:
                 live_tokens=live.completion_tokens,
             )
             self._drawn_sec = now
+
+    def _tell_waited(self, seconds: int) -> None:
+        if seconds > self._waited_sec:
+            self._waited_sec = seconds
+            self._marker.html(_WAITING.format(waited=f"{seconds} s"))
 
     def end_waiting(self) -> None:
         if self._waiting:

@@ -193,7 +193,9 @@ def details(answer: PaneAnswer, metrics: AnswerMetrics, window_tokens: int | Non
 
 
 def fingerprint_line(answer: PaneAnswer) -> str:
-    """What the fingerprint says, as Markdown; "" when it is a mismatch, which is told louder."""
+    """What the fingerprint says, as Markdown; "" when there is none yet or never, and of a mismatch, which is told
+    louder.
+    """
     digits = plain_markdown(_digits(answer.metrics.fingerprint if answer.metrics else None))
     if answer.check.state == "same":
         return f":material/verified: Sent as shown · {digits}"

@@ -10,6 +10,7 @@ import streamlit as st
 from chatplay.errors import BadInput, ChatplayError, Conflict, PlanChanged
 from chatplay.experiments.plan import messages_for
 from chatplay.experiments.values import Arm, Forecast, Preview
+from chatplay.models.view import takes_system_prompt
 from chatplay.runtime import get_runtime
 from chatplay.ui import format as fmt
 from chatplay.ui import state
@@ -131,8 +132,9 @@ def draw_bound(draft: Draft, preview: Preview) -> None:
 
 
 def _draw_messages(arm: Arm, draft: Draft, case: int) -> None:
+    model = get_runtime().catalog.find_info(arm.model.name, upstream=arm.model.upstream)
     try:
-        messages = messages_for(arm, draft.cases.values(case))
+        messages = messages_for(arm, draft.cases.values(case), system=takes_system_prompt(model))
     except BadInput as error:
         draw_error(str(error))
         return
