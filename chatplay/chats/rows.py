@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID, uuid4
 
-from chatplay.chats.values import ChatView, Coming, chat_record, message_record
+from chatplay import params as parameters
+from chatplay.chats.values import ChatRecord, ChatView, Coming, chat_record, message_record
 from chatplay.errors import Conflict, NotFound
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection
@@ -82,6 +83,12 @@ def set_model(conn: Connection, catalog: ModelCatalog, *, chat_id: UUID, info: M
         engine_type=info.engine_type,
         constraints_json=asdict(catalog.constraints(info)),
     )
+
+
+def shown_with(conn: Connection, chat: ChatRecord, model: ModelInfo) -> ChatRecord:
+    """A chat that has not begun as it would begin with this model."""
+    params = parameters.from_json(first_params(conn, user_id=chat.user_id, model=model))
+    return replace(chat, model_name=model.name, upstream=model.upstream, engine_type=model.engine_type, params=params)
 
 
 def view_of(conn: Connection, chat: ChatRow, *, limit: int) -> ChatView:

@@ -6,23 +6,13 @@ Everything takes the signed-in person's `user_id`; what is not theirs does not e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from uuid import UUID
 
 from chatplay import params as parameters
 from chatplay import snippets
 from chatplay.calls import Calls
-from chatplay.chats.rows import (
-    copy_thread,
-    empty_chat,
-    first_params,
-    not_found,
-    own_chat,
-    set_model,
-    todays_default,
-    view_of,
-    with_todays_default,
-)
+from chatplay.chats import rows as chat_rows
+from chatplay.chats.rows import copy_thread, empty_chat, first_params, not_found, own_chat, set_model, view_of
 from chatplay.chats.turns import Prompt, Turns
 from chatplay.chats.values import (
     ChatRecord,
@@ -91,17 +81,14 @@ class ChatService:
     def open_chat(self, *, user_id: int, role: str, chat_id: UUID | None, limit: int = 12) -> ChatView:
         """A chat with its last `limit` messages. Without an id: the one touched last, else the empty one."""
         with self._store.reading() as conn:
-            if chat_id is not None:
-                chat = own_chat(conn, user_id, chat_id)
-                if todays_default(self._catalog, chat, role) is None:
-                    return view_of(conn, chat, limit=limit)
-            elif last := chats.find_last_open_chat(conn, user_id=user_id):
-                return view_of(conn, last, limit=limit)
-        if chat_id is None:
+            chat = own_chat(conn, user_id, chat_id) if chat_id else chats.find_last_open_chat(conn, user_id=user_id)
+            if chat is not None and chat_rows.todays_default(self._catalog, chat, role) is None:
+                return view_of(conn, chat, limit=limit)
+        if chat is None:
             return self.new_chat(user_id=user_id, role=role)
         with self._store.transaction() as conn:
-            chat = own_chat(conn, user_id, chat_id, for_update=True)
-            return view_of(conn, with_todays_default(conn, self._catalog, chat, role), limit=limit)
+            chat = own_chat(conn, user_id, chat.id, for_update=True)
+            return view_of(conn, chat_rows.with_todays_default(conn, self._catalog, chat, role), limit=limit)
 
     def new_chat(self, *, user_id: int, role: str) -> ChatView:
         """The person's one chat without a message; made when there is none."""
@@ -207,10 +194,7 @@ class ChatService:
     def shown_with(self, chat: ChatRecord, model: ModelInfo) -> ChatRecord:
         """A chat that has not begun as it would begin with another model; nothing is stored."""
         with self._store.reading() as conn:
-            params = parameters.from_json(first_params(conn, user_id=chat.user_id, model=model))
-        return replace(
-            chat, model_name=model.name, upstream=model.upstream, engine_type=model.engine_type, params=params
-        )
+            return chat_rows.shown_with(conn, chat, model)
 
     def remember_params(self, *, user_id: int, chat_id: UUID, params: Params) -> None:
         """Keeps the settings for this chat and as the person's own for new chats."""
