@@ -53,6 +53,9 @@ class Spec:
     off_at_zero: bool = False
 
 
+_MAX_TOKENS = Range(256, 1024)
+
+
 def _param(default: Any, **spec: Any) -> Any:
     return field(default=default, metadata={"spec": spec})
 
@@ -77,10 +80,11 @@ class Params:
         label="Max tokens",
         kind="int",
         tier="basic",
-        range=Range(256, 1024),
+        range=_MAX_TOKENS,
         protocol=Range(1, 2**31 - 1),
         step=64,
-        help="The answer ends after this many tokens at the latest (finish reason `length`).",
+        help="The answer ends after this many tokens at the latest (finish reason `length`). "
+        f"{_MAX_TOKENS.low:,} to {_MAX_TOKENS.high:,} unless an administrator widens it on the Models page.",
     )
     top_p: float | None = _param(
         1.0,

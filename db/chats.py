@@ -226,6 +226,12 @@ def delete_chat(conn: Connection, *, user_id: int, chat_id: UUID) -> bool:
     return conn.execute(query).rowcount == 1
 
 
+def count_chats(conn: Connection, *, user_id: int) -> int:
+    """How many chats of the person have messages: those that `delete_chats` would remove."""
+    begun = (chat_sessions.c.user_id == user_id) & chat_sessions.c.locked_at.is_not(None)
+    return conn.execute(select(func.count()).select_from(chat_sessions).where(begun)).scalar_one()
+
+
 def delete_chats(conn: Connection, *, user_id: int) -> int:
     """Removes all chats of the person that have messages, and tells how many."""
     begun = (chat_sessions.c.user_id == user_id) & chat_sessions.c.locked_at.is_not(None)

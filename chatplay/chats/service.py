@@ -78,6 +78,11 @@ class ChatService:
                 before_id=before.id if before else None,
             )
 
+    def count_chats(self, *, user_id: int) -> int:
+        """How many chats of the person have messages: those that `delete_all` would remove."""
+        with self._store.reading() as conn:
+            return chats.count_chats(conn, user_id=user_id)
+
     def open_chat(self, *, user_id: int, role: str, chat_id: UUID | None, limit: int = 12) -> ChatView:
         """A chat with its last `limit` messages. Without an id: the one touched last, else the empty one."""
         with self._store.reading() as conn:

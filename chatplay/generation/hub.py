@@ -31,7 +31,7 @@ from chatplay.generation.outcome import Ending, describe
 from chatplay.generation.precedence import GivingWay, Precedence
 from chatplay.generation.running import Limits, Running
 from chatplay.generation.tally import Tally
-from chatplay.generation.values import Job, Status, never_asked
+from chatplay.generation.values import NEVER_STREAMS, Job, Status, never_asked
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -275,7 +275,7 @@ class Hub:
         if not running.job.request.stream:
             return await self._consume(running, stream=False)
         if not running.job.supports_streaming:
-            running.fallback_reason = "The model's server does not stream."
+            running.fallback_reason = NEVER_STREAMS
             return await self._consume(running, stream=False)
         try:
             await self._consume(running, stream=True)

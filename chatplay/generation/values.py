@@ -137,6 +137,9 @@ class GenerationEnd:
     metrics: AnswerMetrics
 
 
+NEVER_STREAMS = "The model's server does not stream."  # why nothing but a whole answer was asked for
+
+
 class Keeper(Protocol):
     """Keeps what a caller needs of an answer's end, in the very transaction that ends the call: both or neither. What
     ends together is kept together, in as few statements as one.

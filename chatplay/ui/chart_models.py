@@ -83,8 +83,18 @@ class Cast:
         everyone = [*self.known, *sorted(present - set(self.known))]
         labels = model_labels(everyone)
         named = [key for key in everyone if not self.chosen or key in self.chosen][: len(style.PALETTE)]
-        by_label = style.colours(labels[key] for key in named)
+        by_label = _dealt([labels[key] for key in everyone], [labels[key] for key in named])
         legend = {labels[key]: by_label[labels[key]] for key in named if key in present}
         rest = sorted(labels[key] for key in present - set(named))
         others = rest[0] if len(rest) == 1 else f"{len(rest)} others"
         return Looks(labels, legend | ({others: style.NEUTRAL} if rest else {}), others)
+
+
+def _dealt(everyone: Sequence[str], named: Sequence[str]) -> dict[str, str]:
+    """A colour for each of `named`: the one it has when nothing is filtered; those that are grey then, which a filter
+    left, take what the others of `named` leave.
+    """
+    fixed = style.colours(everyone[: len(style.PALETTE)])
+    taken = {fixed[name] for name in named if name in fixed}
+    free = iter(look for look in style.PALETTE if look not in taken)
+    return {name: fixed.get(name) or next(free) for name in named}

@@ -22,7 +22,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 NEUTRAL = "#808890"  # for what has no name: all calls together, the ordinary
 HEIGHT_PX = 320
 TARGET_COLOUR = "#9A5B00"
-_LEGEND_ROW_PX = 24
+_LEGEND_ROW_PX, _LABEL_PX, _USUAL_PLOT_PX = 24, 150, 480
 # Days and hours as the tables write them: the browser's own would say 06 PM.
 TIME_FORMAT = {
     "year": "%Y",
@@ -74,12 +74,12 @@ def colour(
 
 
 def top_legend(names: Iterable[str]) -> alt.Legend:
-    """Above the plot, in so few columns that it fits a narrow screen."""
+    """Above the plot, in as many columns as its width has room for, on a phone in two."""
     return alt.Legend(
         orient="top",
         title=None,
-        columns=_legend_columns(list(names)),
-        labelLimit=150,
+        columns=alt.ExprRef(f"max(2, floor(width / {_entry_px(names)}))"),
+        labelLimit=_LABEL_PX,
         symbolSize=64,
         symbolOpacity=1,
         rowPadding=2,
@@ -87,14 +87,18 @@ def top_legend(names: Iterable[str]) -> alt.Legend:
 
 
 def legend_height(names: Iterable[str]) -> int:
-    """What a chart needs on top of its height, so that a legend of many rows leaves the plot as high as without."""
+    """What a chart needs on top of its height, so that a legend of many rows leaves the plot about as high as without.
+
+    Taken at the width a plot mostly has, for the page cannot know it: were it waited for, everything below would jump.
+    """
     known = list(names)
-    return _LEGEND_ROW_PX * max(-(-len(known) // _legend_columns(known)) - 1, 0)
+    columns = max(_USUAL_PLOT_PX // _entry_px(known), 2)
+    return _LEGEND_ROW_PX * max(-(-len(known) // columns) - 1, 0)
 
 
-def _legend_columns(names: Sequence[str]) -> int:
-    longest = max(map(len, names), default=0)
-    return 4 if longest < 9 else 3 if longest < 13 else 2
+def _entry_px(names: Iterable[str]) -> int:
+    """The width of an entry of the legend: its sign, the longest name and some distance."""
+    return 30 + min(6 * max(map(len, names), default=0), _LABEL_PX)
 
 
 def time_axis() -> alt.Axis:
@@ -102,9 +106,12 @@ def time_axis() -> alt.Axis:
 
 
 def draw(chart: Any, *, key: str, selections: Sequence[str] = (), height: int = HEIGHT_PX) -> Any:
-    """Puts a chart on the page in its whole width; with `selections`, returns what the reader selected."""
+    """Puts a chart on the page in its whole width; with `selections`, returns what the reader selected.
+
+    The height is said to the page, too, which keeps that room from the first moment on: what draws charts comes late.
+    """
     unchecked: Any = Unchecked(chart.properties(height=height, config=CONFIG))
-    return st.altair_chart(unchecked, key=key, width="stretch", **_selecting(selections))
+    return st.altair_chart(unchecked, key=key, width="stretch", height=height, **_selecting(selections))
 
 
 def _selecting(selections: Sequence[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from chatplay.ui.charts import PICK, wall
 from chatplay.usage.values import OutcomePoint, UsageRow
 
 Measure = Literal["tokens", "cost"]
-_KINDS: dict[Measure, tuple[str, ...]] = {"tokens": ("Prompt", "Completion"), "cost": ("Cost",)}
+_KINDS: dict[Measure, tuple[str, ...]] = {"tokens": ("Prompt tokens", "Answer tokens"), "cost": ("Cost",)}
 _AMOUNT_TITLES = {"tokens": "Tokens", "cost": "US dollars"}
 _AMOUNT_AXES = {"tokens": "~s", "cost": "$,.6~f"}  # in "~s" a tenth of a dollar reads 100m
 _TICKS = alt.ExprRef("max(2, ceil(width / 80))")  # as many as leave their amounts apart
@@ -59,7 +59,7 @@ def outcomes(rows: Sequence[OutcomePoint], *, tz: ZoneInfo) -> Any:
 
 
 def amounts(rows: Sequence[UsageRow], *, measure: Measure) -> Any:
-    """Tokens (prompt and completion stacked) or cost, a bar for each row, longest first."""
+    """Tokens (prompt and answer stacked) or cost, a bar for each row, longest first."""
     labels = [row.label for row in rows]
     names = {row.key: row.label if labels.count(row.label) == 1 else f"{row.label} ({row.key})" for row in rows}
     data = pd.DataFrame(

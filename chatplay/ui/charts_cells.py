@@ -14,6 +14,7 @@ from chatplay.ui.charts import PICK
 from chatplay.usage.values import HourCell, SettingsCell
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_HOURS = [f"{hour:02d}" for hour in range(24)]
 _NOT_SENT = "not sent"
 
 
@@ -57,7 +58,7 @@ def hours(cells: Sequence[HourCell]) -> Any:
         for cell in cells
     )
     base = alt.Chart(data).encode(
-        x=alt.X("hour:N", title="Hour of the day", sort=[f"{hour:02d}" for hour in range(24)]),
+        x=alt.X("hour:N", title="Hour of the day", sort=_HOURS, axis=alt.Axis(labelAngle=0)),
         y=alt.Y("day:N", title=None, sort=list(WEEKDAYS)),
         tooltip=[
             alt.Tooltip("day:N", title="Day"),

@@ -47,7 +47,8 @@ def _dialog(record: FlightRecord, tz: ZoneInfo) -> None:
 
 def draw(record: FlightRecord, tz: ZoneInfo) -> None:
     call = record.call
-    st.text(f"{call.model} at {call.upstream}, {fmt.exact(call.created_at, tz=tz)}, from {_SOURCES[call.source]}")
+    began = fmt.exact(call.created_at, tz=tz, seconds=True)
+    st.text(f"{call.model} at {call.upstream}, {began}, from {_SOURCES[call.source]}")
     if call.error_message:
         st.error(message_markdown(call.error_message), icon=":material/error:")
     if call.fallback_reason:
@@ -80,10 +81,10 @@ def _draw_figures(record: FlightRecord) -> None:
     with st.container(horizontal=True, gap="medium"):
         for label, name, value in (
             ("TTFT", "ttft_ms", fmt.duration(call.ttft_ms)),
-            ("Decode", "tokens_per_second", fmt.speed(call.tokens_per_second)),
+            ("Speed", "tokens_per_second", fmt.speed(call.tokens_per_second)),
             ("Duration", "duration_ms", fmt.duration(call.duration_ms)),
-            ("Prompt", "prompt_tokens", fmt.tokens(call.prompt_tokens, estimated=call.tokens_estimated)),
-            ("Answer", "completion_tokens", fmt.tokens(call.completion_tokens, estimated=call.tokens_estimated)),
+            ("Prompt tokens", "prompt_tokens", fmt.count(call.prompt_tokens, estimated=call.tokens_estimated)),
+            ("Answer tokens", "completion_tokens", fmt.count(call.completion_tokens, estimated=call.tokens_estimated)),
             ("Cost", "cost_usd", fmt.cost(call.cost_usd)),
         ):
             st.metric(label, value, width="content", help=DEFINITIONS[name])
@@ -98,15 +99,16 @@ def _draw_timeline(record: FlightRecord) -> None:
         return
     call = record.call
     if not record.timeline:
-        st.caption("The answer came in one piece, so there are no gaps to show.")
+        st.caption("The answer came in one piece, so there is no time between tokens to show.")
         return
     stalls = ""
     if record.stall_ms is not None:
-        word = "a stall" if record.stalls == 1 else "stalls"
-        stalls = f", {record.stalls:,} of them {word} (longer than {fmt.duration(record.stall_ms)})"
+        word = "is a stall" if record.stalls == 1 else "are stalls"
+        longer = f"longer than {fmt.duration(record.stall_ms)}"
+        stalls = f"; {record.stalls:,} of {len(record.timeline):,} {word} ({longer})"
     st.markdown(
-        f"**Token timeline** {len(record.timeline):,} gaps{stalls}. Gap p50 {fmt.duration(call.itl_p50_ms)}, "
-        f"p95 {fmt.duration(call.itl_p95_ms)}, longest {fmt.duration(call.itl_max_ms)}."
+        f"**Token timeline** Time between tokens: p50 {fmt.duration(call.itl_p50_ms)}, "
+        f"p95 {fmt.duration(call.itl_p95_ms)}, longest {fmt.duration(call.itl_max_ms)}{stalls}."
     )
     style.draw(charts.timeline(record.timeline, ttft_ms=call.ttft_ms), key="flight_timeline", height=240)
 
@@ -143,7 +145,7 @@ def _details(record: FlightRecord, tz: ZoneInfo) -> pd.DataFrame:
         "Request id": call.request_id,
         "System fingerprint": call.system_fingerprint,
         "Request fingerprint": call.fingerprint and call.fingerprint[:16],
-        "Ended": fmt.exact(call.ended_at, tz=tz) if call.ended_at else None,
+        "Ended": fmt.exact(call.ended_at, tz=tz, seconds=True) if call.ended_at else None,
         "Person": call.person,
         "Call id": str(call.generation_id),
     }

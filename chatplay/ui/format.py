@@ -124,12 +124,18 @@ def ago(moment: datetime | None, *, now: datetime, tz: ZoneInfo) -> str:
     return exact(moment, tz=tz)
 
 
-def exact(moment: datetime | None, *, tz: ZoneInfo) -> str:
-    """`2026-11-21 14:05` in the viewer's zone, named when it is UTC."""
+def exact(moment: datetime | None, *, tz: ZoneInfo, seconds: bool = False) -> str:
+    """`2026-11-21 14:05` or `2026-11-21 14:05:09` in the viewer's zone, named when it is UTC."""
     if moment is None:
         return UNKNOWN
     local = moment.astimezone(tz)
-    return f"{local:%Y-%m-%d %H:%M}{' UTC' if local.utcoffset() == timedelta() and tz.key == 'UTC' else ''}"
+    zone_name = " UTC" if local.utcoffset() == timedelta() and tz.key == "UTC" else ""
+    return f"{local:%Y-%m-%d %H:%M}{f':{local:%S}' if seconds else ''}{zone_name}"
+
+
+def in_column(moment: datetime, *, tz: ZoneInfo) -> str:
+    """`11-21 14:05:09`, for columns whose heading names the zone."""
+    return f"{moment.astimezone(tz):%m-%d %H:%M:%S}"
 
 
 def day_group(moment: datetime, *, now: datetime, tz: ZoneInfo) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import streamlit as st
@@ -56,7 +57,7 @@ def draw() -> None:
 
 def _draw_page(person: Person) -> None:
     pages = pages_for(person)
-    page = st.navigation(pages, position="hidden")
+    page = st.navigation(_with_unknown(pages), position="hidden")
     _draw_links(pages)
     # One element for all: what a page costs grows with its elements.
     scripts = whole_characters_html() + sidebar_html() + away_html() + ahead_html(*_AHEAD.get(page.title, ()))
@@ -106,6 +107,22 @@ def pages_for(person: Person) -> dict[str, list[st.Page]]:
         for section, entries in _SECTIONS.items()
     }
     return {section: pages for section, pages in sections.items() if pages}
+
+
+def _with_unknown(pages: dict[str, list[st.Page]]) -> dict[str, list[st.Page]]:
+    """With a page of ours at an address that is none of theirs: Streamlit's own words for that lead nowhere."""
+    name = unquote(urlsplit(st.context.url or "").path).strip("/")
+    known = {page.url_path for links in pages.values() for page in links}
+    if not name or "/" in name or name in known:
+        return pages
+    unknown = st.Page(_draw_unknown, title="No such page", url_path=name, visibility="hidden")
+    return {**pages, "": [unknown]}
+
+
+def _draw_unknown() -> None:
+    st.title("No such page", anchor=False)
+    st.markdown("There is nothing at this address. Nothing is lost: choose a page on the left, or begin anew.")
+    st.page_link("pages/welcome.py", label="Welcome", icon=":material/home:")
 
 
 def _draw_links(pages: dict[str, list[st.Page]]) -> None:

@@ -18,13 +18,13 @@ _AMOUNTS = {
     "failed": "Failed",
     "fallbacks": "Fallbacks",
     "prompt_tokens": "Prompt tokens",
-    "completion_tokens": "Completion tokens",
+    "completion_tokens": "Answer tokens",
     "tokens_unknown": "Calls without tokens",
     "cost_usd": "Cost, US dollars",
     "cost_unknown": "Calls without cost",
     "chats": "Chats",
 }
-_SPEEDS = {"ttft_p50_ms": "TTFT p50, ms", "ttft_p95_ms": "TTFT p95, ms", "tokens_per_second_p50": "tok/s p50"}
+_SPEEDS = {"ttft_p50_ms": "TTFT p50, ms", "ttft_p95_ms": "TTFT p95, ms", "tokens_per_second_p50": "Speed p50, tok/s"}
 
 
 def amounts_frame(rows: Sequence[UsageRow]) -> pd.DataFrame:

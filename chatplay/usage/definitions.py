@@ -19,11 +19,11 @@ DEFINITIONS: Mapping[str, str] = MappingProxyType(
         "ttft_p95_ms": "19 of 20 calls had their first non-empty delta within this time after the request was sent.",
         "ttft_ms": "Time to first token: request sent to the first non-empty delta of the text, which follows any "
         "reasoning.",
-        "tokens_per_second": "Decode speed: (completion tokens - 1) / (last delta - first delta), of a model that "
+        "tokens_per_second": "Speed: (answer tokens - 1) / (last delta - first delta), of a model that "
         "reasons for its text alone; where its reasoning tokens are not reported, for both together from the first "
         "piece of reasoning on.",
         "duration_ms": "Request sent to the end of the answer.",
-        "itl_p95_ms": "Inter-token latency: of each call, the gap between deltas that 19 of 20 gaps stay below.",
+        "itl_p95_ms": "Time between tokens: of each call, the time between two deltas that 19 of 20 stay below.",
         "error_rate": "Failed and interrupted calls of all that ended. Stopped ones are no errors.",
         "fallback_rate": "Calls that were answered, or tried, without streaming, of all that ended.",
         "prompts_per_chat": "Completed answers per chat, over the chats whose first call is in the range; each counts "

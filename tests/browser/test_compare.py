@@ -118,7 +118,7 @@ def test_keys_vote_but_not_while_a_prompt_is_typed(board, upstream):
     expect(board.question).to_be_visible()
     board.page.keyboard.press("t")
     expect(board.page.get_by_text("Your vote: Tie")).to_be_visible()
-    expect(board.page.get_by_text("Tie in your vote")).to_have_count(2)
+    expect(board.page.locator("[class*=st-key-compare_pane_]").get_by_text("Tie", exact=True)).to_have_count(2)
 
 
 def test_double_click_on_an_answer_without_a_name_is_one_blind_vote(board, upstream):

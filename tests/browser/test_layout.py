@@ -49,6 +49,21 @@ def test_a_page_fits_a_screen_of_380_pixels(app, visitors, path):
     assert page.evaluate(TOO_WIDE) == []
 
 
+def test_an_address_that_is_no_page_says_so_in_our_words(app, person, visitors):
+    page = visitors.visit(person)
+    page.goto(f"{app.url}/nonsense")
+    expect(page.get_by_role("heading", name="No such page")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("main").get_by_role("link", name="Welcome").click()
+    expect(page.get_by_role("heading", name="Three things to try")).to_be_visible()
+
+
+def test_a_chat_without_a_message_shows_its_head(app, person, visitors):
+    chat = Chat(visitors.visit(person, viewport={"width": 380, "height": 500}), app.url).open()
+    chat.page.evaluate(AT_REST)
+    assert chat.page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
+
+
 def test_a_page_opened_at_its_own_address_asks_for_nothing_in_vain(app, person, visitors):
     page, refused = visitors.visit(person), []
     page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)

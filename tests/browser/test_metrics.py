@@ -19,7 +19,7 @@ TITLES = (
     "Latency and speed over time",
     "How it is spread over the calls",
     "TTFT against prompt tokens",
-    "Decode speed against context length",
+    "Speed against context length",
     "How calls ended",
     "Tokens and cost",
     "What settings change",

@@ -36,13 +36,13 @@ def test_the_model_is_locked_and_another_one_continues_in_a_new_chat(chat, upstr
     upstream.script(answer("From the first model."), answer("From the second."))
     chat.ask("Who are you?", "From the first model.")
     first, page = chat.id, chat.page
-    expect(page.get_by_text("Model locked: this chat stays with mock-model.")).to_be_visible()
+    expect(page.get_by_text("Model locked: this chat stays with mock-model at openai.")).to_be_visible()
     expect(page.get_by_role("combobox", name="Model Selector")).to_be_disabled()
     chat.button("Continue in a new chat with another model").click()
     page.get_by_role("dialog").get_by_role("combobox").click()
     page.get_by_role("option", name="mock-other").click()
     chat.button("Continue in a new chat").click()
-    expect(page.get_by_text("Model locked: this chat stays with mock-other.")).to_be_visible()
+    expect(page.get_by_text("Model locked: this chat stays with mock-other at openai.")).to_be_visible()
     assert chat.id != first
     chat.ask("And you?", "From the second.")
     body = upstream.wait_for_request(2).body

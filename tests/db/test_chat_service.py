@@ -232,6 +232,7 @@ def test_everything_of_another_person_does_not_exist(house):
         with pytest.raises(NotFound):
             attempt()
     assert house.chats.list_chats(user_id=other) == []
+    assert (chats.count_chats(user_id=other), chats.count_chats(user_id=house.user_id)) == (0, 1)
     assert chats.delete_all(user_id=other) == 0
     assert len(house.view(chat_id).messages) == 2
 

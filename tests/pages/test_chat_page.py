@@ -166,7 +166,7 @@ def test_a_message_that_waited_for_the_page_comes_from_the_thread_that_drew_it(b
 def test_answer_carries_its_figures(services, ada):
     view = answered(services, ada.id, "Hello")
     app = opened("chat", chat=view.chat.id)
-    assert "Between tokens, p50 / p95" in html(app)
+    assert "Time between tokens, p50 / p95" in html(app)
     assert "Performance: n/a" not in html(app)
     assert app.selectbox[0].disabled
 
@@ -290,7 +290,7 @@ def test_failed_answer_names_the_provider_and_the_next_steps(services, ada, monk
     monkeypatch.setattr(DemoProvider, "stream", unreachable)
     app = send(opened("chat"), "Hello")
     assert "refused the connection" in app.error[0].value
-    assert "Provider: demo" in app.error[0].value.replace(":color[:]", ":")
+    assert "Server: demo" in app.error[0].value.replace(":color[:]", ":")
     assert {"Retry", "Choose another model"} <= {item.label for item in app.button}
     assert "Waiting for the first token" not in html(app)
 

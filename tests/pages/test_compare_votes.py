@@ -50,17 +50,17 @@ def test_vote_is_changed_only_after_saying_so_and_never_by_a_click_meant_for_ano
 def test_vote_is_marked_in_words_in_the_panes_it_was_on(services, desk):
     desk.run()
     app = press(opened("compare", comparison=desk.who["comparison_id"]), "Tie")
-    assert said(app).count("**Tie** in your vote") == 2
+    assert said(app).count(":material/balance: **Tie**") == 2
     desk.run(pane_ids=(desk.get().panes[0].id,))
-    assert said(ran(app)).count("**Tie** in your vote") == 1
+    assert said(ran(app)).count(":material/balance: **Tie**") == 1
     app = press(press(app, "None is good"), "Change the vote")
-    assert said(app).count("**Not good** in your vote") == 2
+    assert said(app).count(":material/thumb_down: **Not good**") == 2
     second = plain_markdown(figures.answer_name_of(desk.get(), 1))
     app = press(app, second)
-    assert said(app).count("** in your vote") == 1
+    assert said(app).count(":material/trophy: **Best**") == 1
     assert f"{second} :material/trophy:" in [option.content for option in app.get("button_group")[0].proto.options]
     desk.run()
-    assert "in your vote" not in said(ran(app))
+    assert ":material/trophy: **Best**" not in said(ran(app))
 
 
 def test_answers_are_called_by_what_they_were_asked_with_whatever_is_set_since(services, desk):
@@ -69,7 +69,7 @@ def test_answers_are_called_by_what_they_were_asked_with_whatever_is_set_since(s
     desk.set(0, temperature=0.9)
     app = opened("compare", comparison=desk.who["comparison_id"])
     assert "Your vote: **1 · Temperature 0.2**" in said(app)
-    assert "in your vote, before its settings were changed" in said(app)
+    assert "**Best**, before its settings were changed" in said(app)
     desk.set(1, temperature=0.9)
     assert figures.name_of(desk.get(), 0) == f"1 · {view.panes[0].model_name}"
 

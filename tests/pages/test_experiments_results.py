@@ -8,7 +8,7 @@ from tests.pages.screen import opened, ran, said, table_with, with_numbers
 
 def test_results_of_a_finished_experiment_show_each_arm_with_its_mean_and_trials(services, ada):
     app = opened("experiments", experiment=finish(services, ada.id).id, tab="results")
-    arms = table_with(app, "Failed")
+    arms = table_with(app, "Cases")
     assert list(arms["Arm"]) == ["Temperature 0", "Temperature 1"]
     assert list(arms["n"]) == [12, 12]
     assert list(arms["Score"]) == [1.0, 0.5]
@@ -20,7 +20,7 @@ def right_at_the_first_try(arm, case, repeat):
 
 def test_arms_tell_what_of_their_repeats_passes_and_how_far_these_agree(services, ada):
     app = opened("experiments", experiment=finish(services, ada.id, right_at_the_first_try).id, tab="results")
-    arms = table_with(app, "Failed")
+    arms = table_with(app, "Cases")
     shown = {name: list(arms[name]) for name in ("pass@2", "pass^2", "Repeats agree")}
     assert shown == {"pass@2": [1.0, 1.0], "pass^2": [1.0, 0.0], "Repeats agree": [1.0, 0.0]}
 
@@ -71,7 +71,7 @@ def test_arms_that_answer_alike_are_not_told_apart(services, ada):
 def test_cases_that_all_differ_by_the_same_amount_ask_for_cases_and_have_no_interval(services, ada):
     experiment = finish(services, ada.id, cases=3, rules=False)  # each arm takes 50 ms longer than the one before it
     app = with_numbers(opened("experiments", experiment=experiment.id, tab="results"), experiment, "baseline")
-    assert table_with(app, "In words")["In words"][0].startswith("can't tell yet, about 3 more cases would (")
+    assert table_with(app, "In words")["In words"][0].startswith("can't tell yet, about 3 more cases would settle it (")
     assert "No interval: all 3 cases differ by the same amount" in said(app)
 
 
@@ -131,6 +131,13 @@ def test_failed_trials_are_counted_and_said(services, ada):
     assert list(table_with(app, "Failed")["Failed"]) == [0, 2]
 
 
+def test_counts_and_costs_of_nothing_take_no_column(services, ada):
+    app = opened("experiments", experiment=finish(services, ada.id).id, tab="results")
+    columns = list(table_with(app, "Cases").columns)
+    assert columns.index("Duration") == columns.index("Answer tokens") + 1
+    assert not {"Failed", "Cost"} & set(columns)
+
+
 def test_answers_that_were_cut_off_are_said_of_their_arm_and_marked_in_its_cells(services, ada):
     experiment = finish(services, ada.id)
     cut_off(services, experiment, arm=1)
@@ -146,7 +153,7 @@ def test_results_of_a_run_under_way_say_how_many_trials_have_ended(services, ada
     services.experiments.rerun_cell(user_id=ada.id, experiment_id=experiment.id, arm=0, case=0)
     app = opened("experiments", experiment=experiment.id, tab="results")
     assert "22 of 24 trials have ended" in said(app)
-    assert list(table_with(app, "Failed")["n"]) == [10, 12]
+    assert list(table_with(app, "n")["n"]) == [10, 12]
 
 
 def test_results_before_the_first_end_of_a_trial_say_that_figures_will_come(services, ada):
@@ -158,7 +165,7 @@ def test_results_before_the_first_end_of_a_trial_say_that_figures_will_come(serv
 def test_one_arm_has_a_row_but_nothing_to_be_compared_with(services, ada):
     app = opened("experiments", experiment=finish(services, ada.id, axes="0.5").id, tab="results")
     assert "nothing to compare it with" in said(app)
-    assert len(table_with(app, "Failed")) == 1
+    assert len(table_with(app, "Cases")) == 1
 
 
 def test_one_case_says_what_is_lost(services, ada):
@@ -175,7 +182,7 @@ def test_what_is_lost_is_said_once_on_the_page(services, ada):
 def test_without_scores_the_other_figures_are_shown(services, ada):
     app = opened("experiments", experiment=finish(services, ada.id, rules=False).id, tab="results")
     assert "No answer has a score" in said(app)
-    assert "TTFT" in table_with(app, "Failed").columns
+    assert "TTFT" in table_with(app, "Cases").columns
 
 
 def test_scores_by_hand_replace_those_of_rules_when_chosen(services, ada):
@@ -185,7 +192,7 @@ def test_scores_by_hand_replace_those_of_rules_when_chosen(services, ada):
     whose = {"user_id": ada.id, "experiment_id": experiment.id}
     services.experiments.add_hand_score(**whose, trial_id=item.trial_id, score=0.25)
     app.selectbox(key=f"experiments_scored_by_{experiment.id}").select("hand")
-    assert 0.25 in set(table_with(ran(app), "Failed")["Score"])
+    assert 0.25 in set(table_with(ran(app), "Cases")["Score"])
 
 
 def test_every_card_says_how_it_is_computed(services, ada):
@@ -210,4 +217,4 @@ def test_results_that_are_kept_are_shown_again_as_they_were(services, ada):
     specs = [[one.proto.spec for one in app.get("vega_lite_chart")] for app in (first, second)]
     assert len(specs[0]) == 4
     assert specs[0] == specs[1]
-    assert table_with(first, "Failed").equals(table_with(second, "Failed"))
+    assert table_with(first, "Cases").equals(table_with(second, "Cases"))

@@ -74,7 +74,7 @@ def test_a_cell_through_a_link_has_no_run_again_but_its_flight_recorder(services
         conn.execute(text("UPDATE usage SET reasoning_tokens = 1234"))
     app = press(app, "Flight recorder")
     assert "demo-small" in said(app)
-    assert "1,234 tokens" in said(app)
+    assert "<dt>Reasoning tokens</dt><dd>1,234</dd>" in said(app)
 
 
 def test_a_revoked_link_shows_nothing(services, ada, shared):

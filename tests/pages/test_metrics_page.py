@@ -126,7 +126,7 @@ def test_call_of_the_address_opens_its_flight_recorder(house, ada):
     app = opened("metrics", call=str(call))
     details = next(one.value for one in app.dataframe if "Value" in one.value.columns)
     assert dict(zip(details[""], details["Value"], strict=True))["Reasoning tokens"] == "2,000"
-    assert "4 gaps, 1 of them a stall" in said(app)
+    assert "1 of 4 is a stall" in said(app)
     assert '"model": "tiny"' in app.code[0].value
 
 
@@ -215,6 +215,13 @@ def test_days_that_nobody_can_choose_are_no_fault(house, ada, page, first, last)
     assert date(2000, 1, 1) <= days[0] <= days[1] <= datetime.now(UTC).date()
 
 
+def test_usage_without_a_call_promises_none_in_a_longer_range(services, house, ana, ada):
+    assert "Nobody has made a model call yet." in said(opened("usage"))
+    house.add(hours_ago(24 * 60), user=ana.id)
+    house.count()
+    assert "A longer range shows more." in said(opened("usage"))
+
+
 @pytest.mark.parametrize(("usd", "words"), [(100.0, ""), (10.0, "is at 90 %"), (9.0, "is used up")])
 def test_budget_is_told_from_four_fifths_on(own_budget, usd, words):
     told = own_budget(usd)
@@ -233,5 +240,5 @@ def test_budget_and_price_are_listed_once_set(services, house, ana, ada):
     budgets = next(table for table in tables if "Budget" in table)
     assert list(budgets["State"]) == ["warning"]
     prices = next(table for table in tables if "In force" in table)
-    assert (prices["Output"][0], prices["Set by"][0]) == ("$2.00", "ada")
+    assert (prices["Output, $ per million tokens"][0], prices["Set by"][0]) == ("$2.00", "ada")
     assert set(prices["Set by"][1:]) == {"configuration"}  # the demo models: what holds is told wherever it is set

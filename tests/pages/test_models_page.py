@@ -89,7 +89,7 @@ def test_server_that_was_not_asked_yet_counts_as_no_healthy_one(services, ada):
 def test_server_left_alone_by_the_breaker_says_for_how_long(services, ada):
     serve(services, server(), demo=True)
     services.catalog.set_health({"lab": down(services, failures=3)})
-    assert re.search(r"Left alone, \d+ s", said(opened("models")))
+    assert re.search(r"Paused, next try in \d+ s", said(opened("models")))
 
 
 def test_server_that_was_not_asked_yet_is_not_called_down(services, ada):

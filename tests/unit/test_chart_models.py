@@ -46,6 +46,16 @@ def test_models_left_by_a_filter_have_the_colours():
     assert looks.legend["m15"] in PALETTE
 
 
+def test_model_keeps_its_colour_when_a_filter_leaves_few():
+    whole = Cast(MANY).looks(MANY).legend
+    for chosen in (MANY[2:3], MANY[1:4], (MANY[6], MANY[15], MANY[16])):
+        legend = Cast(MANY, chosen=tuple(chosen)).looks(chosen).legend
+        assert {name: legend[name] for name in legend if name in whole} == {
+            name: whole[name] for name in legend if name in whole
+        }
+        assert len(set(legend.values())) == len(chosen)
+
+
 def test_what_is_grey_is_drawn_behind():
     rows = [(MANY[0], "named"), (MANY[19], "grey"), (MANY[1], "named, too"), (MANY[18], "grey, too")]
     looks = Cast(MANY).looks(MANY)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatplay.ui.chart_style import PALETTE, colour, colours
+from chatplay.ui.chart_style import PALETTE, colour, colours, legend_height
 
 
 @given(st.sets(st.text(min_size=1, max_size=12), min_size=1, max_size=len(PALETTE)))
@@ -26,3 +26,9 @@ def test_name_has_the_same_colour_in_every_chart_of_a_page():
     for names in (["b", "e"], ["e"], page):
         scale = colour("model", names, among=page).to_dict()["scale"]
         assert dict(zip(scale["domain"], scale["range"], strict=True)) == {name: colours(page)[name] for name in names}
+
+
+def test_a_legend_of_many_rows_takes_no_room_from_the_plot():
+    few, many = ["tiny", "small"], [f"model-number-{number}" for number in range(8)]
+    assert legend_height(few) == 0
+    assert legend_height(many) >= 2 * 20

@@ -78,7 +78,10 @@ def test_two_people_of_one_name_have_a_bar_each():
 def test_days_stand_on_the_calendar_with_completion_on_prompt_tokens():
     row = UsageRow("2026-10-25", "2026-10-25", 3, 0, 0, 10, 20, 0, 0, 0, None, 3, None, None, None, 1)
     bars = rows_of(charts_bars.amounts_by_day([row], measure="tokens"))
-    assert [(bar["kind"], bar["low"], bar["high"]) for bar in bars] == [("Prompt", 0, 10), ("Completion", 10, 30)]
+    assert [(bar["kind"], bar["low"], bar["high"]) for bar in bars] == [
+        ("Prompt tokens", 0, 10),
+        ("Answer tokens", 10, 30),
+    ]
     assert {(bar["time"], bar["until"]) for bar in bars} == {("2026-10-25T00:00:00", "2026-10-26T00:00:00")}
 
 

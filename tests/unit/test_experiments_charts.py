@@ -74,7 +74,18 @@ def test_every_verdict_has_a_short_form_that_fits_a_phone(difference, p, chance)
     assert short.startswith(text[:10])
 
 
-def test_difference_that_rounds_to_nothing_has_no_minus():
-    assert words.difference("score", Estimate(-2.8e-18, -0.06, 0.06, 9, 3)) == "+0.00 [-0.06, +0.06]"
-    assert words.difference("passed", Estimate(-1e-9, -0.5, 0.25, 9, 3)) == "+0.0 points [-50.0, +25.0]"
+def test_difference_that_rounds_to_nothing_has_no_sign():
+    assert words.difference("score", Estimate(-2.8e-18, -0.06, 0.06, 9, 3)) == "0 [-0.06, +0.06]"
+    assert words.difference("passed", Estimate(-1e-9, -0.5, 0.25, 9, 3)) == "0 points [-50.0, +25.0]"
     assert words.difference("score", Estimate(-0.006, -0.06, 0.06, 9, 3)) == "-0.01 [-0.06, +0.06]"
+
+
+def test_times_on_an_axis_are_in_the_unit_they_are_told_in():
+    marks = [Mark("a", 1500.0, 900.0, 2100.0, n=9)]
+    chart = charts.effect(marks, title="Duration", x_title="Model", low=900.0, high=2100.0, fmt="ms").to_dict()
+    (label,) = {
+        layer["encoding"]["y"]["axis"]["labelExpr"] for layer in chart["layer"] if "axis" in layer["encoding"]["y"]
+    }
+    assert "/ 1000" in label
+    assert "' s'" in label
+    assert "' ms'" in label

@@ -70,7 +70,7 @@ def test_two_cases_ask_for_a_third() -> None:
 def test_chance_alone_asks_for_repeats() -> None:
     # error^2 * cases = 0.072 = 0.012 between + 0.06 / 1; wanted: 0.1^2 / (2.093 + 0.842)^2 * 20 = 0.0232.
     assert plan_repeats(evidence()) == math.ceil(0.06 / (0.1**2 / (2.0930 + 0.8416) ** 2 * 20 - 0.012) - 1)
-    assert judge(evidence()).text == "can't tell yet, about 5 more repeats would"
+    assert judge(evidence()).text == "can't tell yet, about 5 more repeats would settle it"
 
 
 def test_cases_that_differ_ask_for_cases() -> None:

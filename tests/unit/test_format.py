@@ -119,6 +119,11 @@ def test_unknown_zone_is_utc_and_says_so():
     assert format.exact(NOW, tz=format.zone("Mars/Olympus")) == "2026-11-21 14:05 UTC"
 
 
+def test_single_calls_are_told_to_the_second():
+    assert format.exact(NOW, tz=format.zone("UTC"), seconds=True) == f"2026-11-21 14:05:{NOW:%S} UTC"
+    assert format.in_column(NOW, tz=BERLIN) == f"11-21 15:05:{NOW:%S}"
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [(0.0, "0"), (0.00012345, "0.0001234"), (1.5, "1.5"), (999_999.0, "1,000,000"), (12345.6, "12,350")],

@@ -66,10 +66,10 @@ def _direction(metric: Metric, difference: float) -> Word:
 def _open(evidence: Evidence) -> Verdict:
     repeats, cases = plan_repeats(evidence), plan_cases(evidence)
     if repeats is not None:
-        return Verdict("unclear", f"can't tell yet, about {count(repeats, 'more repeat')} would", repeats)
+        return Verdict("unclear", f"can't tell yet, about {count(repeats, 'more repeat')} would settle it", repeats)
     if cases is None:
         return Verdict("unclear", "can't tell: if there is a difference, it is too small for a test of this size")
-    text = f"can't tell yet, about {count(cases, 'more case')} would{_say_of_repeats(evidence)}"
+    text = f"can't tell yet, about {count(cases, 'more case')} would settle it{_say_of_repeats(evidence)}"
     return Verdict("unclear", text, None, cases)
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 from chatplay.chats.values import MessageRecord
 from chatplay.models.catalog import ModelInfo
 from chatplay.runtime import get_runtime
-from chatplay.ui import code_of_call, model_menu, state
+from chatplay.ui import code_of_call, format, model_menu, state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.people import app_url
@@ -25,6 +25,7 @@ _SHORTCUTS = (
     ("New chat", "Alt + Shift + N (Option on a Mac)"),
     ("Go to the input", "Alt + Shift + M (Option on a Mac)"),
 )
+_DESTROY = "chat_dialog_destroy"  # the stylesheet has buttons of such keys in red
 _STAYS = "What the answers took stays in the metrics, without any text."
 
 
@@ -41,11 +42,11 @@ def draw(models: tuple[ModelInfo, ...]) -> bool:
     return True
 
 
-def _confirm(text: str, verb: str, act: Callable[..., None], *args: Any) -> None:
+def _confirm(text: str, verb: str, act: Callable[..., None], *args: Any, key: str = "chat_dialog_yes") -> None:
     st.markdown(text)
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Cancel", key="chat_dialog_cancel", on_click=chat_actions.close_dialog)
-        st.button(verb, key="chat_dialog_yes", type="primary", on_click=act, args=args)
+        st.button(verb, key=key, type="primary", on_click=act, args=args)
 
 
 @st.dialog("Clear this chat", on_dismiss="rerun")
@@ -53,12 +54,14 @@ def _clear_chat(_about: object) -> None:
     _confirm("A fresh chat begins. This one ends and stays in your history.", "Clear chat", chat_actions.clear_chat)
 
 
-@st.dialog("Delete all chats", on_dismiss="rerun")
+@st.dialog("Clear all chats", on_dismiss="rerun")
 def _clear_all(_about: object) -> None:
+    chats = get_runtime().chats.count_chats(user_id=state.person().id)
     _confirm(
         f"All your chats are deleted with their messages. This cannot be undone. {_STAYS}",
-        "Delete all chats",
+        f"Delete {format.many(chats, 'chat')}",
         chat_actions.delete_all,
+        key=_DESTROY,
     )
 
 
@@ -69,6 +72,7 @@ def _delete(about: tuple[UUID, str]) -> None:
         "Delete chat",
         chat_actions.delete,
         about[0],
+        key=_DESTROY,
     )
 
 

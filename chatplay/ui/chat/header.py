@@ -8,6 +8,7 @@ import streamlit as st
 
 from chatplay.chats.values import ChatView, MessageRecord
 from chatplay.models.catalog import ModelInfo
+from chatplay.runtime import get_runtime
 from chatplay.ui import format, model_menu, params_panel, state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import turn_actions
@@ -104,10 +105,17 @@ def draw_lock_words(place: Place, view: ChatView) -> None:
         place.empty()
         return
     place.markdown(
-        f":material/lock: Model locked: this chat stays with **{plain_markdown(view.chat.model_name)}**.",
+        f":material/lock: Model locked: this chat stays with **{plain_markdown(view.chat.model_name)}**"
+        f"{_at_server(view)}.",
         help=_LOCK_REASON,
         width="content",
     )
+
+
+def _at_server(view: ChatView) -> str:
+    """Named where there are several: they may serve models of one name."""
+    several = len(get_runtime().catalog.upstreams) > 1
+    return f" at **{plain_markdown(view.chat.upstream)}**" if several else ""
 
 
 def last_figures(messages: tuple[MessageRecord, ...]) -> tuple[float | None, float | None]:

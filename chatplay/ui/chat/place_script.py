@@ -1,4 +1,5 @@
-"""Where the chat page stands: at its end while that grows, unless a person looks at something further up.
+"""Where the chat page stands: at its end while that grows, unless a person looks at something further up. A chat
+without a message shows its head.
 
 A message that is sent leads to the end again; so does another chat. What one reads stays where it is when earlier
 messages come in above it.
@@ -8,12 +9,15 @@ PLACE = """(() => {
   if (window.chatplayPlace) return;
   window.chatplayPlace = 1;
   const find = selector => document.querySelector(selector);
-  let page = null, parts = [], follows = true, top = 0, address = '', rest = 0;
+  let page = null, parts = [], follows = true, has = false, top = 0, address = '', rest = 0;
   const below = () => page.scrollHeight - page.clientHeight - page.scrollTop;
 
   const grown = () => {
     if (!find('.st-key-chat_column')) return;
     if (address !== location.search) { address = location.search; follows = true; }
+    const had = has;
+    has = !!find('.stChatMessage');
+    if (!has) { if (had) page.scrollTop = 0; return; }
     if (follows) page.scrollTop = page.scrollHeight;
     else if (rest) page.scrollTop = page.scrollHeight - rest;
   };

@@ -12,7 +12,7 @@ from chatplay.chats.values import MessageRecord
 from chatplay.generation.values import AnswerMetrics
 from chatplay.params import SPECS, Params, get_spec, number_text
 from chatplay.ui import format, state
-from chatplay.ui.answer_words import UNFINISHED
+from chatplay.ui.answer_words import failed_twice, names_its_model, unfinished, without_figures
 from chatplay.ui.chat import turn_actions
 from chatplay.ui.markdown import message_markdown, plain_markdown, quoted, safe_markdown
 
@@ -105,13 +105,13 @@ def draw_outcome(message: MessageRecord, prompt: MessageRecord | None) -> None:
     metrics = message.metrics
     if message.status == "failed":
         _draw_failure(message, prompt)
-    elif message.status in UNFINISHED:
-        st.caption(UNFINISHED[message.status])
+    elif words := unfinished(message.status, message.content):
+        st.caption(words)
     elif not message.content.strip():
         st.caption("The model sent an empty answer. Regenerate asks again.")
     if metrics is not None and metrics.omitted_messages:
         st.caption(f":material/content_cut: {_left_out(metrics)}")
-    if metrics is not None and metrics.fallback_reason:
+    if metrics is not None and metrics.fallback_reason and message.status != "failed":
         st.badge(
             "Fallback used", icon=":material/undo:", color="orange", help=message_markdown(metrics.fallback_reason)
         )
@@ -203,8 +203,9 @@ def _draw_failure(message: MessageRecord, prompt: MessageRecord | None) -> None:
     metrics = message.metrics
     what = (metrics and metrics.error_message) or "The answer could not be had."
     cure = (metrics and metrics.error_cure) or ""
-    source = f"Provider: {metrics.provider}, model: {metrics.model}." if metrics else ""
-    lines = [f"**{message_markdown(what)}**", message_markdown(cure), plain_markdown(source)]
+    source = f"Server: {metrics.provider}, model: {metrics.model}." if metrics and not names_its_model(metrics) else ""
+    again = failed_twice(metrics) if metrics else ""
+    lines = [f"**{message_markdown(what)}**", again, message_markdown(cure), plain_markdown(source)]
     if message.content.strip():
         lines.append("What had come is kept above.")
     st.error("  \n".join(line for line in lines if line), icon=":material/error:")
@@ -221,7 +222,7 @@ def _draw_failure(message: MessageRecord, prompt: MessageRecord | None) -> None:
 def _draw_figures(message: MessageRecord, metrics: AnswerMetrics) -> None:
     """One line of figures that opens into all of them."""
     with st.popover(
-        _figures_line(metrics),
+        without_figures(message.status, metrics) or _figures_line(metrics),
         type="tertiary",
         key=f"chat_figures_{message.id}",
         help="Tokens were estimated: the server reported none." if metrics.tokens_estimated else None,
@@ -237,8 +238,6 @@ def _without_effect(metrics: AnswerMetrics) -> str:
 
 
 def _figures_line(metrics: AnswerMetrics) -> str:
-    if metrics.ttft_ms is None and metrics.error_code:
-        return f"failed after {format.duration(metrics.duration_ms)}"
     parts = [
         f"TTFT {format.duration(metrics.ttft_ms)}",
         f"{format.UNKNOWN} tok/s" if metrics.tokens_per_second is None else format.speed(metrics.tokens_per_second),
@@ -254,16 +253,19 @@ def _details(message: MessageRecord, metrics: AnswerMetrics) -> str:
     estimated = metrics.tokens_estimated
     rows = [
         ("Model used", metrics.model_used or metrics.model),
-        ("Provider", metrics.provider),
+        ("Server", metrics.provider),
         ("Ended", f"{message.status}, {metrics.finish_reason or format.UNKNOWN}"),
         ("Reasoning", format.reasoning(metrics.reasoning_ms, metrics.reasoning_tokens)),
         ("Time to first token", format.duration(metrics.ttft_ms)),
-        ("Between tokens, p50 / p95", f"{format.duration(metrics.itl_p50_ms)} / {format.duration(metrics.itl_p95_ms)}"),
-        ("Decode speed", format.speed(metrics.tokens_per_second)),
-        ("End to end", format.speed(metrics.end_to_end_tokens_per_second)),
+        (
+            "Time between tokens, p50 / p95",
+            f"{format.duration(metrics.itl_p50_ms)} / {format.duration(metrics.itl_p95_ms)}",
+        ),
+        ("Speed", format.speed(metrics.tokens_per_second)),
+        ("End-to-end speed", format.speed(metrics.end_to_end_tokens_per_second)),
         ("Duration", format.duration(metrics.duration_ms)),
-        ("Prompt", format.tokens(metrics.prompt_tokens, estimated=estimated)),
-        ("Completion", format.tokens(metrics.completion_tokens, estimated=estimated)),
+        ("Prompt tokens", format.count(metrics.prompt_tokens, estimated=estimated)),
+        ("Answer tokens", format.count(metrics.completion_tokens, estimated=estimated)),
         ("Cost", format.cost(metrics.cost_usd)),
         ("Streamed", {True: "yes", False: "no", None: format.UNKNOWN}[metrics.streamed]),
     ]

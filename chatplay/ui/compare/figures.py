@@ -17,6 +17,10 @@ _LETTERS = "ABCDEF"
 _SHORT_CHARS = 40
 _NAMING_SETTINGS = 2
 _SHOWN_DIGITS = 12
+FINGERPRINT = (
+    "The fingerprint of all that acts on an answer, model, messages and settings: computed from what this pane shows, "
+    "and again from the request as it was sent. The same digits are the same request."
+)
 _MARKS: dict[Outcome, str] = {
     "won": ":material/trophy: **Best**",
     "tied": ":material/balance: **Tie**",
@@ -60,13 +64,12 @@ def mark_of(view: ComparisonView, pane: Pane) -> str:
     outcome, place = view.outcome_of(pane), view.veiled_place_of(pane)
     if outcome is None or view.vote is None:
         return ""
-    whose = "your blind vote" if view.vote.is_blind else "your vote"
     letter = "" if place is None else f"Answer {_LETTERS[place]}"
     if outcome == "lost":
-        return f"{letter} in {whose}" if letter else ""
+        return f"{letter} in your blind vote" if letter else ""
     as_asked = not changed_since(pane, view.answers[pane.id])
     before = "" if as_asked else ", before its settings were changed"
-    return f"{outcome_text(outcome)} in {whose}{f', as {letter}' if letter else ''}{before}"
+    return f"{outcome_text(outcome)}{f' in your blind vote, as {letter}' if letter else ''}{before}"
 
 
 def outcome_text(outcome: Outcome | None) -> str:
@@ -173,15 +176,18 @@ def details(answer: PaneAnswer, metrics: AnswerMetrics, window_tokens: int | Non
     used = None if metrics.prompt_tokens is None else metrics.prompt_tokens + (metrics.completion_tokens or 0)
     rows = [
         ("Model used", metrics.model_used or metrics.model),
-        ("Provider", metrics.provider),
+        ("Server", metrics.provider),
         ("Ended", f"{answer.status}, {metrics.finish_reason or format.UNKNOWN}"),
         ("Reasoning", format.reasoning(metrics.reasoning_ms, metrics.reasoning_tokens)),
         ("Time to first token", format.duration(metrics.ttft_ms)),
-        ("Between tokens, p50 / p95", f"{format.duration(metrics.itl_p50_ms)} / {format.duration(metrics.itl_p95_ms)}"),
-        ("Decode speed", format.speed(metrics.tokens_per_second)),
+        (
+            "Time between tokens, p50 / p95",
+            f"{format.duration(metrics.itl_p50_ms)} / {format.duration(metrics.itl_p95_ms)}",
+        ),
+        ("Speed", format.speed(metrics.tokens_per_second)),
         ("Duration", format.duration(metrics.duration_ms)),
-        ("Prompt", format.tokens(metrics.prompt_tokens, estimated=estimated)),
-        ("Completion", format.tokens(metrics.completion_tokens, estimated=estimated)),
+        ("Prompt tokens", format.count(metrics.prompt_tokens, estimated=estimated)),
+        ("Answer tokens", format.count(metrics.completion_tokens, estimated=estimated)),
         ("Context", format.context(used, window_tokens, estimated=bool(estimated)).removeprefix("Context: ")),
         ("Cost", format.cost(metrics.cost_usd)),
         ("Attempt", str(answer.attempt)),

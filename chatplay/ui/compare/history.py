@@ -71,7 +71,7 @@ def _delete(comparison_id: UUID, title: str) -> None:
         f"**{plain_markdown(title or 'Untitled')}** is deleted with its answers, figures and votes. "
         "This cannot be undone."
     )
-    _buttons("Delete comparison", compare_actions.delete, comparison_id)
+    _buttons("Delete comparison", compare_actions.delete, comparison_id, key="compare_dialog_destroy")
 
 
 @st.dialog("Rename this comparison", on_dismiss="rerun")
@@ -81,7 +81,7 @@ def _rename(comparison_id: UUID, title: str) -> None:
     _buttons("Rename", compare_actions.rename, comparison_id, key)
 
 
-def _buttons(verb: str, act: object, *args: object) -> None:
+def _buttons(verb: str, act: object, *args: object, key: str = "compare_dialog_yes") -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Cancel", key="compare_dialog_cancel", on_click=compare_actions.close_dialog)
-        st.button(verb, key="compare_dialog_yes", type="primary", on_click=act, args=args)  # type: ignore[arg-type]
+        st.button(verb, key=key, type="primary", on_click=act, args=args)  # type: ignore[arg-type]

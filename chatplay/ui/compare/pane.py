@@ -10,7 +10,7 @@ from chatplay.models.catalog import ModelInfo
 from chatplay.params import SPECS
 from chatplay.runtime import get_runtime
 from chatplay.ui import params_panel, state
-from chatplay.ui.answer_words import UNFINISHED
+from chatplay.ui.answer_words import failed_twice, unfinished, without_figures
 from chatplay.ui.compare import actions as compare_actions
 from chatplay.ui.compare import figures as compare_figures
 from chatplay.ui.compare.live import AnswerPlace, LivePlace, Place, draw_answer
@@ -78,11 +78,12 @@ def _draw_head(view: ComparisonView, pane: Pane, models: tuple[ModelInfo, ...]) 
         args=(pane, comparison_id, key),
     )
     number = view.places.index(pane) + 1
+    settings_line = compare_figures.settings_line(pane, differing(view.panes), [one.params for one in view.panes])
     mark = compare_figures.mark_of(view, pane)
-    st.caption(
-        f"{number} · {compare_figures.settings_line(pane, differing(view.panes), [one.params for one in view.panes])}"
-        + (f"  \n{mark}" if mark else "")
-    )
+    if view.vote and view.vote.is_blind:  # all panes have one: which answer theirs was
+        st.caption(f"{number} · {settings_line}" + (f"  \n{mark}" if mark else ""))
+    else:  # only the best one has one: in a line of its own it would shift that pane alone
+        st.caption(" · ".join(part for part in (str(number), mark, settings_line) if part))
     # Filled only while open: the browser walks all that is in the page at each word that comes.
     settings = st.expander(
         "Settings", icon=":material/tune:", key=state.compare_key("settings", pane.id), on_change="rerun"
@@ -123,8 +124,8 @@ def _draw_outcome(view: ComparisonView, pane: Pane, answer: PaneAnswer) -> None:
         st.error(compare_figures.mismatch_text(answer.check), icon=":material/gpp_bad:")
     if answer.status == "failed":
         _draw_failure(view, pane, answer)
-    elif answer.status in UNFINISHED:
-        st.caption(UNFINISHED[answer.status])
+    elif words := unfinished(answer.status, answer.content):
+        st.caption(words)
     elif not answer.content.strip():
         st.caption("The model sent an empty answer.")
     if answer.prompt != view.asks_now:
@@ -136,7 +137,7 @@ def _draw_outcome(view: ComparisonView, pane: Pane, answer: PaneAnswer) -> None:
     if answer.metrics is not None:
         _draw_figures(answer, answer.metrics)
     if line := compare_figures.fingerprint_line(answer):
-        st.caption(line)
+        st.caption(line, help=compare_figures.FINGERPRINT)
 
 
 def _draw_failure(view: ComparisonView, pane: Pane, answer: PaneAnswer) -> None:
@@ -147,7 +148,8 @@ def _draw_failure(view: ComparisonView, pane: Pane, answer: PaneAnswer) -> None:
         what = problem.message if problem else (metrics and metrics.error_message) or "The answer could not be had."
         cure = problem.cure if problem else (metrics and metrics.error_cure) or ""
         kept = "  \nWhat had come is kept above." if answer.content.strip() else ""
-        st.error(f"**{message_markdown(what)}** {message_markdown(cure)}{kept}", icon=":material/error:")
+        again = f" {words}" if metrics and (words := failed_twice(metrics)) else ""
+        st.error(f"**{message_markdown(what)}**{again} {message_markdown(cure)}{kept}", icon=":material/error:")
     st.button(
         "Retry",
         key=state.compare_key("retry", pane.id),
@@ -160,7 +162,7 @@ def _draw_failure(view: ComparisonView, pane: Pane, answer: PaneAnswer) -> None:
 def _draw_figures(answer: PaneAnswer, metrics: AnswerMetrics) -> None:
     info = get_runtime().catalog.find_info(answer.model_name, upstream=answer.upstream)
     with st.popover(
-        compare_figures.figures_line(metrics),
+        without_figures(answer.status, metrics) or compare_figures.figures_line(metrics),
         type="tertiary",
         key=f"chat_figures_{answer.id}",
         help="Tokens were estimated: the server reported none." if metrics.tokens_estimated else None,
@@ -172,14 +174,17 @@ def _draw_foot(
     foot: tuple[Place, Place], view: ComparisonView, pane: Pane, answer: PaneAnswer | None, *, is_coming: bool
 ) -> None:
     press, menu = foot
-    press.button(
-        "Stop" if is_coming else "Run",
-        key=state.compare_key("stop" if is_coming else "run", pane.id),
-        type="tertiary",
-        icon=":material/stop:" if is_coming else ":material/play_arrow:",
-        on_click=compare_actions.stop if is_coming else compare_actions.run,
-        args=(view.comparison.id, pane) if is_coming else (view, pane),
-    )
+    if not is_coming and answer is not None and answer.status == "failed":
+        press.empty()  # Retry does it
+    else:
+        press.button(
+            "Stop" if is_coming else "Run",
+            key=state.compare_key("stop" if is_coming else "run", pane.id),
+            type="tertiary",
+            icon=":material/stop:" if is_coming else ":material/play_arrow:",
+            on_click=compare_actions.stop if is_coming else compare_actions.run,
+            args=(view.comparison.id, pane) if is_coming else (view, pane),
+        )
     if is_coming or not (options := menu_of(view, pane, answer)):
         return
     key = f"chat_icon_pane_{pane.id}"

@@ -14,7 +14,7 @@ from chatplay.ui.markdown import message_markdown, plain_markdown, quoted, safe_
 
 _VALUES_IN_A_ROW = 3
 _INERT_NAME = re.compile(r"\w+|[^\W_]+(?:[ -][^\W_]+)*")
-_FIRST = (
+_WHAT = (
     "Every pane answers the same prompt with its own model and settings; what differs between them is bold. "
     "Run all asks them together."
 )
@@ -38,9 +38,7 @@ def draw(view: ComparisonView, *, can_run: bool) -> None:
         _draw_values(view)
         _draw_bar(view, can_run=can_run)
         _draw_notice()
-        first = st.empty()
-        if view.run is None:
-            first.caption(_FIRST)
+        st.caption(_WHAT)  # also after the first run: without it the panes would jump
 
 
 def used_variables(view: ComparisonView) -> tuple[str, ...]:

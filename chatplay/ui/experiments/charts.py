@@ -53,7 +53,7 @@ def intervals(marks: Sequence[Mark], *, title: str, reference: float, names: Seq
     order = [mark.name for mark in marks]
     y = alt.Y("name:N", sort=order, title=None, axis=None, scale=alt.Scale(paddingOuter=0.3))
     base = alt.Chart(data).encode(y=y, tooltip=_tooltip(title))
-    x = alt.X("value:Q", title=title, axis=alt.Axis(format=fmt, tickCount=5), scale=alt.Scale(zero=True))
+    x = alt.X("value:Q", title=title, axis=_axis(fmt), scale=alt.Scale(zero=True))
     zero = alt.Chart(pd.DataFrame({"at": [reference]})).mark_rule(color=style.NEUTRAL, strokeDash=[3, 3])
     colour = style.colour("name", names, legend=False)
     rules = base.mark_rule(strokeWidth=2, yOffset=18).encode(
@@ -63,6 +63,21 @@ def intervals(marks: Sequence[Mark], *, title: str, reference: float, names: Seq
     # Clipped: a text that is wider than the plot would take the plot's room.
     texts = (_line(base, "name", -17), _line(base, "note", 0))
     return alt.layer(zero.encode(x=alt.X("at:Q")), rules, dots, *texts)
+
+
+def _axis(fmt: str) -> alt.Axis:
+    """`fmt`: a format of d3, or `ms` for times, `500 ms` and from a second on `1.5 s`; with `+` before it for
+    differences, of which none has no sign.
+    """
+    if fmt.removeprefix("+") == "ms":
+        sign = fmt.removesuffix("ms")
+        seconds = f"format(datum.value / 1000, '{sign},.3~f') + ' s'"
+        label = f"abs(datum.value) >= 1000 ? {seconds} : format(datum.value, '{sign},.3~f') + ' ms'"
+    elif fmt.startswith("+"):
+        label = f"format(datum.value, '{fmt}')"
+    else:
+        return alt.Axis(format=fmt, tickCount=5)
+    return alt.Axis(labelExpr=f"datum.value === 0 ? '0' : {label}", tickCount=5)
 
 
 def _at_zero() -> Any:
@@ -95,7 +110,7 @@ def effect(marks: Sequence[Mark], *, title: str, x_title: str, low: float, high:
         tooltip=_tooltip(title),
     )
     scale = alt.Scale(domain=[low, high], zero=False, nice=True)
-    y = alt.Y("value:Q", title=title, scale=scale, axis=alt.Axis(format=fmt, tickCount=5))
+    y = alt.Y("value:Q", title=title, scale=scale, axis=_axis(fmt))
     line = base.mark_line(color=style.NEUTRAL, strokeWidth=1).encode(y=y)
     rules = base.mark_rule(color=style.PALETTE[0], strokeWidth=2).encode(
         y=alt.Y("low:Q", scale=scale, title=title), y2=alt.Y2("high:Q")
@@ -126,7 +141,7 @@ def frontier(
     """Arms between two figures; those that none beats are filled. Names and texts are in the legend: where arms do
     nearly the same their dots lie close to each other.
     """
-    x_axis, y_axis = (alt.Axis(format=fmt, tickCount=5) for fmt in formats)
+    x_axis, y_axis = (_axis(fmt) for fmt in formats)
     data = pd.DataFrame(
         {"name": one.name, "x": one.x, "y": one.y, "text": one.text, "settled": one.on_frontier} for one in places
     )

@@ -36,7 +36,7 @@ def draw(experiment: Experiment, token: str | None) -> None:
         if experiment.is_mine:
             key = state.experiments_key("menu")
             st.menu_button(
-                "Change",
+                "Actions",
                 list(_MENU),
                 key=key,
                 format_func=lambda name: _MENU.get(name, name),
@@ -113,7 +113,7 @@ def _delete_dialog(experiment: Experiment) -> None:
         f"**{plain_markdown(experiment.name)}** is deleted with its cases, answers and scores; calls that run are "
         "stopped. This cannot be undone. What it has cost stays in the metrics."
     )
-    if st.button("Delete", type="primary", key=state.experiments_key("delete")):
+    if st.button("Delete", type="primary", key=state.experiments_key("destroy")):
         act(_delete, experiment.id)
         close_dialog()
         st.rerun()

@@ -68,7 +68,7 @@ def _draw_live(experiment: Experiment, token: str | None, moves: bool) -> None:
         _draw_buttons(experiment, progress)
     _draw_figures(experiment, progress)
     _draw_errors(experiment, progress, errors)
-    _draw_arms(experiment, arms)
+    _draw_arms(experiment, arms, is_over=_is_over(progress))
 
 
 # ---- how far -----------------------------------------------------------------------------------
@@ -119,14 +119,18 @@ def _draw_figures(experiment: Experiment, progress: Progress) -> None:
         ("Waiting", f"{progress.waiting:,}", None),
         ("Failed", f"{progress.failed:,}", "After the last attempt. Failed trials have no figures."),
         ("Cancelled", f"{progress.cancelled:,}", None),
-        ("Speed", _speed(progress), "Of the last 30 s."),
+        ("Trials per second", _speed(progress), "Of the last 30 s."),
         ("Calls", _of_cap(f"{progress.calls:,}", caps.max_calls and f"{caps.max_calls:,}"), None),
         ("Retries", f"{progress.retries:,}", "Calls made again after a failure. They never mix into latency."),
-        ("Cost so far", _of_cap(_cost(progress), caps.max_cost_usd and fmt.cost(caps.max_cost_usd)), unknown),
+        (
+            "Cost" if _is_over(progress) else "Cost so far",
+            _of_cap(_cost(progress), caps.max_cost_usd and fmt.cost(caps.max_cost_usd)),
+            unknown,
+        ),
     ]
     hidden = set() if progress.cancelled else {"Cancelled"}
     if progress.state != "running":
-        hidden.add("Speed")
+        hidden.add("Trials per second")
     shown = [one for one in figures if one[0] not in hidden]
     with st.container(horizontal=True, gap="medium", key="experiments_figures"):
         for label, value, help_text in shown:
@@ -137,7 +141,11 @@ def _speed(progress: Progress) -> str:
     if progress.trials_per_sec is None:
         return fmt.UNKNOWN
     rate = progress.trials_per_sec
-    return f"{rate:.1f} trials/s" if rate >= 1 else f"{rate * 60:.1f} trials/min"
+    return f"{rate:,.1f}" if rate >= 1 else f"{rate:.2g}"
+
+
+def _is_over(progress: Progress) -> bool:
+    return progress.state in ("done", "cancelled")
 
 
 def _cost(progress: Progress) -> str:
@@ -239,8 +247,8 @@ def _arm_names(experiment: Experiment, group: ErrorGroup) -> str:
 # ---- results as they come ----------------------------------------------------------------------
 
 
-def _draw_arms(experiment: Experiment, arms: list[ArmFigures]) -> None:
-    st.subheader("So far", anchor=False)
+def _draw_arms(experiment: Experiment, arms: list[ArmFigures], *, is_over: bool) -> None:
+    st.subheader("Result" if is_over else "So far", anchor=False)
     if not arms:
         st.caption("Every trial was cancelled before it ran.")
         return
@@ -271,6 +279,6 @@ def _row(names: list[str], one: ArmFigures) -> dict[str, Any]:
         "TTFT": fmt.duration(one.ttft_ms),
         "Duration": fmt.duration(one.duration_ms),
         "Speed": fmt.speed(one.tokens_per_second),
-        "Answer": fmt.tokens(None if one.completion_tokens is None else round(one.completion_tokens)),
+        "Answer tokens": fmt.count(None if one.completion_tokens is None else round(one.completion_tokens)),
         "Cost a call": fmt.cost(one.cost_usd),
     }

@@ -23,7 +23,7 @@ _ORDERS: dict[Order, str] = {
     "newest": "Newest first",
     "slowest_first_token": "Slowest first token",
     "longest": "Longest",
-    "slowest_decode": "Slowest decode",
+    "slowest_decode": "Lowest speed",
     "most_expensive": "Most expensive",
 }
 
@@ -91,15 +91,15 @@ def _draw_rows(rows: Sequence[CallRow], *, tz: ZoneInfo, known: Sequence[ModelKe
     labels = model_labels([*known, *(ModelKey(row.upstream, row.model) for row in rows)])
     table = pd.DataFrame(
         {
-            "Began": [fmt.exact(row.created_at, tz=tz) for row in rows],
+            f"Began, {tz.key}": [fmt.in_column(row.created_at, tz=tz) for row in rows],
             "Person": [row.person or fmt.UNKNOWN for row in rows],
             "Model": [labels[ModelKey(row.upstream, row.model)] for row in rows],
             "Source": [row.source for row in rows],
             "Ended": [row.error_class or row.finish_reason or row.status for row in rows],
             "TTFT": [fmt.duration(row.ttft_ms) for row in rows],
             "Speed": [fmt.speed(row.tokens_per_second) for row in rows],
-            "Prompt": [fmt.count(row.prompt_tokens, estimated=row.tokens_estimated) for row in rows],
-            "Answer": [fmt.count(row.completion_tokens, estimated=row.tokens_estimated) for row in rows],
+            "Prompt tokens": [fmt.count(row.prompt_tokens, estimated=row.tokens_estimated) for row in rows],
+            "Answer tokens": [fmt.count(row.completion_tokens, estimated=row.tokens_estimated) for row in rows],
             "Duration": [fmt.duration(row.duration_ms) for row in rows],
             "Cost": [fmt.cost(row.cost_usd) for row in rows],
             "Streamed": [_streamed(row) for row in rows],
@@ -120,7 +120,7 @@ def _draw_rows(rows: Sequence[CallRow], *, tz: ZoneInfo, known: Sequence[ModelKe
         state.metrics().picked.pop("calls", None)
 
 
-_NUMBERS = ("TTFT", "Speed", "Prompt", "Answer", "Duration", "Cost")
+_NUMBERS = ("TTFT", "Speed", "Prompt tokens", "Answer tokens", "Duration", "Cost")
 # A column is as wide as most of its values: the one `$0.0004190` among many `$0` would lose its first digits.
 _WIDTHS = {"Cost": 100}
 

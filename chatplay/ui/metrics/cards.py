@@ -126,8 +126,8 @@ def draw_ttft_by_prompt(board: Board) -> None:
 
 
 def draw_speed_by_context(board: Board) -> None:
-    parts.head("Decode speed against context length", DEFINITIONS["tokens_per_second"])
-    _draw_binned(board, "speed_by_context", "Prompt and completion tokens", parts.METRIC_TITLES["tokens_per_second"])
+    parts.head("Speed against context length", DEFINITIONS["tokens_per_second"])
+    _draw_binned(board, "speed_by_context", "Prompt and answer tokens", parts.METRIC_TITLES["tokens_per_second"])
 
 
 def _draw_binned(board: Board, name: str, x_title: str, y_title: str) -> None:

@@ -45,16 +45,22 @@ def _draw_more(view: View, choices: Choices) -> None:
         models = _with_chosen(choices.models, view.models)
         labels = model_labels(models)
         st.multiselect(
-            "Models", models, format_func=labels.__getitem__, key=state.metrics_key("models"), on_change=_changed
+            "Models",
+            models,
+            format_func=labels.__getitem__,
+            key=state.metrics_key("models"),
+            on_change=_changed,
+            placeholder="Any",
         )
         st.multiselect(
             "Source",
             _with_chosen(choices.sources, view.sources),
             key=state.metrics_key("sources"),
             on_change=_changed,
+            placeholder="Any",
             help="Where the call was made: on a page, through a route, or in an experiment.",
         )
-        st.multiselect("Status", STATUSES, key=state.metrics_key("statuses"), on_change=_changed)
+        st.multiselect("Status", STATUSES, key=state.metrics_key("statuses"), on_change=_changed, placeholder="Any")
         texts = [usage_view.param_text(item) for item in view.params]
         st.multiselect(
             "Parameters",
@@ -62,7 +68,7 @@ def _draw_more(view: View, choices: Choices) -> None:
             key=state.metrics_key("params"),
             on_change=_changed,
             accept_new_options=True,
-            placeholder=_EXAMPLES,
+            placeholder="Any, or type temperature:0.2",
             help=f"A name and a value or a range, for example {_EXAMPLES}. Several must hold together.",
         )
         if experiments := _with_chosen(choices.experiments, (view.experiment_id,) if view.experiment_id else ()):

@@ -17,12 +17,18 @@ from chatplay.usage.values import METRICS, Metric
 
 METRIC_TITLES: dict[str, str] = {
     "ttft_ms": "TTFT, ms",
-    "tokens_per_second": "Decode speed, tok/s",
+    "tokens_per_second": "Speed, tok/s",
     "duration_ms": "Duration, ms",
-    "itl_p95_ms": "Inter-token latency p95, ms",
-    "completion_tokens": "Completion tokens",
+    "itl_p95_ms": "Time between tokens p95, ms",
+    "completion_tokens": "Answer tokens",
     "cost_usd": "Cost, US dollars",
     "error_rate": "Error rate",
+}
+_SHORT = {
+    "ttft_ms": "TTFT",
+    "tokens_per_second": "Speed",
+    "duration_ms": "Duration",
+    "itl_p95_ms": "Time between tokens",
 }
 NOTHING = "No call in this range has this figure."
 PERCENTILES = {"p50": "p50", "p95": "p95", "n": "Calls"}
@@ -34,8 +40,7 @@ def head(title: str, definition: str) -> None:
 
 def head_with_metric(title: str, name: str) -> Metric:
     head(title, f"{DEFINITIONS['percentiles']} {' '.join(DEFINITIONS[metric] for metric in METRICS)}")
-    short = {"ttft_ms": "TTFT", "tokens_per_second": "tok/s", "duration_ms": "Duration", "itl_p95_ms": "ITL p95"}
-    metric: Metric = choose(name, "Figure", short)
+    metric: Metric = choose(name, "Figure", _SHORT)
     return metric
 
 

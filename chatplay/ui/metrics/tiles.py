@@ -39,7 +39,7 @@ def _draw_rows(tiles: Tiles) -> None:
     with second:
         _draw("Prompt tokens", "prompt_tokens", tiles.prompt_tokens, _whole, chart="bar")
     with third:
-        _draw("Completion tokens", "completion_tokens", tiles.completion_tokens, _whole, chart="bar")
+        _draw("Answer tokens", "completion_tokens", tiles.completion_tokens, _whole, chart="bar")
     with fourth:
         _draw("Cost", "cost_usd", tiles.cost_usd, fmt.cost, chart="bar")
 

@@ -200,7 +200,7 @@ def _remove(entry: Entry) -> None:
         if st.button("Cancel", key="models_dialog_cancel"):
             close()
             st.rerun()
-        if st.button("Remove", type="primary", key="models_dialog_yes"):
+        if st.button("Remove", type="primary", key="models_dialog_destroy"):
             try:
                 get_runtime().upstreams.remove(actor=gate.recheck(), upstream_id=entry.upstream.id or 0)
             except ChatplayError as error:

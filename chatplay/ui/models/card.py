@@ -70,7 +70,7 @@ def draw(
 def standing(status: UpstreamStatus) -> tuple[str, str, Color]:
     """Label, icon and colour of how a server is."""
     if status.breaker == "open":
-        return f"Left alone, {wait(status)}", ":material/pause_circle:", "orange"
+        return f"Paused, next try in {wait(status)}", ":material/pause_circle:", "orange"
     label, icon, color = _STANDINGS[status.standing]
     again = status.standing == "not checked yet" and status.checked_at is not None  # just enabled, or a fresh start
     return "Being asked again" if again else label, icon, color

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 import streamlit as st
 
 from chatplay.ui import chart_style as style
@@ -16,6 +18,7 @@ from chatplay.ui.chart_models import relabel
 from chatplay.ui.files import draw_csv
 from chatplay.ui.tables import table_height, text_column
 from chatplay.ui.usage_tables import draw_exports, usage_frame
+from chatplay.ui.usage_view import FIRST_DAY
 from chatplay.usage.definitions import DEFINITIONS
 from chatplay.usage.service import Usage
 from chatplay.usage.values import By, UsageFilter, UsageRow
@@ -42,7 +45,10 @@ def choose_range(now: datetime, tz: ZoneInfo) -> tuple[datetime, datetime]:
 def draw(usage: Usage, asked: UsageFilter, tz: ZoneInfo) -> None:
     by_person = usage.usage_table(asked, "person", tz.key)
     if not by_person:
-        st.info("Nobody made a model call in this range. A longer range shows more.")
+        ever = replace(asked, start=datetime.combine(FIRST_DAY, time(), tz))
+        is_first = not usage.list_choices(ever).models
+        in_range = "Nobody made a model call in this range. A longer range shows more."
+        st.info("Nobody has made a model call yet." if is_first else in_range)
         return
     _draw_sums(by_person)
     _draw_tops(usage, asked, by_person, tz)
@@ -58,7 +64,7 @@ def _draw_sums(rows: Sequence[UsageRow]) -> None:
         _figure("Calls", "calls", fmt.count(calls), f"{fmt.rate_with_counts(failed, calls)} failed")
         prompt, completion = sum(row.prompt_tokens for row in rows), sum(row.completion_tokens for row in rows)
         _figure("Prompt tokens", "prompt_tokens", fmt.count(prompt), _without(rows))
-        _figure("Completion tokens", "completion_tokens", fmt.count(completion), _without(rows))
+        _figure("Answer tokens", "completion_tokens", fmt.count(completion), _without(rows))
         _figure(
             "Cost",
             "cost_usd",
@@ -116,13 +122,21 @@ def _draw_table(usage: Usage, asked: UsageFilter, tz: ZoneInfo) -> None:
         rows = relabel(rows) if by == "model" else rows
         table = usage_frame(rows).rename(columns={"Of": _BY[by]})
         st.dataframe(
-            table,
+            _written(table),
             hide_index=True,
             column_config={**_COLUMNS, _BY[by]: text_column(table[_BY[by]])},
             height=table_height(len(rows)),
+            placeholder=fmt.UNKNOWN,
         )
         st.caption("Sums are of what is known. Calls without a token count or a price are counted beside them.")
         draw_csv(f"usage-by-{by}", table)
+
+
+def _written(table: pd.DataFrame) -> Any:
+    """Figures as on all pages, which sort as the numbers they are; the file keeps the numbers with their units."""
+    shown = table.rename(columns={unit: title for title, (unit, _) in _WRITERS.items()})
+    writers: Any = {title: write for title, (_, write) in _WRITERS.items()}
+    return shown.style.format(writers, na_rep=fmt.UNKNOWN)
 
 
 _HELP = {
@@ -130,15 +144,21 @@ _HELP = {
     "Failed": "error_rate",
     "Fallbacks": "fallback_rate",
     "Prompt tokens": "prompt_tokens",
-    "Completion tokens": "completion_tokens",
-    "Cost, US dollars": "cost_usd",
+    "Answer tokens": "completion_tokens",
+    "Cost": "cost_usd",
     "Chats": "chats",
-    "TTFT p50, ms": "ttft_p50_ms",
-    "TTFT p95, ms": "ttft_p95_ms",
-    "tok/s p50": "tokens_per_second",
+    "TTFT p50": "ttft_p50_ms",
+    "TTFT p95": "ttft_p95_ms",
+    "Speed p50": "tokens_per_second",
 }
-_FORMATS = {"Cost, US dollars": "dollar", "TTFT p50, ms": "%.0f", "TTFT p95, ms": "%.0f", "tok/s p50": "%.1f"}
+# Heading on the page: that of the file, and how its cells are written.
+_WRITERS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "Cost": ("Cost, US dollars", fmt.cost),
+    "TTFT p50": ("TTFT p50, ms", fmt.duration),
+    "TTFT p95": ("TTFT p95, ms", fmt.duration),
+    "Speed p50": ("Speed p50, tok/s", fmt.speed),
+}
 _COLUMNS: dict[str, Any] = {
-    name: st.column_config.NumberColumn(format=_FORMATS.get(name, "localized"), help=DEFINITIONS[defined])
+    name: st.column_config.NumberColumn(format=None if name in _WRITERS else "localized", help=DEFINITIONS[defined])
     for name, defined in _HELP.items()
 }

@@ -20,6 +20,7 @@ from chatplay.ui.tables import choose_row
 from chatplay.usage.values import ModelKey, PriceEntry
 
 _RIGHT = st.column_config.TextColumn(alignment="right")
+_AMOUNTS = tuple(f"{name}, $ per million tokens" for name in ("Input", "Cached input", "Output"))
 _ALL_MODELS = ""
 _MOST_NAMED = 6
 
@@ -48,7 +49,7 @@ def draw(runtime: Runtime, tz: ZoneInfo) -> None:
         rows,
         key=state.usage_key("prices"),
         ids=[*(entry.id for entry in entries), *((model.upstream, model.name) for model in configured)],
-        column_config=dict.fromkeys(("Input", "Cached input", "Output"), _RIGHT),
+        column_config=dict.fromkeys(_AMOUNTS, _RIGHT),
     )
     if chosen is None:
         st.caption("Choose a row to change its price.")
@@ -75,9 +76,9 @@ def _table(entries: Sequence[PriceEntry], configured: Sequence[ModelInfo], tz: Z
         {
             "Server": [upstream for upstream, _, _ in rows],
             "Model": [model for _, model, _ in rows],
-            "Input": [fmt.cost(price.input_usd) for *_, price in rows],
-            "Cached input": [_cached(price) for *_, price in rows],
-            "Output": [fmt.cost(price.output_usd) for *_, price in rows],
+            _AMOUNTS[0]: [fmt.cost(price.input_usd) for *_, price in rows],
+            _AMOUNTS[1]: [_cached(price) for *_, price in rows],
+            _AMOUNTS[2]: [fmt.cost(price.output_usd) for *_, price in rows],
             "From": [fmt.exact(entry.valid_from, tz=tz) for entry in entries] + ["as configured"] * len(priced),
             "In force": [entry.in_force for entry in entries] + [True] * len(priced),
             "Set by": [entry.set_by or fmt.UNKNOWN for entry in entries] + ["configuration"] * len(priced),

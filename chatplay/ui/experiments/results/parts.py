@@ -20,8 +20,8 @@ from chatplay.ui.tables import table_height
 if TYPE_CHECKING:
     from chatplay.experiments.stats.values import Metric
 
-# With as many digits as arms may lie close together: ticks must not read alike.
-AXIS_FORMATS = {"score": ".3~f", "passed": ".1~%", "cost_usd": "$~g", "ttft_ms": ",~f", "duration_ms": ",~f"}
+# As `charts` takes them. With as many digits as arms may lie close together: ticks must not read alike.
+AXIS_FORMATS = {"score": ".3~f", "passed": ".1~%", "cost_usd": "$~g", "ttft_ms": "ms", "duration_ms": "ms"}
 NO_SCORE = "No answer has a score of this kind yet. Choose other scores above, or score answers on the Review tab."
 _AXIS_PX = 92  # axis, its title and the chart's edges
 

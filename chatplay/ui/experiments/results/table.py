@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from chatplay.experiments.stats.values import ArmSummary, Estimate
 
 _SWATCH = "■"
+_LEFT_OUT_AT_ZERO = ("Failed", "Cost")
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,18 @@ class Shown:
 Cell = Shown | str
 
 
-def draw_table(name: str, rows: Sequence[Mapping[str, Cell]], *, colours: Sequence[str] = ()) -> None:
-    """`colours`: one for each row, drawn as a swatch beside its name."""
+def draw_table(
+    name: str,
+    rows: Sequence[Mapping[str, Cell]],
+    *,
+    colours: Sequence[str] = (),
+    helps: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """`colours`: one for each row, drawn as a swatch beside its name. `helps`: what some columns mean."""
     titles = list(rows[0]) if rows else []
     frame = pd.DataFrame([{title: _plain(row[title]) for title in titles} for row in rows], columns=titles)
     config: dict[str, Any] = {titles[0]: st.column_config.TextColumn(pinned=True)} if titles else {}
+    config |= {title: st.column_config.Column(help=text) for title, text in helps.items()}
     if colours:
         frame.insert(1, " ", _SWATCH)
         config[" "] = st.column_config.TextColumn(width=36)
@@ -101,8 +110,23 @@ def draw_arms(board: Board) -> None:
     """A row for each arm with everything that is known of it."""
     summaries = board.summaries()
     looks = style.colours(board.labels)
-    rows = [_arm_row(board, one) for one in summaries]
-    draw_table("arms", rows, colours=[looks[board.labels[one.arm]] for one in summaries])
+    rows = _without_nothing([_arm_row(board, one) for one in summaries])
+    k = _most_repeats(board)
+    draw_table(
+        "arms",
+        rows,
+        colours=[looks[board.labels[one.arm]] for one in summaries],
+        helps={
+            f"pass@{k}": f"The chance that at least one of {k} repeats of a case passes.",
+            f"pass^{k}": f"The chance that all {k} repeats of a case pass.",
+        },
+    )
+
+
+def _without_nothing(rows: Sequence[Mapping[str, Cell]]) -> list[dict[str, Cell]]:
+    """Without counts and costs that are 0 in every row."""
+    empty = {title for title in _LEFT_OUT_AT_ZERO if all(_is_nothing(row.get(title)) for row in rows)}
+    return [{title: cell for title, cell in row.items() if title not in empty} for row in rows]
 
 
 def draw_arms_csv(board: Board) -> None:
@@ -116,7 +140,7 @@ def _arm_row(board: Board, one: ArmSummary) -> dict[str, Cell]:
         "Failed": _whole(one.agreement.same_share.unknown),
         "Cases": _whole(one.cases),
     }
-    for metric in board.metrics:
+    for metric in sorted(board.metrics, key=list(words.TITLES).index):
         found = one.estimate(metric)
         row[words.TITLES[metric]] = Shown(found.value, words.estimate(metric, found))
     k = _most_repeats(board)
@@ -127,6 +151,10 @@ def _arm_row(board: Board, one: ArmSummary) -> dict[str, Cell]:
     if any(other.agreement.repeats_mean for other in board.summaries()):
         row["Repeats agree"] = _share(one.agreement.same_share)
     return row
+
+
+def _is_nothing(cell: Cell | None) -> bool:
+    return isinstance(cell, Shown) and cell.value == 0
 
 
 def _most_repeats(board: Board) -> int:

@@ -17,17 +17,17 @@ TITLES: Mapping[str, str] = {
     "ttft_ms": "TTFT",
     "tokens_per_second": "Speed",
     "completion_tokens": "Answer tokens",
-    "cost_usd": "Cost",
     "duration_ms": "Duration",
+    "cost_usd": "Cost",
 }
 AXIS_TITLES: Mapping[str, str] = {
     "score": "Score",
     "passed": "Share that passed",
-    "ttft_ms": "TTFT, ms",
-    "tokens_per_second": "Decode speed, tok/s",
-    "completion_tokens": "Tokens of an answer",
+    "ttft_ms": "TTFT",
+    "tokens_per_second": "Speed, tok/s",
+    "completion_tokens": "Answer tokens",
+    "duration_ms": "Duration",
     "cost_usd": "Cost of a call, US dollars",
-    "duration_ms": "Duration, ms",
 }
 DEFINITIONS: Mapping[str, str] = {
     "arms": "One row an arm. An interval holds the true mean in 95 of 100 such experiments.",
@@ -76,7 +76,7 @@ _SOURCES = {
 
 
 def number(metric: Metric, value: float | None) -> str:
-    """A mean of the metric: `0.82`, `82.1 %`, `145 ms`, `32.5 tok/s`, `34.2`, `$0.0123`."""
+    """A mean of the metric: `0.82`, `82.1 %`, `145 ms`, `32.5 tok/s`, `34`, `$0.0123`."""
     if value is None:
         return fmt.UNKNOWN
     return _WRITERS[metric](value)
@@ -118,10 +118,14 @@ def difference(metric: Metric, value: Estimate) -> str:
         texts = [_signed_cost(end) for end in (value.value, value.low, value.high) if end is not None]
     else:
         ends = [end for end in (value.value, value.low, value.high) if end is not None]
-        # Rounded, and with 0 added: what rounds to nothing has no minus.
-        texts = [f"{round(end / factor, digits) + 0.0:+,.{digits}f}" for end in ends]
+        texts = [_signed(round(end / factor, digits), digits) for end in ends]
     interval = f" [{texts[1]}, {texts[2]}]" if len(texts) == 3 else ""
     return f"{texts[0]}{unit}{interval}"
+
+
+def _token_digits(value: float) -> int:
+    """Whole tokens, unless there are so few that a part of one tells."""
+    return 0 if abs(value) >= 9.95 else 1
 
 
 def _scale(metric: Metric, value: Estimate) -> tuple[str, float, int]:
@@ -129,12 +133,17 @@ def _scale(metric: Metric, value: Estimate) -> tuple[str, float, int]:
         far = abs(value.value or 0.0) >= 999.5
         return (" s", 1000.0, 2) if far else (" ms", 1.0, 0 if abs(value.value or 0.0) >= 10 else 1)
     return {"passed": (" points", 0.01, 1), "tokens_per_second": (" tok/s", 1.0, 1)}.get(
-        metric, ("", 1.0, 1 if metric == "completion_tokens" else 2)
+        metric, ("", 1.0, _token_digits(value.value or 0.0) if metric == "completion_tokens" else 2)
     )
 
 
+def _signed(value: float, digits: int) -> str:
+    """`+3`, `-0.20`; what is nothing, or rounds to it, is `0` without a sign."""
+    return f"{value:+,.{digits}f}" if value else "0"
+
+
 def _signed_cost(value: float) -> str:
-    return f"{'-' if value < 0 else '+'}{fmt.cost(abs(value))}"
+    return f"{'-' if value < 0 else '+' if value else ''}{fmt.cost(abs(value))}"
 
 
 def p_value(value: float | None) -> str:
@@ -151,7 +160,7 @@ def source(share_of: Share) -> str:
 
 def brief(verdict: str) -> str:
     """A verdict without its reasons, which stand in the table of numbers: it must fit the width of a phone."""
-    text = verdict.partition(" (")[0]
+    text = verdict.partition(" (")[0].replace(", about ", ", ~")
     return "can't tell, too small for a test of this size" if text.startswith("can't tell: ") else text
 
 
@@ -180,7 +189,7 @@ _WRITERS: Mapping[str, Callable[[float], str]] = {
     "passed": lambda value: f"{100 * value:.1f} %",
     "ttft_ms": fmt.duration,
     "tokens_per_second": fmt.speed,
-    "completion_tokens": lambda value: f"{value:,.1f}",
+    "completion_tokens": lambda value: f"{value:,.{_token_digits(value)}f}",
     "cost_usd": fmt.cost,
     "duration_ms": fmt.duration,
 }
