@@ -29,6 +29,6 @@ def test_name_has_the_same_colour_in_every_chart_of_a_page():
 
 
 def test_a_legend_of_many_rows_takes_no_room_from_the_plot():
-    few, many = ["tiny", "small"], [f"model-number-{number}" for number in range(8)]
+    few, many = ["tiny", "small"], [f"a-model-of-number-{number}" for number in range(8)]
     assert legend_height(few) == 0
     assert legend_height(many) >= 2 * 20

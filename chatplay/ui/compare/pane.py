@@ -137,7 +137,8 @@ def _draw_outcome(view: ComparisonView, pane: Pane, answer: PaneAnswer) -> None:
     if answer.metrics is not None:
         _draw_figures(answer, answer.metrics)
     if line := compare_figures.fingerprint_line(answer):
-        st.caption(line, help=compare_figures.FINGERPRINT)
+        has_digits = answer.check.state != "unknown"
+        st.caption(line, help=compare_figures.FINGERPRINT if has_digits else None)
 
 
 def _draw_failure(view: ComparisonView, pane: Pane, answer: PaneAnswer) -> None:

@@ -90,6 +90,9 @@ def estimate(metric: Metric, value: Estimate) -> str:
         return fmt.interval(value.value, value.low, value.high)
     if metric == "tokens_per_second":
         return f"{number(metric, value.value)} [{value.low:,.1f}, {value.high:,.1f}]"
+    if metric == "completion_tokens":
+        digits = _token_digits(value.value)
+        return f"{value.value:,.{digits}f} [{value.low:,.{digits}f}, {value.high:,.{digits}f}]"
     if metric == "passed":
         return share(value)
     return f"{number(metric, value.value)} [{number(metric, value.low)}, {number(metric, value.high)}]"
