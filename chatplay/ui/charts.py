@@ -177,9 +177,10 @@ def timeline(gaps: Sequence[Gap], *, ttft_ms: float | None) -> Any:
     """When each delta came and how long it was waited for; stalls stand out by colour and shape."""
     first = [{"seq": 1, "at": ttft_ms, "gap": ttft_ms, "kind": "first token"}] if ttft_ms is not None else []
     data = pd.DataFrame(
-        first + [{"seq": g.seq, "at": g.at_ms, "gap": g.gap_ms, "kind": "stall" if g.is_stall else "gap"} for g in gaps]
+        first
+        + [{"seq": g.seq, "at": g.at_ms, "gap": g.gap_ms, "kind": "stall" if g.is_stall else "token"} for g in gaps]
     )
-    kinds, looks = ["first token", "gap", "stall"], [style.PALETTE[0], style.NEUTRAL, style.PALETTE[1]]
+    kinds, looks = ["first token", "token", "stall"], [style.PALETTE[0], style.NEUTRAL, style.PALETTE[1]]
     return (
         alt.Chart(data)
         .mark_rule(strokeWidth=2)

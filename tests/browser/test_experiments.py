@@ -87,7 +87,7 @@ def test_what_is_typed_last_is_kept_by_every_way_out_of_the_plan(app, plan, way_
         press_slowly(plan, plan.get_by_role("tab", name="Run"))
         expect(plan.get_by_text("Nothing runs yet.")).to_be_visible()
     elif way_out == "clone":
-        button(plan, "Change").click()
+        button(plan, "Actions").click()
         plan.get_by_role("menuitem", name="Clone").click()
         expect(plan.get_by_text("Copy of")).to_be_visible()
         expect(field(plan, "Prompt")).to_have_value("How is {{word}}? Be brief.")

@@ -164,4 +164,4 @@ def test_binned_chart_begins_its_first_step_above_zero_for_the_log_axis():
 def test_timeline_begins_with_the_first_token_and_marks_stalls():
     gaps = [Gap(2, 120.0, 20.0, False), Gap(3, 520.0, 400.0, True)]
     kinds = [(row["seq"], row["kind"]) for row in rows_of(charts.timeline(gaps, ttft_ms=100.0))]
-    assert kinds == [(1, "first token"), (2, "gap"), (3, "stall")]
+    assert kinds == [(1, "first token"), (2, "token"), (3, "stall")]
