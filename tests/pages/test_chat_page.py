@@ -6,11 +6,12 @@ from uuid import uuid4
 
 import pytest
 
-from chatplay.errors import ProviderUnreachable, StoreUnavailable
+from chatplay.chats.values import Coming
+from chatplay.errors import GenerationRunning, ProviderUnreachable, StoreUnavailable
 from chatplay.params import Params, Range
 from chatplay.providers.demo import DemoProvider
 from chatplay.ui.chat import turn_actions
-from chatplay.ui.state import ChatState
+from chatplay.ui.state import ChatState, Notice
 from db import chats
 from db import messages as message_rows
 from tests.pages import model_servers
@@ -397,6 +398,16 @@ def test_earlier_answer_stays_when_it_is_regenerated(services, ada):
     app = press(app, "Earlier version")
     assert "1/2" in said(app)
     assert turn.assistant_message.id != view.messages[-1].id
+
+
+def test_notice_of_an_answer_that_comes_in_another_version_goes_with_it(services, ada):
+    view = answered(services, ada.id, "Hello")
+    app = opened("chat", chat=view.chat.id)
+    page, coming = app.session_state["chat_state"], Coming(uuid4(), 1)
+    page.notice = Notice("An answer is still coming.", code=GenerationRunning.code, kind="info")
+    page.view = replace(page.view, elsewhere=coming)
+    app = ran(app)
+    assert not app.info
 
 
 def test_prompt_can_be_worded_anew(services, ada):

@@ -80,8 +80,6 @@ def _draw_elsewhere(coming: Coming) -> None:
     """What is coming where nobody sees it keeps the chat from being sent anything; the page notices its end."""
     page = state.chat()
     if not page.is_asking and not _is_coming(page, coming):
-        if page.notice is not None and page.notice.passes:
-            page.notice = None
         st.rerun()
     with st.container(key="chat_elsewhere", horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(_ELSEWHERE, width="content")

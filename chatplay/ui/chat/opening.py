@@ -54,6 +54,9 @@ def _not_found(*, was_open: bool) -> Notice:
 
 def _remember(page: ChatState, view: ChatView) -> None:
     turn = running_turn(view)
+    was_coming = page.view is not None and page.view.elsewhere is not None
+    if was_coming and view.elsewhere is None and turn is None and page.notice is not None and page.notice.passes:
+        page.notice = None
     if page.view is None:
         page.focus = page.focus or "gently"
     page.chat_id, page.view, page.is_fresh = view.chat.id, view, True
