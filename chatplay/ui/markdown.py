@@ -31,7 +31,7 @@ _LINK = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _AUTOLINK = re.compile(r"<(?:https?://|mailto:)(?:[^\s<>`\\\[\]$:]|:(?=\d))+>", re.IGNORECASE)
-_BARE_URL = re.compile(r"(?:https?://|www\.)(?:[^\s<>()\[\]{}`\\|:&]|:(?!\w*:)|&(?!colon;|#))+", re.IGNORECASE)
+_BARE_URL = re.compile(r"(?:https?://|www\.)(?:[^\s<>()\[\]{}`\\|:&!]|!(?![!\[])|:(?!\w*:)|&(?!colon;|#))+", re.IGNORECASE)
 _ENTITY_COLON = re.compile(r"&(?:#0*58|#[xX]0*3[aA]|colon);")
 _ARROW = re.compile(r"(?<![^\s*_~(\[])(?:<->|->|<-|--|>=|<=|~=)(?![^\s*_~)\]])")
 _TASK = re.compile(r"[\s>]*(?:[-*+]|\d{1,9}[.)])\s+(?=(\[[ xX]\])\s)")
@@ -180,7 +180,7 @@ def _next_piece(line: _Line, at: int) -> tuple[str, int]:
         return _colon(text, at)
     if char == "&":
         found = _ENTITY_COLON.match(text, at)
-        return (_PARTED % ":", len(found[0])) if found else ("&", 1)
+        return _spelled_colon(text, at, found.end()) if found else ("&", 1)
     if char in "]${}":
         return "\\" + char, 1
     found = _BARE_URL.match(text, at)
@@ -199,14 +199,14 @@ def _backslash(line: str, at: int) -> tuple[str, int]:
     after = line[at + 1 : at + 2]
     if after not in _PUNCTUATION:
         return "\\", 1
-    return (_PARTED % ":" if after == ":" else "\\" + after), 2
+    return _spelled_colon(line, at, at + 2) if after == ":" else ("\\" + after, 2)
 
 
 def _bracket(line: str, at: int) -> tuple[str, int]:
     """A whole link stays, an image becomes a link, any other bracket is text."""
     is_image = line.startswith("![", at)
-    if line[at] == "!" and not is_image:
-        return "!", 1
+    if line[at] == "!" and not is_image:  # what follows may be written as a link, which the sign would make an image
+        return ("\\!" if line.startswith("!", at + 1) or _BARE_URL.match(line, at + 1) else "!"), 1
     found = _LINK.match(line, at)
     if found is None:
         return ("\\!\\[", 2) if is_image else ("\\[", 1)
@@ -244,6 +244,13 @@ def _colon(line: str, at: int) -> tuple[str, int]:
     if after.isalnum() or (after and after in "_+-&\\"):
         return _PARTED % ":", 1
     return ("\\:" if after and after in ":[{" else ":"), 1
+
+
+def _spelled_colon(line: str, at: int, end: int) -> tuple[str, int]:
+    """A colon written as an entity or escaped, in brackets of its own: what follows is no target of theirs."""
+    if line.startswith("(", end):
+        return _PARTED % ":" + "\\(", end + 1 - at
+    return _PARTED % ":", end - at
 
 
 def _part(symbol: str) -> str:

@@ -35,6 +35,15 @@ def acting(text):
 
 
 ATTACKS = [
+    "!![a](http://evil.test/x.png)",
+    "!!![a](http://evil.test/x.png)",
+    "!http://evil.test/x.png?$",
+    "!www.evil.test/x.png?$",
+    "http://ok.test/![a](http://evil.test/x.png)",
+    "www.ok.test![a](http://evil.test/x.png)",
+    "http://ok.test/!![a](http://evil.test/x.png)",
+    "&#58;(javascript:x)",
+    "\\:(javascript:x)",
     "![a](http://evil.test/x.png)",
     "!\\[a](http://evil.test/x.png)",
     "\\![a](http://evil.test/x.png)",
@@ -99,6 +108,8 @@ FRAGMENTS = st.sampled_from(
         "x",
         "mermaid",
         "http://e.test/i.png",
+        "![a](http://e.t)",
+        "www.e.t$",
         "](http://e.t)",
         "javascript:x",
         "<img src=x>",
