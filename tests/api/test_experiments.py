@@ -37,7 +37,7 @@ def test_experiment_tells_progress_and_its_arms(house):
 
 def rows(format, data):
     if format == "csv":
-        return list(csv.DictReader(io.StringIO(data.decode())))
+        return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
     if format == "jsonl":
         return [json.loads(line) for line in data.splitlines()]
     return pq.read_table(io.BytesIO(data)).to_pylist()

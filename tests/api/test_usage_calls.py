@@ -28,7 +28,7 @@ def rows(guest, **query):
     with guest.client() as client:
         answer = client.get("/v1/usage/calls", params=query)
     assert answer.status_code == 200, answer.text
-    return list(csv.DictReader(io.StringIO(answer.text)))
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
 
 
 def users(found):

@@ -93,7 +93,7 @@ def test_step_of_a_distribution_and_a_bar_lead_to_their_calls_and_those_to_a_fil
     model = picked.inner_text().removeprefix("Picked: ")
     file = page.request.get(app.url + link.get_attribute("href"))
     assert "attachment" in file.headers["content-disposition"]
-    rows = list(csv.DictReader(io.StringIO(file.text(), newline="")))
+    rows = list(csv.DictReader(io.StringIO(file.body().decode("utf-8-sig"), newline="")))
     assert {row["model"] for row in rows} == {model}
     assert len(rows) == calls_of(app, model)
 

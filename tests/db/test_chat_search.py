@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from chatplay.chats.log import ChatLog
 from db.chats import search_sql
-from tests.db.chat_rig import rig
+from tests.db.chat_rig import add_person, rig
 
 _MESSAGE = """In src/main.py:12 of v1.2.3 self.user_id is a List<String>, not 3.14 or -5. 使用：東京。
 See https://example.com/docs?page=2, 10.0.0.1:8080 or ada@mail.example.org: “it doesn’t→e-mail”, 3,000 × C:\\temp."""
@@ -103,15 +103,17 @@ def test_answers_that_are_coming_are_looked_for_once_and_among_those_alone(house
 @pytest.mark.parametrize(
     ("search", "index"),
     [
-        ("see main.p", "Bitmap Index Scan on ix_chat_messages_search"),
-        ("n", "Index Scan on ix_chat_messages_session_id"),  # one's own: everybody has messages with such words
-        ("in a.b", "Index Scan on ix_chat_messages_session_id"),
+        ("see main.p", "ix_chat_messages_search"),
+        ("n", "ix_chat_messages_session_id"),  # one's own: everybody has messages with such words
+        ("in a.b", "ix_chat_messages_session_id"),
     ],
 )
 def test_messages_are_searched_by_an_index(house, search, index):
     query, values = search_sql(user_id=house.user_id, search=search, limit=10, before=None)
+    others = add_person(house.store, "others")
     with house.store.transaction() as conn:
-        conn.execute(text(_MANY), {"user_id": house.user_id})
+        for owner in (house.user_id, *[others] * 9):  # one's own are few: of all, reading the table would be as quick
+            conn.execute(text(_MANY), {"user_id": owner})
         conn.execute(text("ANALYZE chat_messages, chat_sessions"))
         plan = "\n".join(conn.execute(text(f"EXPLAIN {query}"), values).scalars())
     assert index in plan, plan

@@ -107,7 +107,7 @@ def test_reasoning_tokens_are_in_the_usage_log_and_its_export(house, server):
     now = datetime.now(UTC)
     usage = Usage(store=house.store, now=lambda: now)
     everything = UsageFilter(None, now - timedelta(hours=1), now + timedelta(hours=1))
-    (row,) = csv.DictReader(io.StringIO(b"".join(usage.export(everything, "csv")).decode()))
+    (row,) = csv.DictReader(io.StringIO(b"".join(usage.export(everything, "csv")).decode("utf-8-sig")))
     table = pq.read_table(io.BytesIO(b"".join(usage.export(everything, "parquet"))))
     assert row["reasoning_tokens"] == "2000"
     assert table["reasoning_tokens"].to_pylist() == [2_000]
