@@ -31,7 +31,9 @@ _LINK = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _AUTOLINK = re.compile(r"<(?:https?://|mailto:)(?:[^\s<>`\\\[\]$:]|:(?=\d))+>", re.IGNORECASE)
-_BARE_URL = re.compile(r"(?:https?://|www\.)(?:[^\s<>()\[\]{}`\\|:&!]|!(?![!\[])|:(?!\w*:)|&(?!colon;|#))+", re.IGNORECASE)
+_BARE_URL = re.compile(
+    r"(?:https?://|www\.)(?:[^\s<>()\[\]{}`\\|:&!]|!(?![!\[])|:(?!\w*:)|&(?!colon;|#))+", re.IGNORECASE
+)
 _ENTITY_COLON = re.compile(r"&(?:#0*58|#[xX]0*3[aA]|colon);")
 _ARROW = re.compile(r"(?<![^\s*_~(\[])(?:<->|->|<-|--|>=|<=|~=)(?![^\s*_~)\]])")
 _TASK = re.compile(r"[\s>]*(?:[-*+]|\d{1,9}[.)])\s+(?=(\[[ xX]\])\s)")
