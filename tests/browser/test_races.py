@@ -51,7 +51,7 @@ def test_a_message_sent_right_after_a_choice_goes_to_the_model_on_show(chat, ups
         _press_enter(chat)
     expect(chat.answer).to_contain_text("Hello there.")
     chat.done()
-    expect(chat.page.get_by_text("Model locked: this chat stays with mock-other.")).to_be_visible()
+    expect(chat.page.get_by_text("Model locked: this chat stays with mock-other at openai.")).to_be_visible()
     assert upstream.wait_for_request().body["model"] == "mock-other"
 
 
