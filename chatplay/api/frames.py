@@ -11,14 +11,15 @@ from chatplay.api.shapes import Body, ParamsIn
 
 _OWN = {
     "message": {"content", "message_id", "params", "idempotency_key"},
-    "follow": {"message_id", "after_seq"},
+    "follow": {"message_id", "after_seq", "params"},
     "stop": set(),
 }
 
 
 class Frame(Body):
     """A `message` begins an answer; `follow` reads on, after `after_seq` of the answer `message_id` (the newest
-    without one); `stop` ends the answer that is coming.
+    without one); `stop` ends the answer that is coming. `params` hold for the messages after them, too: a first frame
+    may hold nothing else.
     """
 
     type: Literal["message", "follow", "stop"] | None = None

@@ -193,6 +193,7 @@ class _Conversation:
 
     async def _follow(self, frame: Frame, last: LastAnswer) -> None:
         """Goes on where the frame says. Another answer that this interrupts is gone on with afterwards."""
+        self._params = frame.params or self._params
         message_id = frame.message_id or last.message_id
         names_a_place = frame.message_id is not None or frame.after_seq is not None
         if message_id == 0 or not (names_a_place or last.streaming):

@@ -116,7 +116,7 @@ def test_stop_as_the_first_frame_ends_what_is_coming(house, gate, monkeypatch):
         ({"type": "stop", "content": "x"}, "content"),
         ({"type": "stop", "message_id": 1}, "message_id"),
         ({"type": "follow", "content": "x"}, "content"),
-        ({"params": {"temperature": 0.1}}, "params"),
+        ({"type": "stop", "params": {"temperature": 0.1}}, "params"),
         ({"content": "Hi", "after_seq": 1}, "after_seq"),
     ],
 )

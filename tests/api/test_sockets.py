@@ -93,6 +93,15 @@ def test_later_frames_keep_the_parameters_of_the_first(house):
     assert [chat.body["temperature"] for chat in house.upstream.chats[-2:]] == [0.35, 0.35]
 
 
+def test_first_frame_may_carry_the_parameters_alone(house):
+    with house.ana.socket(house.ana.new_session("mock-model")) as socket:
+        send(socket, params={"temperature": 0.45})
+        for text in ("One", "Two"):
+            send(socket, content=text)
+            frames(socket)
+    assert [chat.body["temperature"] for chat in house.upstream.chats[-2:]] == [0.45, 0.45]
+
+
 def test_stop_ends_the_answer_with_its_text(house):
     house.upstream.default = words(500, delay_sec=0.02)
     with house.ana.socket(house.ana.new_session("mock-model")) as socket:
