@@ -17,6 +17,7 @@ from chatplay.providers.masking import MASK, Mask, secrets_among
 from chatplay.providers.openai import OpenAIProvider
 from chatplay.settings import load_settings
 from tests import upstream as mock
+from tests.unit.cuts import SIZES, cut
 
 KEY = "sk-planted-5f2c9a7e1b"
 OTHER = "sk-pl-another-4711"
@@ -28,16 +29,7 @@ def fed(pieces, secrets=(KEY, OTHER)):
     return "".join([*map(mask.feed, pieces), mask.rest()])
 
 
-def cut(text, sizes):
-    pieces, at = [], 0
-    while at < len(text):
-        size = sizes[len(pieces) % len(sizes)]
-        pieces.append(text[at : at + size])
-        at += size
-    return pieces
-
-
-@given(PIECES, st.lists(st.integers(1, 9), min_size=1, max_size=5))
+@given(PIECES, SIZES)
 def test_no_cut_lets_a_key_through(words, sizes):
     shown = fed(cut("".join(words), sizes))
     assert KEY not in shown

@@ -7,24 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatplay.providers.masking import MASK, Mask, RawMask
+from tests.unit.cuts import SIZES, cut
 
 WORDS = "correct-horse-battery"  # a key that texts end like
 KEY = "sk-planted-5f2c9a7e1b"
 SECRETS = (KEY, WORDS)
-CUTS = st.lists(st.integers(1, 9), min_size=1, max_size=5)
 TEXTS = st.lists(st.sampled_from(["correct", "-horse", " sk-pl", "is ", "corr", "s", "c", "."]), max_size=9).map(
     "".join
 )
 LEAKY = st.lists(st.sampled_from([KEY, WORDS, "correct", "sk-pl", " is ", "."]), max_size=8).map("".join)
-
-
-def cut(text, sizes):
-    pieces, at = [], 0
-    while at < len(text):
-        size = sizes[len(pieces) % len(sizes)]
-        pieces.append(text[at : at + size])
-        at += size
-    return pieces
 
 
 def ends_in_most_of_a_key(text):
@@ -66,7 +57,7 @@ def woven(*streams):
     return [stream[place] for place in range(longest) for stream in streams if place < len(stream)]
 
 
-@given(st.tuples(TEXTS, TEXTS, TEXTS, TEXTS), CUTS)
+@given(st.tuples(TEXTS, TEXTS, TEXTS, TEXTS), SIZES)
 def test_every_text_comes_out_whole_however_it_was_cut(texts, sizes):
     said = {"content": texts[0], "reasoning_content": texts[1], 0: texts[2], 1: texts[3]}
     if any(map(ends_in_most_of_a_key, texts)):
@@ -76,7 +67,7 @@ def test_every_text_comes_out_whole_however_it_was_cut(texts, sizes):
     assert joined(relayed(*woven(*streams))) == {name: text for name, text in said.items() if text}
 
 
-@given(st.tuples(LEAKY, LEAKY, LEAKY), CUTS)
+@given(st.tuples(LEAKY, LEAKY, LEAKY), SIZES)
 def test_no_cut_lets_a_key_through(texts, sizes):
     streams = [[{"content": piece} for piece in cut(texts[0], sizes)]]
     streams += [[call(index, piece) for piece in cut(text, sizes)] for index, text in enumerate(texts[1:])]
@@ -152,14 +143,14 @@ def probabilities(tokens, *, stream=True):
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@given(TEXTS, CUTS)
+@given(TEXTS, SIZES)
 def test_probabilities_of_a_text_without_keys_come_out_as_they_were(stream, text, sizes):
     if not ends_in_most_of_a_key(text):
         assert probabilities(cut(text, sizes), stream=stream) == list(map(entry, cut(text, sizes)))
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@given(LEAKY, CUTS)
+@given(LEAKY, SIZES)
 def test_no_key_can_be_spelled_by_its_tokens(stream, text, sizes):
     shown = probabilities(cut(text, sizes), stream=stream)
     assert len(shown) == len(cut(text, sizes))
