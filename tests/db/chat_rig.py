@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from chatplay.calls import Calls
 from chatplay.chats.service import ChatService
-from chatplay.chats.values import Turn
+from chatplay.chats.values import ChatView, Turn
 from chatplay.generation.assembly import Generations, assemble
 from chatplay.generation.running import Limits
 from chatplay.generation.values import GenerationEnd
@@ -144,6 +144,11 @@ class Rig:
 
     def view(self, chat_id: UUID, **more):
         return self.chats.open_chat(user_id=self.user_id, role="analyst", chat_id=chat_id, **more)
+
+
+def contents(view: ChatView) -> list[tuple[str, str]]:
+    """Who said what in the thread on show."""
+    return [(message.role, message.content) for message in view.messages]
 
 
 def read_to_end(chats: ChatService, user_id: int, generation_id: UUID) -> tuple[str, GenerationEnd]:

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from chatplay.chats.values import Coming
 from chatplay.errors import BadInput, GenerationRunning, ModelLocked, NotFound
 from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params
@@ -20,10 +19,6 @@ from tests.db.chat_rig import STOP, Gate, add_person, eventually, rig
 def house(database_url):
     with rig(database_url) as house:
         yield house
-
-
-def _contents(view):
-    return [(message.role, message.content) for message in view.messages]
 
 
 def test_turn_when_finished_is_stored_with_text_status_and_figures(house):
@@ -111,79 +106,6 @@ def test_send_in_two_tabs_at_once_lets_one_through(house):
     gate.open()
     assert len(turns) == 1
     house.finish(turns[0])
-
-
-def test_regenerate_keeps_the_earlier_answer_as_a_variant(house):
-    turn = house.ask()
-    house.provider.script = ["Another", STOP]
-    again = house.chats.regenerate(
-        user_id=house.user_id,
-        role="analyst",
-        chat_id=turn.user_message.session_id,
-        message_id=turn.assistant_message.id,
-        params=Params(),
-        request_key=uuid4(),
-    )
-    house.finish(again)
-    answer = house.view(turn.user_message.session_id).messages[-1]
-    assert (answer.content, answer.variant, answer.variants) == ("Another", 2, 2)
-    assert answer.previous_id == turn.assistant_message.id
-
-
-@pytest.fixture
-def coming_elsewhere(house):
-    """An answer to a second prompt, held by its gate, while an earlier version of the first answer is on show."""
-    first, gate = house.ask("one"), Gate()
-    chat_id, me = first.user_message.session_id, {"user_id": house.user_id, "role": "analyst"}
-    again = house.chats.regenerate(
-        **me, chat_id=chat_id, message_id=first.assistant_message.id, params=Params(), request_key=uuid4()
-    )
-    house.finish(again)
-    house.provider.script = ["Begun", gate, STOP]
-    turn = house.send("two", chat_id=chat_id)
-    assert gate.reached.wait(10)
-    house.chats.show_variant(user_id=house.user_id, chat_id=chat_id, message_id=first.assistant_message.id)
-    yield turn
-    gate.open()
-    house.finish(turn)
-
-
-def test_answer_that_comes_in_another_version_is_known_and_can_be_stopped(house, coming_elsewhere):
-    turn, chat_id = coming_elsewhere, coming_elsewhere.user_message.session_id
-    view = house.view(chat_id)
-    assert (len(view.messages), view.running) == (2, None)
-    assert view.elsewhere == Coming(turn.generation_id, turn.assistant_message.id)
-    assert [chat.streaming for chat in house.chats.list_chats(user_id=house.user_id)] == [True]
-    house.chats.stop(user_id=house.user_id, generation_id=view.elsewhere.generation_id)
-    assert house.finish(turn).status == "stopped"
-    assert house.view(chat_id).elsewhere is None
-    assert [chat.streaming for chat in house.chats.list_chats(user_id=house.user_id)] == [False]
-
-
-def test_answer_that_comes_on_show_is_not_told_as_one_of_another_version(house, coming_elsewhere):
-    turn, chat_id = coming_elsewhere, coming_elsewhere.user_message.session_id
-    house.chats.show_variant(user_id=house.user_id, chat_id=chat_id, message_id=turn.assistant_message.id)
-    view = house.view(chat_id)
-    assert (view.running, view.elsewhere) == (turn.generation_id, None)
-
-
-def test_show_variant_brings_back_the_thread_below_it(house):
-    first = house.ask("one")
-    chat_id = first.user_message.session_id
-    house.ask("two", chat_id=chat_id)
-    edited = house.chats.edit(
-        user_id=house.user_id,
-        role="analyst",
-        chat_id=chat_id,
-        message_id=first.user_message.id,
-        text="ONE",
-        params=Params(),
-        request_key=uuid4(),
-    )
-    house.finish(edited)
-    assert [content for _, content in _contents(house.view(chat_id))] == ["ONE", "Hello there"]
-    house.chats.show_variant(user_id=house.user_id, chat_id=chat_id, message_id=first.user_message.id)
-    assert [content for _, content in _contents(house.view(chat_id))] == ["one", "Hello there", "two", "Hello there"]
 
 
 @pytest.mark.parametrize(
@@ -306,64 +228,6 @@ def test_delete_while_an_answer_is_coming_stops_it_and_keeps_its_usage_row(house
             return list(conn.execute(text("SELECT status FROM usage")).scalars())
 
     eventually(lambda: statuses() == ["stopped"])
-
-
-def test_continue_in_new_copies_the_thread_up_to_a_message(house):
-    turn = house.ask("one")
-    house.ask("two", chat_id=turn.user_message.session_id)
-    view = house.chats.continue_in_new(
-        user_id=house.user_id,
-        role="analyst",
-        chat_id=turn.user_message.session_id,
-        upto_message_id=turn.assistant_message.id,
-    )
-    assert view.chat.id != turn.user_message.session_id
-    assert _contents(view) == [("user", "one"), ("assistant", "Hello there")]
-    house.ask("three", chat_id=view.chat.id)
-    assert [m.content for m in house.provider.requests[-1].messages] == ["one", "Hello there", "three"]
-
-
-def _continued(house, turn):
-    chat_id = turn.user_message.session_id
-    return house.chats.continue_in_new(user_id=house.user_id, role="analyst", chat_id=chat_id)
-
-
-def test_continue_in_new_in_mid_answer_copies_what_has_come(house):
-    gate = Gate()
-    house.provider.script = ["So", " far", gate, STOP]
-    turn = house.send("one")
-    assert gate.reached.wait(10)
-    eventually(lambda: _contents(_continued(house, turn)) == [("user", "one"), ("assistant", "So far")])
-    gate.open()
-    house.finish(turn)
-
-
-def test_continue_in_new_before_the_first_word_ends_with_the_prompt(house):
-    gate = Gate()
-    house.provider.script = [gate, "late", STOP]
-    turn = house.send("one")
-    assert gate.reached.wait(10)
-    copied = _continued(house, turn)
-    assert _contents(copied) == [("user", "one")]
-    gate.open()
-    house.finish(turn)
-    house.provider.script = ["Now", STOP]
-    again = house.chats.regenerate(
-        user_id=house.user_id,
-        role="analyst",
-        chat_id=copied.chat.id,
-        message_id=None,
-        params=Params(),
-        request_key=uuid4(),
-    )
-    assert house.finish(again).content == "Now"
-
-
-def test_continue_in_new_goes_on_leaving_out_the_oldest_turns(house):
-    turn = house.ask("one")
-    chat_id = turn.user_message.session_id
-    house.chats.set_overflow(user_id=house.user_id, chat_id=chat_id, policy="drop_oldest")
-    assert _continued(house, turn).chat.overflow_policy == "drop_oldest"
 
 
 def test_settings_are_remembered_for_the_chat_and_for_new_ones(house):
