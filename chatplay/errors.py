@@ -9,6 +9,7 @@
     ├── NotAllowed                 signed in, but the role does not permit it
     │   └── BudgetSpent            the month's budget is used up; the model was not asked
     ├── NotFound                   missing, or not yours: the two are never told apart
+    │   └── ChatGone               the chat itself: what was typed for it belongs elsewhere now
     ├── Conflict                   true a moment ago, not now (another tab, a second click)
     │   ├── ModelLocked            the chat has a first message, its model stays
     │   ├── PlanChanged            the plan was saved elsewhere since this copy of it was read
@@ -96,6 +97,10 @@ class BudgetSpent(NotAllowed):
 
 class NotFound(ChatplayError):
     code = "not_found"
+
+
+class ChatGone(NotFound):
+    pass
 
 
 class Conflict(ChatplayError):

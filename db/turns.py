@@ -37,8 +37,8 @@ class Ground:
     `version` tells later whether the chat's row has changed in any way. `same_id`: the message an earlier copy of the
     same request made. The thread the turn follows, oldest first, is what was `said`, then the `last` messages with all
     that is known of them. `parent_id` is its end; `has_place` is False where the message to answer or to reword is not
-    in the chat, or none is named and none waits for a good answer. `rates` are those in force for the chat's model,
-    `has_budgets` whether there are budgets at all.
+    in the chat, or where none is named and the last one is an answer that is whole. `rates` are those in force for the
+    chat's model, `has_budgets` whether there are budgets at all.
     """
 
     chat_id: UUID

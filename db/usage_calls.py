@@ -45,6 +45,11 @@ class Place:
     generation_id: UUID
 
 
+def has_calls(conn: Connection) -> bool:
+    """Whether there is any call."""
+    return bool(conn.execute(text("SELECT EXISTS (SELECT FROM usage)")).scalar_one())
+
+
 def list_calls(
     conn: Connection, filter: UsageFilter, *, order: Order, after: Place | None, limit: int
 ) -> tuple[list[CallRow], Place | None]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from chatplay.providers.base import Json
-
-_COME_WHOLE = ("id", "type", "role")  # some servers repeat them in each piece
+from chatplay.providers.base import COME_WHOLE, Json
 
 
 def joined(pieces: Iterable[Json]) -> dict[str, Any]:
@@ -21,7 +19,7 @@ def joined(pieces: Iterable[Json]) -> dict[str, Any]:
 
 
 def _one(name: str, values: Sequence[Any]) -> Any:
-    if name in _COME_WHOLE:
+    if name in COME_WHOLE:
         return values[0]
     if all(isinstance(value, list) for value in values):
         return _items([item for value in values for item in value])

@@ -53,15 +53,18 @@ class BadFrame(Exception):
 def read_frame(text: str | None, *, most_chars: int) -> Frame:
     """Raises BadFrame. `text` is None for bytes."""
     if text is None:
-        raise BadFrame("A frame must be text that holds a JSON object.")
+        raise BadFrame("A frame must be text that holds a JSON object.", cure="Send text instead of bytes.")
     if len(text) > most_chars or too_deep(text.encode("utf-8", "surrogatepass")):
-        raise BadFrame(f"The frame has more than {most_chars:,} characters or is nested too deep.")
+        raise BadFrame(
+            f"The frame has more than {most_chars:,} characters or is nested too deep.", cure="Send a smaller one."
+        )
     try:
         frame = Frame.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
         path = ".".join(map(str, problem["loc"])) or None
-        raise BadFrame(f"The frame cannot be used: {problem['msg']}.", param=path) from None
+        message = f"The frame cannot be used: {problem['msg']}."
+        raise BadFrame(message, param=path, cure="Mend it and send it again.") from None
     if frame.stray is not None:
         raise BadFrame(
             f"`{frame.stray}` does not belong to a frame of the type `{frame.kind}`.",

@@ -19,9 +19,10 @@ from chatplay.api.services import Rt, Services, Threads
 from chatplay.api.sessions import as_content
 from chatplay.api.shapes import Answer, AnswerErrorBody, GenerateIn, Started, answer_of
 from chatplay.api.who import Caller, Chatter, Reader, seating
+from chatplay.calls import no_such_answer
 from chatplay.chats.log import AnswerRef
 from chatplay.chats.values import Turn
-from chatplay.errors import BadInput, NotFound
+from chatplay.errors import BadInput
 from chatplay.generation.followers import Source
 from chatplay.generation.values import GenerationEnd
 from chatplay.runtime import Runtime
@@ -74,9 +75,8 @@ async def generate(
         with ExitStack() as held:  # a seat, before anything is asked
             held.enter_context(threads.audience.hold(rt, caller.user_id))
             turn = await threads.run(begin_turn, rt, caller, session_id, body, key, "rest")
-            after = (
-                int(last_event_id) if last_event_id and idempotency_key else None
-            )  # of a new answer nothing was seen
+            seen = last_event_id if idempotency_key else None  # of a new answer nothing was
+            after = int(seen) if seen else None
             return await _stream(threads, rt, caller, answer_ref(turn), request, after_seq=after, held=held)
     turn = await threads.run(begin_turn, rt, caller, session_id, body, key, "rest")
     if not body.wait:
@@ -164,7 +164,7 @@ async def wait_for_end(threads: Services, rt: Runtime, caller: Caller, generatio
         async for update in updates:
             if update.end is not None:
                 return update.end
-    raise NotFound("There is no such answer.", cure="It may have been deleted.")
+    raise no_such_answer()
 
 
 async def read_on(
@@ -173,17 +173,12 @@ async def read_on(
     """The events of the caller's answer after `after_seq` (None: all of them), as they come; None where it has seen
     the last one. Raises NotFound.
     """
-    over = await threads.run(_last_seq, rt, caller, answer.generation_id, after_seq) if after_seq else None
+    source = await find_source(threads, rt, caller, answer.generation_id)
+    over = last_seq(await threads.run(source.look, after_seq)) if after_seq else None
     if after_seq and over is not None and after_seq >= over:
         return None
-    source = await find_source(threads, rt, caller, answer.generation_id)
     updates = threads.followers.follow(source, after_seq=after_seq or 0)
     return events_of(answer, updates, after_seq=after_seq, was_over=over is not None, request_id=request_id)
-
-
-def _last_seq(rt: Runtime, caller: Caller, generation_id: UUID, after_seq: int) -> int | None:
-    source = rt.calls.find_source(user_id=caller.user_id, generation_id=generation_id)
-    return last_seq(source.look(after_seq))
 
 
 # ---- what is sent ------------------------------------------------------------------------------

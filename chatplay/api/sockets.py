@@ -220,8 +220,9 @@ class _Conversation:
             with CancelScope() as self._passing_on:
                 if not self._legs:
                     answer, frame = await member.next_answer()
-                    # A prompt that was sent before is answered again, unless that was done while it was looked up.
-                    if frame is not None and self._ended.get(answer.generation_id, 0) >= frame:
+                    # A prompt that was sent before is answered again, unless that was done while it was looked up; an
+                    # answer that a frame asked for in the meantime was sent already.
+                    if self._ended.get(answer.generation_id, -1) >= (frame or 0):
                         continue
                     self._legs.insert(0, _Leg(answer))  # below what a frame may have asked for in this moment
                 leg = self._legs[-1]
@@ -236,8 +237,9 @@ class _Conversation:
             async with aclosing(events) as coming:
                 async for event in coming:
                     if event is not None:  # heartbeats are the server's pings here
-                        await self._send(event)
-                        leg.after_seq = event.seq
+                        with CancelScope(shield=True):  # sent and noted, or neither
+                            await self._send(event)
+                            leg.after_seq = event.seq
         self._ended[leg.answer.generation_id] = self._frames
 
     async def _send(self, event: Event) -> None:

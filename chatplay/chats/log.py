@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from chatplay.chats.rows import not_found, own_chat
-from chatplay.chats.values import ChatRecord, MessageRecord, chat_record, check_text, message_record, title_from
-from chatplay.errors import Conflict, GenerationRunning, NotFound
+from chatplay.calls import no_such_answer
+from chatplay.chats.rows import chat_with, not_found, own_chat
+from chatplay.chats.values import ChatRecord, Coming, MessageRecord, chat_record, check_text, message_record, title_from
+from chatplay.errors import Conflict, GenerationRunning
+from chatplay.models.catalog import ModelInfo
 from chatplay.store import Store
 from db import chat_lines, chats
 from db import messages as message_rows
@@ -48,6 +50,11 @@ class ChatLog:
         self._store = store
         self._max_prompt_chars = max_prompt_chars
 
+    def count_chats(self, *, user_id: int) -> int:
+        """How many chats of the person have messages: those that `delete_all` would remove."""
+        with self._store.reading() as conn:
+            return chats.count_chats(conn, user_id=user_id)
+
     def list_chats(
         self, *, user_id: int, search: str = "", limit: int = 50, before: tuple[datetime, UUID] | None = None
     ) -> list[ChatLine]:
@@ -75,6 +82,11 @@ class ChatLog:
             rows = message_rows.list_path(conn, chat_id=chat_id, leaf_id=leaf_id, limit=limit) if leaf_id else []
         messages = tuple(message_record(row) for row in rows)
         return ThreadPage(chat_record(chat), messages, bool(rows) and rows[0].parent_id is not None)
+
+    def shown_with(self, chat: ChatRecord, model: ModelInfo) -> ChatRecord:
+        """A chat that has not begun as it would begin with another model; nothing is stored."""
+        with self._store.reading() as conn:
+            return chat_with(conn, chat, model)
 
     def find_message(self, *, user_id: int, chat_id: UUID, message_id: int) -> MessageRecord:
         """One message of the person's chat, whatever its thread. Raises NotFound."""
@@ -120,8 +132,15 @@ class ChatLog:
         with self._store.reading() as conn:
             found = chat_lines.find_answer_ref(conn, user_id=user_id, generation_id=generation_id)
         if found is None:
-            raise NotFound("There is no such answer.", cure="It may have been deleted.")
+            raise no_such_answer()
         return found
+
+    def find_coming(self, *, user_id: int, chat_id: UUID) -> Coming | None:
+        """The answer that is coming in a chat, on show or not. Raises NotFound."""
+        with self._store.reading() as conn:
+            own_chat(conn, user_id, chat_id)
+            found = message_rows.find_coming(conn, chat_id=chat_id)
+        return None if found is None else Coming(*found)
 
     def find_last_answer(self, *, user_id: int, chat_id: UUID) -> LastAnswer:
         """Where a reader of the chat begins. Raises NotFound."""

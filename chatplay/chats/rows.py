@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from chatplay import params as parameters
 from chatplay.chats.values import ChatRecord, ChatView, Coming, chat_record, message_record
-from chatplay.errors import Conflict, NotFound
+from chatplay.errors import ChatGone, Conflict, NotFound
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.store import Connection
 from db import chats, generations
@@ -26,7 +26,8 @@ def own_chat(conn: Connection, user_id: int, chat_id: UUID, *, for_update: bool 
 
 
 def not_found(what: str = "chat") -> NotFound:
-    return NotFound(f"There is no such {what}.", cure="It may have been deleted. Choose one from the history.")
+    kind = ChatGone if what == "chat" else NotFound
+    return kind(f"There is no such {what}.", cure="It may have been deleted. Choose one from the history.")
 
 
 def empty_chat(conn: Connection, catalog: ModelCatalog, *, user_id: int, role: str) -> ChatRow:
@@ -85,7 +86,7 @@ def set_model(conn: Connection, catalog: ModelCatalog, *, chat_id: UUID, info: M
     )
 
 
-def shown_with(conn: Connection, chat: ChatRecord, model: ModelInfo) -> ChatRecord:
+def chat_with(conn: Connection, chat: ChatRecord, model: ModelInfo) -> ChatRecord:
     """A chat that has not begun as it would begin with this model."""
     params = parameters.from_json(first_params(conn, user_id=chat.user_id, model=model))
     return replace(chat, model_name=model.name, upstream=model.upstream, engine_type=model.engine_type, params=params)

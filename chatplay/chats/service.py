@@ -11,8 +11,17 @@ from uuid import UUID
 from chatplay import params as parameters
 from chatplay import snippets
 from chatplay.calls import Calls
-from chatplay.chats import rows as chat_rows
-from chatplay.chats.rows import copy_thread, empty_chat, first_params, not_found, own_chat, set_model, view_of
+from chatplay.chats.rows import (
+    copy_thread,
+    empty_chat,
+    first_params,
+    not_found,
+    own_chat,
+    set_model,
+    todays_default,
+    view_of,
+    with_todays_default,
+)
 from chatplay.chats.turns import Prompt, Turns
 from chatplay.chats.values import (
     ChatRecord,
@@ -78,22 +87,19 @@ class ChatService:
                 before_id=before.id if before else None,
             )
 
-    def count_chats(self, *, user_id: int) -> int:
-        """How many chats of the person have messages: those that `delete_all` would remove."""
-        with self._store.reading() as conn:
-            return chats.count_chats(conn, user_id=user_id)
-
     def open_chat(self, *, user_id: int, role: str, chat_id: UUID | None, limit: int = 12) -> ChatView:
-        """A chat with its last `limit` messages. Without an id: the one touched last, else the empty one."""
+        """A chat with its last `limit` messages. Without an id: the one touched last, else the empty one. One that has
+        not begun and whose model nobody chose gets the default of today.
+        """
         with self._store.reading() as conn:
             chat = own_chat(conn, user_id, chat_id) if chat_id else chats.find_last_open_chat(conn, user_id=user_id)
-            if chat is not None and chat_rows.todays_default(self._catalog, chat, role) is None:
+            if chat is not None and todays_default(self._catalog, chat, role) is None:
                 return view_of(conn, chat, limit=limit)
         if chat is None:
             return self.new_chat(user_id=user_id, role=role)
         with self._store.transaction() as conn:
             chat = own_chat(conn, user_id, chat.id, for_update=True)
-            return view_of(conn, chat_rows.with_todays_default(conn, self._catalog, chat, role), limit=limit)
+            return view_of(conn, with_todays_default(conn, self._catalog, chat, role), limit=limit)
 
     def new_chat(self, *, user_id: int, role: str) -> ChatView:
         """The person's one chat without a message; made when there is none."""
@@ -195,11 +201,6 @@ class ChatService:
                 conn, chat_id=chat_id, params_json=first_params(conn, user_id=user_id, model=info), updated_at=chats.NOW
             )
             return chat_record(own_chat(conn, user_id, chat_id))
-
-    def shown_with(self, chat: ChatRecord, model: ModelInfo) -> ChatRecord:
-        """A chat that has not begun as it would begin with another model; nothing is stored."""
-        with self._store.reading() as conn:
-            return chat_rows.shown_with(conn, chat, model)
 
     def remember_params(self, *, user_id: int, chat_id: UUID, params: Params) -> None:
         """Keeps the settings for this chat and as the person's own for new chats."""

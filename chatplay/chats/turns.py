@@ -39,8 +39,8 @@ _WHOLE = 12  # among so many there is an answer whose usage tells the tokens of 
 class Prompt:
     """What a person asks for. Without `at_message`: a new prompt at the end. With `text` and the id of a
     prompt: another wording of it. Without `text` and with the id of an answer: that answer again; with the id of
-    a prompt: an answer to it. With neither: an answer to the prompt that stands last, or that answer again where one
-    that failed, was stopped or interrupted stands last.
+    a prompt: an answer to it. With neither: the last message is answered, or asked for again where it
+    is an answer that failed, was stopped or interrupted.
     """
 
     user_id: int

@@ -8,13 +8,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import ceil
 from typing import Any, cast
 from uuid import UUID
 
 from chatplay.errors import NotFound, StoreError
 from chatplay.generation.live import live_metrics
-from chatplay.generation.values import AnswerMetrics, GenerationEnd, Status, Update
+from chatplay.generation.values import AnswerMetrics, GenerationEnd, LiveMetrics, Status, Update
 from chatplay.store import Connection, Store
 from db import answers, generations
 from db import messages as message_rows
@@ -123,14 +124,11 @@ class StoredGeneration:
         if ended is not None:
             text, seq = _rest(ended, seq, self._chars)
             self._seq, self._chars = seq, len(ended.end.content)
+            return Update(text, seq, _as_live(ended.end.metrics, self._chars), ended.end)
         live = live_metrics(
             sent_sec=0.0, now_sec=age_sec, delta_secs=self._delta_secs, deltas=self._seq, chars=self._chars
         )
-        if ended is None:
-            return Update(text, seq, live)
-        stored = ended.end.metrics
-        live = replace(live, ttft_ms=stored.ttft_ms, tokens_per_second=stored.tokens_per_second)
-        return Update(text, seq, live, ended.end)
+        return Update(text, seq, live)
 
 
 def follow_stored(generation: StoredGeneration, *, after_seq: int = 0, interval_sec: float) -> Iterator[Update]:
@@ -193,6 +191,17 @@ def _stored_answer(conn: Connection, row: GenerationRow) -> tuple[str, str, Mapp
     if kept is None:
         raise NotFound("This answer has ended and its text is not kept.", cure="Ask again.")
     return kept.content, kept.status, kept.metrics
+
+
+def _as_live(stored: AnswerMetrics, chars: int) -> LiveMetrics:
+    """The figures of an answer that is over, as those of a running one are told."""
+    tokens = stored.completion_tokens
+    return LiveMetrics(
+        ttft_ms=stored.ttft_ms,
+        completion_tokens=ceil(chars / 4) if tokens is None else tokens,
+        tokens_per_second=stored.tokens_per_second,
+        elapsed_ms=stored.duration_ms or 0.0,
+    )
 
 
 def _gone() -> NotFound:

@@ -25,6 +25,8 @@ class Message:
 
 
 Json = Mapping[str, Any]  # a JSON object passed on as it came
+# Fields of a delta that come whole, and that some servers repeat in each piece; all other texts are joined by clients.
+COME_WHOLE = ("id", "type", "role")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from chatplay.providers.base import COME_WHOLE
+
 MASK = "[key]"
 _FEWEST_CHARS = 8
 # So much of a key's beginning is passed on at once: words end in "s" all the time, and keys begin with "sk-".
@@ -109,7 +111,6 @@ class _Item(NamedTuple):
 _Place = tuple[str | _Item, ...]
 # The fields of a choice that come in pieces, as a stream has them and as servers that know messages only.
 _SAID = ("delta", "message")
-_WHOLE_NAMES = ("id", "type", "role")  # come whole; clients join all other texts of a delta
 
 
 class RawMask:
@@ -167,7 +168,7 @@ class RawMask:
 
     def _clean(self, value: Any, place: _Place) -> Any:
         if isinstance(value, str):
-            if place[-1] in _WHOLE_NAMES or isinstance(place[-1], _Item):
+            if place[-1] in COME_WHOLE or isinstance(place[-1], _Item):
                 return self._at_once(value)
             if place not in self._masks:
                 self._masks[place] = Mask(self._secrets)
@@ -195,7 +196,9 @@ class RawMask:
         return tokens.feed([self._other_tokens(entry) for entry in entries])
 
     def _other_tokens(self, entry: dict[str, Any]) -> dict[str, Any]:
-        """The entry without those likely tokens that hold a key by themselves; no sequence of them is a text."""
+        """The entry without those likely tokens that by themselves hold a key or end in most of one; no sequence of
+        them is a text.
+        """
         others = entry.get("top_logprobs")
         if not isinstance(others, list):
             return entry
@@ -261,16 +264,21 @@ def _item(number: int, part: Any) -> _Item:
 
 
 def _put(tree: dict[Any, Any], place: tuple[Any, ...], held: Any) -> None:
+    """Nothing where the server has sent a field as a text in one piece and as an object in another."""
     *way, name = place
+    node: Any = tree
     for step in way:
-        tree = tree.setdefault(step, {})
-    tree[name] = held
+        node = node.setdefault(step, {})
+        if not isinstance(node, dict):
+            return
+    node.setdefault(name, held)
 
 
 def _shaped(node: Any) -> Any:
     """A tree by places as JSON: what is keyed by items is a list."""
     if not isinstance(node, dict):
         return node
-    if any(isinstance(step, _Item) for step in node):
-        return [{**dict(item.label), **_shaped(part)} for item, part in node.items()]
+    items = {item: _shaped(part) for item, part in node.items() if isinstance(item, _Item)}
+    if items:  # what the same field was in other pieces, an object, is left out
+        return [{**dict(item.label), **part} if isinstance(part, dict) else part for item, part in items.items()]
     return {name: _shaped(part) for name, part in node.items()}

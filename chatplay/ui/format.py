@@ -128,14 +128,13 @@ def exact(moment: datetime | None, *, tz: ZoneInfo, seconds: bool = False) -> st
     """`2026-11-21 14:05` or `2026-11-21 14:05:09` in the viewer's zone, named when it is UTC."""
     if moment is None:
         return UNKNOWN
-    local = moment.astimezone(tz)
-    zone_name = " UTC" if local.utcoffset() == timedelta() and tz.key == "UTC" else ""
-    return f"{local:%Y-%m-%d %H:%M}{f':{local:%S}' if seconds else ''}{zone_name}"
+    zone_name = " UTC" if tz.key == "UTC" else ""
+    return (in_column(moment, tz=tz) if seconds else f"{moment.astimezone(tz):%Y-%m-%d %H:%M}") + zone_name
 
 
 def in_column(moment: datetime, *, tz: ZoneInfo) -> str:
-    """`11-21 14:05:09`, for columns whose heading names the zone."""
-    return f"{moment.astimezone(tz):%m-%d %H:%M:%S}"
+    """`2026-11-21 14:05:09`, for columns whose heading names the zone."""
+    return f"{moment.astimezone(tz):%Y-%m-%d %H:%M:%S}"
 
 
 def day_group(moment: datetime, *, now: datetime, tz: ZoneInfo) -> str:

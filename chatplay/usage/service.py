@@ -55,6 +55,11 @@ class Usage:
         """The filter as the person may ask it: everybody's calls are for administrators, others get their own."""
         return filter if person.is_administrator else replace(filter, user_id=person.id, organisation_id=None)
 
+    def has_calls(self) -> bool:
+        """Whether anybody has made a model call, ever. For administrators."""
+        with self._store.reading() as conn:
+            return usage_calls.has_calls(conn)
+
     def list_choices(self, filter: UsageFilter) -> Choices:
         """Models, sources and experiments of the range, for the filter's person or organisation (no other field)."""
         with self._asking(filter) as (conn, filter):

@@ -63,6 +63,11 @@ def test_a_draft_outlives_a_reload_and_a_sent_message_does_not_come_back(chat, u
     expect(chat.ready().input).to_have_value("A long thought, half written")
     chat.input.press("Enter")
     expect(chat.answer).to_contain_text("Understood.")
+    chat.input.fill("Under")  # part of what stands above it, and yet not sent
+    wait_until(lambda: "Under" in (chat.page.evaluate(DRAFT) or ""), "the short draft to be kept")
+    chat.page.reload()
+    expect(chat.ready().input).to_have_value("Under")
+    chat.input.fill("")
     wait_until(lambda: not chat.page.evaluate(DRAFT), "the sent message to be let go of")
     chat.page.reload()
     expect(chat.ready().messages).to_have_count(2)
@@ -80,3 +85,12 @@ def test_a_message_sent_after_the_sign_in_has_ended_is_there_after_the_next_one(
     expect(chat.ready().messages).to_have_count(2)
     expect(chat.input).to_have_value("Typed over the weekend")
     assert len(upstream.chats) == 1
+
+
+def test_a_draft_does_not_outlive_signing_out(chat):
+    chat.ask("First", "w19")
+    chat.input.fill("Nobody else's business")
+    wait_until(lambda: chat.page.evaluate(DRAFT), "the draft to be kept")
+    chat.button("Sign out").click()
+    expect(chat.page.get_by_role("textbox", name="Username")).to_be_visible()
+    assert not chat.page.evaluate(DRAFT)

@@ -120,7 +120,10 @@ def test_figures_of_a_reader_that_resumes_in_another_process_are_of_the_whole_an
         last.open()
         assert in_memory.saved.wait(10)
         ended = source.look(second.seq)
-        assert ended.live.ttft_ms == ended.end.metrics.ttft_ms > 0
+        told, known = ended.live, ended.end.metrics
+        assert (told.ttft_ms, told.elapsed_ms) == (known.ttft_ms, known.duration_ms)
+        assert (told.tokens_per_second, told.completion_tokens) == (known.tokens_per_second, known.completion_tokens)
+        assert told.ttft_ms > 0
 
 
 def same_figures(stored, known):

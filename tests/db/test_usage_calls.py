@@ -114,6 +114,12 @@ def test_stall_is_four_medians_and_a_tenth_of_a_second_at_least(gaps, limit):
 # ---- exports -------------------------------------------------------------------------------------
 
 
+def test_whether_there_ever_was_a_call_is_known_whatever_the_range(house):
+    assert not house.usage.has_calls()
+    house.add()
+    assert house.usage.has_calls()
+
+
 @pytest.fixture
 def small_pages(monkeypatch):
     monkeypatch.setattr(exporting, "_PAGE", 3)

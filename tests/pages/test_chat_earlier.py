@@ -4,8 +4,9 @@ from dataclasses import replace
 from uuid import uuid4
 
 from chatplay.chats.values import Coming
-from chatplay.errors import GenerationRunning
+from chatplay.errors import GenerationRunning, NotFound
 from chatplay.params import Params
+from chatplay.ui.chat import turn_actions
 from chatplay.ui.state import Notice
 from db import chats
 from db import messages as message_rows
@@ -89,6 +90,18 @@ def test_earlier_messages_stay_without_a_gap_when_the_chat_goes_on(services, ada
     assert [said(app).count(f"Question {number}.") for number in range(10)] == [1] * 10
 
 
+def test_earlier_messages_that_were_not_asked_for_stay_away_when_the_chat_goes_on(services, ada):
+    chat_id, ids = spoken(services, ada.id, 40)
+    app = press(opened("chat", chat=chat_id), "Show earlier messages")
+    asked_for = app.session_state["chat_state"].older[0].id
+    for number in range(3):
+        app = send(app, f"More {number}")
+        settled(services, ada.id, chat_id)
+        app = ran(app)
+    older = [message.id for message in app.session_state["chat_state"].older]
+    assert (older[0], older[: 36 + 6]) == (asked_for, ids[ids.index(asked_for) :][: 36 + 6])
+
+
 def test_earlier_answer_stays_when_it_is_regenerated(services, ada):
     view = answered(services, ada.id, "Hello")
     turn = services.chats.regenerate(
@@ -136,6 +149,30 @@ def rewording(chat):
     app = opened("chat", chat=chat.id)
     app.session_state["chat_state"].editing = app.session_state["chat_state"].view.messages[0].id
     return ran(app)
+
+
+def test_a_wording_that_a_missing_model_refuses_stays_in_its_field(services, ada, monkeypatch):
+    view = answered(services, ada.id, "Helo")
+    app = rewording(view.chat)
+
+    def gone(*_args, **_more):
+        raise NotFound("There is no model called `demo-small`.", cure="Choose another one.")
+
+    monkeypatch.setattr(services.chats, "edit", gone)
+    app = reworded(app, "Helo", "Hello")
+    assert "There is no model" in app.error[0].value
+    assert app.query_params["chat"] == str(view.chat.id)
+    assert [one.value for one in app.text_area] == ["Hello"]
+
+
+def test_a_wording_is_kept_when_the_chat_goes_away_in_mid_answer(services, ada, monkeypatch):
+    view = answered(services, ada.id, "Helo")
+    app = rewording(view.chat)
+    monkeypatch.setattr(turn_actions, "running_generation", lambda _page: uuid4())  # its row went with the chat
+    services.chats.delete(user_id=ada.id, chat_id=view.chat.id)
+    app = reworded(app, "Helo", "Hello")
+    assert "deleted in another tab" in app.warning[0].value
+    assert app.chat_input[0].proto.value == "Hello"
 
 
 def test_a_prompt_worded_anew_in_two_tabs_keeps_both_wordings(services, ada):

@@ -121,7 +121,7 @@ def test_unknown_zone_is_utc_and_says_so():
 
 def test_single_calls_are_told_to_the_second():
     assert format.exact(NOW, tz=format.zone("UTC"), seconds=True) == f"2026-11-21 14:05:{NOW:%S} UTC"
-    assert format.in_column(NOW, tz=BERLIN) == f"11-21 15:05:{NOW:%S}"
+    assert format.in_column(NOW, tz=BERLIN) == f"2026-11-21 15:05:{NOW:%S}"
 
 
 @pytest.mark.parametrize(

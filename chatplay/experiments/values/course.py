@@ -10,6 +10,7 @@ from uuid import UUID
 from chatplay.experiments.values.plan import Arm, Plan
 
 State = Literal["draft", "running", "paused", "done", "cancelled"]
+_OVER = ("done", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Experiment:
     paused_because: str | None
     revision: int
     is_mine: bool = True
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in _OVER
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,10 @@ class Progress:
     @property
     def trials(self) -> int:
         return self.waiting + self.running + self.done + self.failed + self.cancelled
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in _OVER
 
 
 @dataclass(frozen=True)

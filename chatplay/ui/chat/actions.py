@@ -74,6 +74,12 @@ def ask(dialog: str, about: object = None) -> None:
 
 
 @action
+def ask_to_clear_all() -> None:
+    """The dialog says how many chats that takes."""
+    state.chat().dialog = ("clear_all", get_runtime().chat_log.count_chats(user_id=state.person().id))
+
+
+@action
 def close_dialog() -> None:
     """Only draws the page anew."""
 

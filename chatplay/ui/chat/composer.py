@@ -11,6 +11,7 @@ from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import meter, model_banner, turn_actions
+from chatplay.ui.chat.callbacks import own_chat_id
 from chatplay.ui.chat.header import Place
 from chatplay.ui.markdown import plain_markdown
 from chatplay.ui.scripts import copy_html, draft_html, focus_field_html, focus_html, meter_html, place_html
@@ -94,10 +95,10 @@ def _draw_elsewhere(coming: Coming) -> None:
 
 def _is_coming(page: state.ChatState, coming: Coming) -> bool:
     try:
-        view = get_runtime().chats.open_chat(**state.me(), chat_id=page.chat_id, limit=1)
+        found = get_runtime().chat_log.find_coming(user_id=state.person().id, chat_id=own_chat_id(page))
     except ChatplayError:
         return True  # that is told elsewhere
-    return view.elsewhere == coming
+    return found == coming and page.end_id != coming.message_id
 
 
 def draw_context(place: Place, view: ChatView, *, status: str = "") -> None:

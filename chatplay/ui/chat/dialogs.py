@@ -55,8 +55,7 @@ def _clear_chat(_about: object) -> None:
 
 
 @st.dialog("Clear all chats", on_dismiss="rerun")
-def _clear_all(_about: object) -> None:
-    chats = get_runtime().chats.count_chats(user_id=state.person().id)
+def _clear_all(chats: int) -> None:
     _confirm(
         f"All your chats are deleted with their messages. This cannot be undone. {_STAYS}",
         f"Delete {format.many(chats, 'chat')}",

@@ -8,7 +8,7 @@ DRAFT = """(() => {
   window.chatplayDraft = 1;
   const INPUT = '[data-testid=stChatInputTextArea]', NAME = 'chatplay-draft', ON_THE_WAY_MS = 10000, DRAWN_MS = 500;
   const find = selector => document.querySelector(selector);
-  let chat = null, known = '', sent = '', sentAt = 0, seenAt = 0;
+  let chat = null, known = '', sent = '', sentAt = 0, seenAt = 0, leaves = false;
 
   const kept = () => { try { return JSON.parse(sessionStorage.getItem(NAME)) || {}; } catch { return {}; } };
   const keep = text => {
@@ -17,14 +17,17 @@ DRAFT = """(() => {
       text.trim() ? sessionStorage.setItem(NAME, JSON.stringify({chat, text})) : sessionStorage.removeItem(NAME);
     } catch {}  // no room: it is only a draft
   };
-  const isOnPage = text => [...document.querySelectorAll('[data-testid=stChatMessage]')].some(
-    message => message.textContent.includes(text.trim()));
+  const isOnPage = text => {
+    const said = [...document.querySelectorAll('[aria-label="Chat message from user"] .stText')].pop();
+    return !!said && said.textContent.trim() === text.trim();
+  };
   const put = (input, text) => {
     Object.getOwnPropertyDescriptor(Object.getPrototypeOf(input), 'value').set.call(input, text);
     input.dispatchEvent(new Event('input', {bubbles: true}));
   };
 
   const look = () => {
+    if (leaves) return;
     const input = find('.st-key-chat_column') && find(INPUT), now = new URLSearchParams(location.search).get('chat');
     if (!input || input.disabled || !now) return;
     if (chat === null) {
@@ -42,7 +45,7 @@ DRAFT = """(() => {
   const sends = event => event.type === 'click' ? event.target.closest('[data-testid=stChatInputSubmitButton]')
     : event.key === 'Enter' && !event.shiftKey && !event.isComposing && event.target.matches(INPUT);
   const note = event => {
-    if (event.target.closest('.st-key-frame_sign_out button')) { known = ''; sessionStorage.removeItem(NAME); }
+    if (event.target.closest('.st-key-frame_sign_out button')) { keep(''); leaves = true; }
     if (!sends(event) || !find(INPUT)) return;
     look();
     [sent, sentAt] = [find(INPUT).value, Date.now()];

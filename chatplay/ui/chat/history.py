@@ -79,7 +79,5 @@ def _draw_list(search: str, current: UUID | None, today: str) -> str:
         if len(chats) > limit:
             st.button("Show more", key="chat_more", type="tertiary", on_click=chat_actions.more_chats)
         if not search:  # under what was found it would seem to clear that alone
-            st.button(
-                "Clear All", key="chat_clear_all", type="tertiary", on_click=chat_actions.ask, args=("clear_all",)
-            )
+            st.button("Clear All", key="chat_clear_all", type="tertiary", on_click=chat_actions.ask_to_clear_all)
     return today if day_of(chats[0].updated_at) == today else ""

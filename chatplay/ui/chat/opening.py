@@ -7,7 +7,7 @@ from uuid import UUID
 
 import streamlit as st
 
-from chatplay.chats.values import ChatView
+from chatplay.chats.values import ChatView, MessageRecord
 from chatplay.errors import BadInput, Conflict, NotFound
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
@@ -74,13 +74,21 @@ def _keep_older(page: ChatState, view: ChatView) -> None:
     """
     if not page.older:
         page.has_older = view.has_older
-    elif not view.messages or view.messages[0].parent_id != page.older[-1].id:
-        wanted = len(page.older) + len(view.messages)
+    elif not view.messages:
         page.older, page.has_older = [], False
-        if view.messages:
-            page.older, page.has_older = get_runtime().chats.older_messages(
-                user_id=state.person().id, chat_id=view.chat.id, before=view.messages[0], limit=wanted
-            )
+    elif view.messages[0].parent_id != page.older[-1].id:
+        between, _ = _before(view, limit=len(view.messages))
+        met = next((place for place, message in enumerate(between) if message.id == page.older[-1].id), None)
+        if met is not None:  # the thread went on
+            page.older = [*page.older, *between[met + 1 :]]
+        else:
+            page.older, page.has_older = _before(view, limit=len(page.older))
+
+
+def _before(view: ChatView, *, limit: int) -> tuple[list[MessageRecord], bool]:
+    return get_runtime().chats.older_messages(
+        user_id=state.person().id, chat_id=view.chat.id, before=view.messages[0], limit=limit
+    )
 
 
 def _with_running_model(page: ChatState, view: ChatView) -> ChatView:
@@ -103,7 +111,7 @@ def _with_running_model(page: ChatState, view: ChatView) -> ChatView:
             f"This chat begins with {other.name} unless {own[0]} is back before, or you choose another model.",
             kind="info",
         )
-    return replace(view, chat=runtime.chats.shown_with(view.chat, other))
+    return replace(view, chat=runtime.chat_log.shown_with(view.chat, other))
 
 
 def _with_provider(page: ChatState, view: ChatView) -> ChatView:

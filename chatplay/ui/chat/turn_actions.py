@@ -6,13 +6,14 @@ back where it was typed.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import replace
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 from chatplay.chats.values import MessageRecord
-from chatplay.errors import ChatplayError, NotFound
+from chatplay.errors import ChatGone, ChatplayError, NotFound
 from chatplay.params import Params
 from chatplay.runtime import get_runtime
 from chatplay.ui import gate, model_menu, params_panel, state
@@ -61,11 +62,11 @@ def send() -> list[str]:
         if text.strip():
             page.give_back = text
             page.notice = replace(page.notice, cure=f"{error.cure} Your text is back in the input.".lstrip())
-        if isinstance(error, NotFound):
+        if isinstance(error, ChatGone):
             _leave_lost_chat(page)
         return []
     page.request_key = uuid4()
-    cut_short = running_generation(page) is not None  # the drawing of an answer that had just ended
+    cut_short = running_generation(page) is not None  # what is drawn of an answer that had just ended
     went_on = turn.user_message.parent_id != page.end_id  # in another tab
     page.turns.append(turn)
     if may_lack_input:
@@ -89,8 +90,8 @@ def _may_lack_input(page: ChatState) -> bool:
 
 def _catch_up(page: ChatState) -> None:
     """A message sent within milliseconds of a click cuts short what that click began: another chat may be open that
-    was never drawn, and the model on show may be one that the chat was never given. So may one that
-    stands in for a model that does not run.
+    was never drawn, and the model on show may be one that the chat was never given. Nor was it given a model that only
+    stands in for one that does not run.
     """
     chats = get_runtime().chats
     if page.view is None or page.view.chat.id != page.chat_id:
@@ -115,9 +116,9 @@ def resend(message: MessageRecord, key: str) -> None:
     page = state.chat()
     if page.editing != message.id:
         return
-    _end_running(page)
     text, params = str(state.widget_value(key) or ""), current_params(page)
     try:
+        _end_running(page)
         get_runtime().chats.edit(
             **state.me(),
             chat_id=message.session_id,
@@ -126,7 +127,7 @@ def resend(message: MessageRecord, key: str) -> None:
             params=params,
             request_key=_key_for(message, params, text),
         )
-    except NotFound:
+    except ChatGone:
         page.give_back = text
         _leave_lost_chat(page)
         return
@@ -197,11 +198,12 @@ def _end_running(page: ChatState) -> None:
     if running is None:
         return
     user_id, page.stopped = state.person().id, running
-    chats.stop(user_id=user_id, generation_id=running)
     patience = time.monotonic() + _STOP_SEC
-    for update in chats.follow(user_id=user_id, generation_id=running):
-        if update.end is not None or time.monotonic() > patience:
-            return
+    with contextlib.suppress(NotFound):  # gone with its chat
+        chats.stop(user_id=user_id, generation_id=running)
+        for update in chats.follow(user_id=user_id, generation_id=running):
+            if update.end is not None or time.monotonic() > patience:
+                return
 
 
 @action

@@ -264,7 +264,7 @@ class _Figures:
 def _watched(updates: Iterator[Update], *, follow: bool) -> Iterator[Update]:
     """`updates`, as long as the person is signed in; with `follow=False` only what is there already.
 
-    A click on the prompt's menu, the lock banner or the new row of the history is acted on at once.
+    A click on the prompt's menu or the new row of the history is acted on at once.
     """
     looked_sec = time.monotonic()
     for update in updates:

@@ -68,7 +68,7 @@ def _draw_live(experiment: Experiment, token: str | None, moves: bool) -> None:
         _draw_buttons(experiment, progress)
     _draw_figures(experiment, progress)
     _draw_errors(experiment, progress, errors)
-    _draw_arms(experiment, arms, is_over=_is_over(progress))
+    _draw_arms(experiment, arms, is_over=progress.is_over)
 
 
 # ---- how far -----------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def _draw_figures(experiment: Experiment, progress: Progress) -> None:
         ("Calls", _of_cap(f"{progress.calls:,}", caps.max_calls and f"{caps.max_calls:,}"), None),
         ("Retries", f"{progress.retries:,}", "Calls made again after a failure. They never mix into latency."),
         (
-            "Cost" if _is_over(progress) else "Cost so far",
+            "Cost" if progress.is_over else "Cost so far",
             _of_cap(_cost(progress), caps.max_cost_usd and fmt.cost(caps.max_cost_usd)),
             unknown,
         ),
@@ -142,10 +142,6 @@ def _speed(progress: Progress) -> str:
         return fmt.UNKNOWN
     rate = progress.trials_per_sec
     return f"{rate:,.1f}" if rate >= 1 else f"{rate:.2g}"
-
-
-def _is_over(progress: Progress) -> bool:
-    return progress.state in ("done", "cancelled")
 
 
 def _cost(progress: Progress) -> str:
@@ -171,7 +167,7 @@ def _draw_buttons(experiment: Experiment, progress: Progress) -> None:
             _ask("Cancel", "cancel", "close", experiment)
             _ask("Change limits", "limits", "speed", experiment)
         _ask("Extend", "extend", "add", experiment)
-        if progress.state in ("done", "cancelled") and progress.done:
+        if progress.is_over and progress.done:
             st.button(
                 "See the results",
                 type="primary",

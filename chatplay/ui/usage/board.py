@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +17,6 @@ from chatplay.ui.chart_models import relabel
 from chatplay.ui.files import draw_csv
 from chatplay.ui.tables import table_height, text_column
 from chatplay.ui.usage_tables import draw_exports, usage_frame
-from chatplay.ui.usage_view import FIRST_DAY
 from chatplay.usage.definitions import DEFINITIONS
 from chatplay.usage.service import Usage
 from chatplay.usage.values import By, UsageFilter, UsageRow
@@ -45,10 +43,8 @@ def choose_range(now: datetime, tz: ZoneInfo) -> tuple[datetime, datetime]:
 def draw(usage: Usage, asked: UsageFilter, tz: ZoneInfo) -> None:
     by_person = usage.usage_table(asked, "person", tz.key)
     if not by_person:
-        ever = replace(asked, start=datetime.combine(FIRST_DAY, time(), tz))
-        is_first = not usage.list_choices(ever).models
         in_range = "Nobody made a model call in this range. A longer range shows more."
-        st.info("Nobody has made a model call yet." if is_first else in_range)
+        st.info(in_range if usage.has_calls() else "Nobody has made a model call yet.")
         return
     _draw_sums(by_person)
     _draw_tops(usage, asked, by_person, tz)

@@ -17,7 +17,7 @@ _place = threading.BoundedSemaphore()  # one reading at a time in a process: it 
 
 def begin(experiment: Experiment, token: str | None) -> None:
     """Returns at once. Does nothing while another reading is under way, which costs speed only."""
-    if experiment.state not in ("done", "cancelled") or not _place.acquire(blocking=False):
+    if not experiment.is_over or not _place.acquire(blocking=False):
         return
     whose = figures.about(experiment, token)
     threading.Thread(target=_read, args=(experiment, whose), name="results-ahead", daemon=True).start()

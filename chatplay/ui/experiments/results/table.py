@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from chatplay.experiments.stats.values import ArmSummary, Estimate
 
 _SWATCH = "■"
-_LEFT_OUT_AT_ZERO = ("Failed", "Cost")
+_FAILED = "Failed"
+_LEFT_OUT_AT_ZERO = (_FAILED, words.TITLES["cost_usd"])
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _arm_row(board: Board, one: ArmSummary) -> dict[str, Cell]:
     row: dict[str, Cell] = {
         "Arm": board.labels[one.arm],
         "n": _whole(one.trials),
-        "Failed": _whole(one.agreement.same_share.unknown),
+        _FAILED: _whole(one.agreement.same_share.unknown),
         "Cases": _whole(one.cases),
     }
     for metric in sorted(board.metrics, key=list(words.TITLES).index):

@@ -66,6 +66,7 @@ def _draw_judge(board: Board, judge: Judge) -> None:
 
 def _draw_way_out(experiment: Experiment, judge: Judge) -> None:
     label, icon, help_text = _way_out(judge)
+    way = "readmit" if judge.is_withdrawn else "withdraw"
     st.button(
         label,
         icon=f":material/{icon}:",
@@ -73,7 +74,7 @@ def _draw_way_out(experiment: Experiment, judge: Judge) -> None:
         help=help_text,
         on_click=_take_way_out,
         args=(experiment, judge),
-        key=_key(f"{icon}_{experiment.id}_{judge.number}"),
+        key=_key(f"{way}_{experiment.id}_{judge.number}"),
     )
 
 
