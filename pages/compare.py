@@ -21,7 +21,7 @@ from chatplay.ui.compare import pane as compare_pane
 from chatplay.ui.compare import prompt as compare_prompt
 from chatplay.ui.compare import results as compare_results
 from chatplay.ui.compare import votes as compare_votes
-from chatplay.ui.scripts import copy_html
+from chatplay.ui.scripts import copy_html, keep_html
 from chatplay.ui.state import CompareState
 
 PUT_AWAY_SEC = 0.05  # until what stood here has left for the browser: it would stay beside what comes
@@ -48,6 +48,7 @@ def draw() -> None:
     compare_prompt.draw(view, can_run=bool(models))
     places = draw_panes(page, view, models)
     draw_results(view)
+    st.html(keep_html(), unsafe_allow_javascript=True)
     copy_answer(page)
     if view.is_running:  # last, because it stays as long as answers are coming
         compare_live.follow(view, places)

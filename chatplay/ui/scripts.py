@@ -52,13 +52,15 @@ _SIDEBAR = (
     '[class*="st-key-frame_links_"] a\'))'
     "document.querySelector('[data-testid=stSidebarCollapseButton] button')?.click()})})()"
 )
-# Streamlit sends a text area's text when it is left; a plan is kept also when the page is closed before that.
+# Streamlit sends a text area's text when it is left. What is kept as it is typed goes at each pause, by the events of
+# leaving and coming back; Ctrl+Enter sends it, too, but is the key of a button on some pages.
 _KEEP = (
     "(()=>{if(window.chatplayKeep)return;window.chatplayKeep=1;const waits=new WeakMap();"
+    "const send=f=>{if(!f.isConnected||document.activeElement!==f)return;"
+    "for(const name of['focusout','focusin'])f.dispatchEvent(new FocusEvent(name,{bubbles:true}))};"
     "document.addEventListener('input',e=>{const f=e.target;"
-    "if(f.tagName!=='TEXTAREA'||!f.closest('.st-key-experiments_editor'))return;"
-    "clearTimeout(waits.get(f));waits.set(f,setTimeout(()=>f.isConnected&&f.dispatchEvent("
-    "new KeyboardEvent('keydown',{key:'Enter',ctrlKey:true,bubbles:true,cancelable:true})),800))})})()"
+    "if(f.tagName!=='TEXTAREA'||!f.closest('.st-key-experiments_editor,.st-key-compare_ask,.st-key-compare_panes'))return;"
+    "clearTimeout(waits.get(f));waits.set(f,setTimeout(send,800,f))})})()"
 )
 # A field of a kind that the page shows for the first time takes a while to come.
 _FOCUS_FIELD = (
@@ -167,7 +169,7 @@ def draft_html() -> str:
 
 
 def keep_html() -> str:
-    """Likewise: texts in the editor of a plan are sent after a pause in typing."""
+    """Likewise: texts of a plan and of a comparison are sent at each pause in typing."""
     return f"<script>{_KEEP}</script>"
 
 

@@ -216,6 +216,11 @@ def synced(key: str, stored: Any) -> str:
     return key
 
 
+def note_stored(key: str, value: Any) -> None:
+    """What a widget of `synced` holds is stored now, so a run leaves the widget (somebody may be typing)."""
+    compare().seen[key] = value
+
+
 def metrics_key(name: str) -> str:
     """The widget key of a control of the metrics page."""
     return f"metrics_{name}"

@@ -150,6 +150,29 @@ def test_setting_changed_in_a_pane_is_there_in_a_second_tab(board, app):
     expect(other.pane(1)).to_contain_text("Temperature 0.3")
 
 
+def wait_until_kept(app, board, prompt):
+    def is_kept():
+        with app.database() as conn:
+            query = "SELECT prompt FROM comparisons WHERE id = %(id)s"
+            return conn.exec_driver_sql(query, {"id": board.id}).scalar_one() == prompt
+
+    wait_until(is_kept, f"the prompt is stored: {prompt}")
+
+
+def test_prompt_is_kept_at_each_pause_in_typing_and_no_letter_is_taken_back(app, board):
+    typed = board.prompt.input_value()
+    board.prompt.press("End")
+    for words in ("How is the rain", " in {{place}}", " today?"):
+        board.prompt.press_sequentially(words, delay=20)
+        wait_until_kept(app, board, typed + words)
+        board.prompt.press_sequentially(", and", delay=20)  # while the page is drawn again
+        typed += f"{words}, and"
+    wait_until_kept(app, board, typed)
+    expect(board.prompt).to_have_value(typed)
+    expect(board.prompt).to_be_focused()
+    expect(board.page.get_by_role("textbox", name="{{place}}")).to_be_visible()
+
+
 def test_failed_pane_is_retried_alone(board, upstream):
     upstream.script(answer("Fine."), SCRIPTS["rate-limited"])
     board.run_all.click()

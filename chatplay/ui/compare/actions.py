@@ -76,12 +76,15 @@ def set_model(pane: Pane, comparison_id: UUID, key: str) -> None:
 
 
 def _save_prompt(comparison_id: UUID, key: str) -> None:
-    get_runtime().compare.set_prompt(**mine(comparison_id), prompt=str(state.widget_value(key) or ""))
+    text = str(state.widget_value(key) or "")
+    get_runtime().compare.set_prompt(**mine(comparison_id), prompt=text)
+    state.note_stored(key, text)
 
 
 def _save_variable(comparison_id: UUID, name: str, key: str) -> None:
     value = str(state.widget_value(key) or "")
     get_runtime().compare.set_variable(**mine(comparison_id), name=name, value=value)
+    state.note_stored(key, value)
 
 
 def _save_param(pane_id: UUID, comparison_id: UUID, name: str, key: str) -> None:
@@ -89,6 +92,8 @@ def _save_param(pane_id: UUID, comparison_id: UUID, name: str, key: str) -> None
     if get_spec(name).kind == "text":
         value = value or ""
     get_runtime().compare.set_param(**mine(comparison_id), pane_id=pane_id, name=name, value=value)
+    if get_spec(name).kind == "text":
+        state.note_stored(key, value)
 
 
 # ---- running -----------------------------------------------------------------------------------
