@@ -27,10 +27,10 @@ def draw() -> None:
     if view.chat.title:
         frame.name_tab(view.chat.title)
 
-    history.draw(view.chat.id)
+    top = history.draw(view)
     column = st.container(key="chat_column")
     with column:
-        performance, lock = header.draw(view, models, model)
+        head = header.draw(view, models, model)
         if not models:
             model_menu.draw_no_models(runtime.catalog.status(state.person().role))
         thread = fresh_container() if page.turns else st.container()
@@ -39,7 +39,7 @@ def draw() -> None:
     context = composer.draw(view, model, disabled=not models)
     page.is_asking = dialogs.draw(models)
     with thread:  # last, because it stays as long as an answer is coming
-        turns.draw_slots(turns.Places(performance, lock, context, view, model), follow=not page.is_asking)
+        turns.draw_slots(turns.Places(head, top, context, view), follow=not page.is_asking)
 
 
 def fresh_container() -> DeltaGenerator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 
 import streamlit as st
@@ -11,7 +12,6 @@ from chatplay.models.catalog import ModelInfo
 from chatplay.runtime import get_runtime
 from chatplay.ui import format, model_menu, params_panel, state
 from chatplay.ui.chat import actions as chat_actions
-from chatplay.ui.chat import turn_actions
 from chatplay.ui.markdown import plain_markdown
 
 Place = st.delta_generator.DeltaGenerator
@@ -21,20 +21,35 @@ _LOCK_REASON = (
 )
 
 
-def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> tuple[Place, Place]:
-    """Selector, performance line, parameters, lock; returns the places of the performance line and the lock's words."""
+@dataclass(frozen=True)
+class Head:
+    """The places of what changes in the head of the page, with what the selector offers."""
+
+    performance: Place
+    lock: Place
+    selector: Place
+    models: tuple[ModelInfo, ...]
+    model: ModelInfo | None
+
+
+def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> Head:
+    """Selector, performance line, parameters, lock. The selector of a chat that has not begun is drawn with its first
+    turn, which locks it.
+    """
     ranges = model.ranges if model else {}
     params_panel.fill(view.chat, ranges)
     with st.container(key="chat_header", gap="xsmall"):
         wide, rest = st.columns(2, gap="medium", vertical_alignment="bottom")
-        with wide:
-            _draw_selector(view, models, model)  # a first message draws it again, locked
+        selector = wide.empty()
         for column, spec in zip(rest.columns(len(params_panel.BASIC), wrap=False), params_panel.BASIC, strict=True):
             with column:
                 params_panel.draw(spec, ranges)
         performance = st.empty()
     params_panel.draw_advanced(ranges, model, more=lambda: _draw_overflow(view))
-    return performance, _draw_lock(view)
+    head = Head(performance, _draw_lock(view), selector, models, model)
+    if view.messages:
+        draw_selector(head, view)
+    return head
 
 
 def draw_performance(
@@ -45,21 +60,21 @@ def draw_performance(
     place.html(f'<div class="chat-performance" data-live="{live_tokens}">{line}</div>')
 
 
-@st.fragment(key=turn_actions.SELECTOR)
-def _draw_selector(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> None:
-    ids = [model_menu.model_id(info) for info in models]
-    chosen = model_menu.model_id(model) if model else model_menu.model_id_of(view.chat)
+def draw_selector(head: Head, view: ChatView) -> None:
+    """Locked from the chat's first message on."""
+    ids = [model_menu.model_id(info) for info in head.models]
+    chosen = model_menu.model_id(head.model) if head.model else model_menu.model_id_of(view.chat)
     if chosen not in ids:
         ids.insert(0, chosen)
     state.set_widget_value(state.MODEL, chosen)
-    st.selectbox(
+    head.selector.selectbox(
         "Model Selector",
         ids,
         key=state.MODEL,
         disabled=_is_locked(view),
         help=_LOCK_REASON,
         on_change=chat_actions.choose_model,
-        args=(models,),
+        args=(head.models,),
     )
 
 

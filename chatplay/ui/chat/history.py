@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from chatplay.chats.values import title_from
+from chatplay.chats.values import ChatView, title_from
 from chatplay.errors import StoreError
 from chatplay.runtime import get_runtime
 from chatplay.ui import format, state
 from chatplay.ui.chat import actions as chat_actions
-from chatplay.ui.chat import turn_actions
 from chatplay.ui.history_rows import Rows, day_of
 from chatplay.ui.markdown import plain_markdown
 from db.chats import ChatSummary
@@ -20,7 +21,33 @@ _PAGE_CHATS = 20
 _ROWS = Rows("chat", chat_actions.open_chat, chat_actions.chat_menu)
 
 
-def draw(current: UUID | None) -> None:
+@dataclass(frozen=True)
+class Top:
+    """What stands above the list: `head`; or, under today's name, the row of a chat whose first message was just sent,
+    until the list is read again.
+    """
+
+    place: DeltaGenerator
+    head: str
+    today: str
+
+    def draw(self) -> None:
+        """Called with the first turn of a chat that has not begun; else by `draw` of the whole list."""
+        page = state.chat()
+        if page.view is None or page.view.messages or not page.turns:
+            if self.head:
+                self.place.caption(self.head)
+            else:
+                self.place.empty()  # in the place of a chat that is now in the list, and of its day
+            return
+        chat, title = page.view.chat, title_from(page.turns[0].user_message.content)
+        begun = ChatSummary(chat.id, title, chat.model_name, format.now_utc(), streaming=False)
+        with self.place.container(gap="xsmall"):
+            st.caption(self.today)
+            _ROWS.draw_row(begun, is_current=True)
+
+
+def draw(view: ChatView) -> Top:
     """Title, "+ New Chat", search, the list, "Clear All"."""
     with st.sidebar, st.container(key="chat_history", gap="xsmall"):
         st.markdown("**Chat History**")
@@ -40,32 +67,15 @@ def draw(current: UUID | None) -> None:
             label_visibility="collapsed",
             live="300ms",
         )
-        begun, today = st.container(), day_of(format.now_utc())
+        place, today = st.empty(), day_of(format.now_utc())
         try:
-            head = _draw_list(search or "", current, today)
+            head = _draw_list(search or "", view.chat.id, today)
         except StoreError as error:
             head = f"The history cannot be read. {plain_markdown(error.message)}"
-        with begun:
-            _draw_begun(head, today)
-
-
-@st.fragment(key=turn_actions.BEGUN)
-def _draw_begun(head: str, today: str) -> None:
-    """What stands above the list: `head`; or, under today's name, the row of a chat whose first message was just
-    sent, until the list is read again.
-    """
-    page = state.chat()
-    if page.view is None or page.view.messages or not page.turns:
-        if head:
-            st.caption(head)
-        else:
-            st.empty()  # in the place of a chat that is now in the list, and of its day
-        return
-    chat, title = page.view.chat, title_from(page.turns[0].user_message.content)
-    begun = ChatSummary(chat.id, title, chat.model_name, format.now_utc(), streaming=False)
-    with st.container(gap="xsmall"):
-        st.caption(today)
-        _ROWS.draw_row(begun, is_current=True)
+        top = Top(place, head, today)
+        if view.messages:
+            top.draw()
+        return top
 
 
 def _draw_list(search: str, current: UUID | None, today: str) -> str:

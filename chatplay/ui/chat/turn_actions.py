@@ -28,7 +28,6 @@ from chatplay.ui.chat.callbacks import (
 from chatplay.ui.state import ChatState, Notice
 
 TURN_SLOTS = 4  # turns drawn one by one before the page is drawn as a whole again
-SELECTOR, BEGUN = "chat_selector", "chat_begun"  # a chat's first message changes these, too
 INPUT = "chat_input"  # sending runs this alone: a run of the whole page has the browser restyle all of it
 _STOP_SEC = 3.0
 _SENT_SEC = 0.1  # Streamlit sends what was drawn every few milliseconds
@@ -73,9 +72,7 @@ def send() -> list[str]:
         page.focus = page.focus or "gently"
     if may_lack_input or had_notice or cut_short or went_on or page.view is not drawn or len(page.turns) > TURN_SLOTS:
         return []
-    begins = len(page.turns) == 1 and (page.view is None or not page.view.messages)
-    # Selector and history row before the turn: drawing that one lasts as long as its answer comes.
-    return [*([SELECTOR, BEGUN] if begins else []), turn_key(len(page.turns) - 1)]
+    return [turn_key(len(page.turns) - 1)]
 
 
 def _may_lack_input(page: ChatState) -> bool:

@@ -22,7 +22,7 @@ from chatplay.models.catalog import ModelInfo
 from chatplay.runtime import get_runtime
 from chatplay.ui import gate, state
 from chatplay.ui.chat import actions as chat_actions
-from chatplay.ui.chat import clicks, composer, header, transcript
+from chatplay.ui.chat import clicks, composer, header, history, transcript
 from chatplay.ui.chat.live import Crowd, write_answer
 from chatplay.ui.chat.turn_actions import TURN_SLOTS, turn_key
 from chatplay.ui.markdown import message_markdown
@@ -35,7 +35,7 @@ _EXAMPLES = (
 _EMPTY = "The answer streams in here with its figures. Choose the model and the settings above first."
 _DEMO = " The Demo model has read only a few pages: what it says is made up, but its settings really act."
 _UPDATE_SEC = 1 / 14  # what a page costs grows with its updates; fourteen a second still look like a flow
-_LOCK_SEC = 0.1
+_BEGUN_SEC = 0.1
 _FIGURES_SEC = 0.5
 _LOOK_SEC = 1.0
 _LOOKS = 8
@@ -51,23 +51,26 @@ _WAITING = (
 class Places:
     """Where the page shows what changes while an answer comes."""
 
-    performance: header.Place
-    lock: header.Place
+    head: header.Head
+    top: history.Top
     context: header.Place
     view: ChatView
-    model: ModelInfo | None
     reserved: set[int] = field(default_factory=set)
+
+    def begins_in(self, slot: int) -> bool:
+        """Whether the turn in this slot is the chat's first, of a page drawn without it."""
+        return slot == 0 and not self.view.messages
 
     def draw(self) -> None:
         """Both lines with the figures of the last answer that is over."""
-        header.draw_performance(self.performance, *header.last_figures(_answers(self.view)))
+        header.draw_performance(self.head.performance, *header.last_figures(_answers(self.view)))
         composer.draw_context(self.context, self.view)
-        self.draw_lock()
 
-    def draw_lock(self) -> None:
-        """A chat's first message locks its model; of one that had begun before, the page itself says so."""
-        if not self.view.messages:
-            header.draw_lock_words(self.lock, self.view)
+    def draw_begun(self) -> None:
+        """What a chat's first message changes elsewhere: its model is locked, and the chat stands in the history."""
+        header.draw_lock_words(self.head.lock, self.view)
+        header.draw_selector(self.head, self.view)
+        self.top.draw()
 
     def are_lost(self) -> bool:
         """A run of the whole page was cut short by the message whose turn is now drawn: its places never stood."""
@@ -103,31 +106,32 @@ def draw_slots(places: Places, *, follow: bool) -> None:
 
 def _draw_slot(slot: int, places: Places, follow: bool) -> None:
     page = state.chat()
-    begins = slot == 0 and not places.view.messages
+    begun = [_Later(_BEGUN_SEC, places.draw_begun)] if places.begins_in(slot) else []
     turn = page.turns[slot] if slot < len(page.turns) else None
     if slot not in places.reserved:  # a fragment may later write only where it wrote in the run of the whole page
         places.reserved.add(slot)
         places.draw()
+        _draw(begun)
     if turn is None:
-        if begins:
-            draw_empty(places.model)
+        if begun:
+            _draw(begun)
+            draw_empty(places.head.model)
         return
-    if begins:
+    if begun:
         st.empty()  # an element in the place of the examples; a container would keep them until the run ends
     if (answer := page.answers.get(turn.assistant_message.id)) is not None:
         places.draw()
+        _draw(begun)
         transcript.draw_message(turn.user_message)
         transcript.draw_message(answer, before=turn.user_message)
         return
     if places.are_lost():
         st.rerun()
-    later = [_Later(_LOCK_SEC, places.draw_lock)] if begins else []
     with transcript.bubble("user"):
-        later += _draw_prompt(turn.user_message)
+        later = [*begun, *_draw_prompt(turn.user_message)]
     with transcript.bubble("assistant"), _crowd.joined():
         _draw_coming(turn, places, later, follow=follow)
-    for each in later:
-        each.draw_once()
+    _draw(later)
 
 
 def _draw_prompt(message: MessageRecord) -> list[_Later]:
@@ -216,6 +220,11 @@ class _Later:
             self.draw()
 
 
+def _draw(later: list[_Later]) -> None:
+    for each in later:
+        each.draw_once()
+
+
 class _Figures:
     """Shows how long it waits, then the running figures, twice a second; the first token, or an end without one, puts
     the waiting sign away.
@@ -243,7 +252,7 @@ class _Figures:
             self._drawn_sec = now
         elif now - self._drawn_sec >= _FIGURES_SEC:
             header.draw_performance(
-                self._places.performance,
+                self._places.head.performance,
                 live.tokens_per_second,
                 live.ttft_ms,
                 live_tokens=live.completion_tokens,
