@@ -6,7 +6,7 @@ that the axis reads as the tables do whatever zone the browser is in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,13 +16,14 @@ import pandas as pd
 
 from chatplay.ui import chart_style as style
 from chatplay.ui.chart_models import Cast
-from chatplay.usage.values import Binned, Distribution, Gap, PercentilePoint, Tile
+from chatplay.usage.values import Binned, Distribution, Gap, PercentilePoint, SizeBin, Tile
 
 PICK, BRUSH = "pick", "brush"  # names of selections: one point or cell; a range of time
 _PERCENTILE_DASHES = alt.StrokeDash(
     "percentile:N", scale=alt.Scale(domain=["p50", "p95"], range=[[1, 0], [4, 3]]), legend=None
 )
 _LEAST = 0.01  # what a logarithmic axis can still show
+_WIDEN = 1.05
 _LOG_AXIS = alt.Axis(tickCount=5, grid=False, format="~s")
 
 
@@ -128,15 +129,15 @@ def against_tokens(binned: Binned, *, x_title: str, y_title: str, cast: Cast) ->
     )
     steps = pd.DataFrame(
         {
-            "tokens": max(edge, 1),
+            "tokens": edge,
             "value": max(value, _LEAST),
             "percentile": name,
             "n": bin_.n,
-            "last": edge == bin_.high,
+            "run": run,
         }
-        for bin_ in binned.bins
+        for bin_, low, high, run in _stretches(binned)
         for name, value in (("p50", bin_.p50), ("p95", bin_.p95))
-        for edge in (bin_.low or bin_.high // 2, bin_.high)
+        for edge in (low, high)
     )
     x = alt.X("tokens:Q", title=f"{x_title} (log scale)", scale=alt.Scale(type="log", nice=False), axis=_LOG_AXIS)
     y_words = f"{y_title} (p50 line, p95 dashed, log scale)"
@@ -163,6 +164,7 @@ def against_tokens(binned: Binned, *, x_title: str, y_title: str, cast: Cast) ->
             x=x,
             y=y,
             strokeDash=_PERCENTILE_DASHES,
+            detail=alt.Detail("run:O"),
             tooltip=[
                 alt.Tooltip("percentile:N", title="Percentile"),
                 alt.Tooltip("value:Q", title=y_title, format=",.4~g"),
@@ -171,6 +173,26 @@ def against_tokens(binned: Binned, *, x_title: str, y_title: str, cast: Cast) ->
         )
     )
     return scatter + trend
+
+
+def _stretches(binned: Binned) -> Iterator[tuple[SizeBin, float, float, int]]:
+    """Each bin with where its line begins and ends, and the number of the run it belongs to.
+
+    The outermost bins reach only as far as their points, and no line leads over bins without calls.
+    """
+    run, before = 0, None
+    for bin_ in binned.bins:
+        is_joined = before == bin_.low
+        run += before is not None and not is_joined
+        before = bin_.high
+        inside = [max(point.tokens, 1) for point in binned.points if bin_.low <= point.tokens < bin_.high]
+        low, high = float(bin_.low or bin_.high // 2), float(bin_.high)
+        if inside:
+            low = min(inside) if bin_ is binned.bins[0] else low
+            high = max(inside) if bin_ is binned.bins[-1] else high
+        if low == high:  # all at one place: as wide as can be seen
+            low, high = low if is_joined else low / _WIDEN, high * _WIDEN
+        yield bin_, max(low, 1), high, run
 
 
 def timeline(gaps: Sequence[Gap], *, ttft_ms: float | None) -> Any:

@@ -152,6 +152,30 @@ def test_rates_below_one_are_not_written_in_thousandths():
     assert legend["format"] == ",.3~r"  # "~s" writes 0.2 as 200m
 
 
+def lines_of(binned):
+    """Where the p50 line runs: its edges, bin by bin, and the run each bin belongs to."""
+    chart = charts.against_tokens(binned, x_title="Prompt tokens", cast=Cast(), y_title="TTFT")
+    rows = [row for row in rows_of(chart) if row.get("percentile") == "p50"]
+    return [(low["tokens"], high["tokens"], low["run"]) for low, high in zip(rows[::2], rows[1::2], strict=True)]
+
+
+def calls_of(*tokens):
+    return tuple(SamplePoint(UUID(int=number), TINY, count, 4.0) for number, count in enumerate(tokens, 1))
+
+
+def test_binned_lines_reach_from_the_smallest_point_to_the_largest_and_over_no_empty_bin():
+    bins = tuple(SizeBin(low, high, 5.0, 9.0, 1) for low, high in ((0, 32), (32, 64), (128, 256)))
+    assert lines_of(Binned(bins, calls_of(13, 40, 200), 3)) == [(13, 32, 0), (32, 64, 0), (128, 200, 1)]
+
+
+def test_binned_lines_of_calls_of_one_size_can_be_seen():
+    [(low, high, _)] = lines_of(Binned((SizeBin(0, 32, 5.0, 9.0, 3),), calls_of(13, 13, 13), 3))
+    assert low < 13 < high < 14
+    bins = tuple(SizeBin(low, high, 5.0, 9.0, 1) for low, high in ((0, 32), (32, 64)))
+    (_, joint, _), (begin, end, _) = lines_of(Binned(bins, calls_of(13, 32), 2))
+    assert joint == begin == 32 < end
+
+
 def test_binned_chart_begins_its_first_step_above_zero_for_the_log_axis():
     binned = Binned((SizeBin(0, 32, 5.0, 9.0, 3),), (SamplePoint(UUID(int=1), TINY, 0, 4.0),), 3)
     tokens = [
