@@ -43,6 +43,19 @@ def test_figures_are_those_of_the_calls(house, ada):
     assert shown["Cost"] == "$0.0300"
 
 
+def test_calls_of_one_day_are_no_trend(house, ada):
+    house.add(hours_ago(2), user=ada.id)
+    house.count()
+    assert trends(opened("metrics"))["Calls"] == []
+    house.add(hours_ago(50), user=ada.id)
+    house.count()
+    assert [value for value in trends(opened("metrics"))["Calls"] if value] == [1.0, 1.0]
+
+
+def trends(app):
+    return {tile.label: list(tile.proto.chart_data) for tile in app.metric}
+
+
 def test_every_chart_is_drawn(house, ada):
     house.add(hours_ago(2), user=ada.id)
     house.count()

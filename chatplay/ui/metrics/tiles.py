@@ -71,6 +71,7 @@ def _draw(
     goal = goal or show
     delta, colour = _against_target(tile, goal)
     trend = charts.sparkline(tile)
+    seen = [value for value in trend if value] if chart == "bar" else trend  # a bar of nothing is not there
     st.metric(
         label,
         fmt.UNKNOWN if tile.value is None else show(tile.value),
@@ -80,7 +81,7 @@ def _draw(
         delta_description=_basis(tile, counted or f"n = {tile.n:,}{of if tile.n != 1 else of.removesuffix('s')}"),
         help=DEFINITIONS[name] + _target(tile, goal) + _left_out(tile),
         border=True,
-        chart_data=trend if len(trend) > 1 else None,
+        chart_data=trend if len(seen) > 1 else None,
         chart_type=chart,  # type: ignore[arg-type]
         width="stretch",
     )
