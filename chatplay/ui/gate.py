@@ -55,6 +55,8 @@ def _let_in(runtime: Runtime) -> Person:
     if person.must_change_password:
         _draw_new_password(runtime, person)
         st.stop()
+    for name in _OWN_PARAMS:  # they are for who is not signed in, and would stay in the address
+        st.query_params.pop(name, None)
     return person
 
 

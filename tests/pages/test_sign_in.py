@@ -97,6 +97,12 @@ def test_dead_set_up_link_says_so_and_leads_to_sign_in(services, cookies, ada):
     assert labels(app) == ["Username", "Password"]
 
 
+def test_set_up_link_leaves_the_address_of_who_is_signed_in(services, ada, sign_in_as):
+    sign_in_as(ada.id)
+    app = opened(setup="old", range="30d")
+    assert dict(app.query_params) == {"range": "30d"}
+
+
 # ---- sign-in ----
 
 
