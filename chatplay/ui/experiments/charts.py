@@ -156,18 +156,19 @@ def frontier(
         ],
     )
     shown = [one.name for one in places]
-    fill = _fill(shown, names)
-    return base.mark_point(size=110, strokeWidth=2, opacity=1).encode(color=_told(places, names), fill=fill)
+    legend = _told(places)  # of both channels, which may not differ in it
+    colour = style.colour("name", shown, among=names, legend=False).legend(legend)
+    fill = _fill(shown, names, legend=legend)
+    return base.mark_point(size=110, strokeWidth=2, opacity=1).encode(color=colour, fill=fill)
 
 
-def _told(places: Sequence[Place], among: Sequence[str]) -> alt.Color:
-    """Colours with what is said of each arm in the legend; no legend where colours would come twice."""
-    colour = style.colour("name", [one.name for one in places], among=among, legend=False)
+def _told(places: Sequence[Place]) -> alt.Legend | None:
+    """A legend with what is said of each arm; none where colours would come twice."""
     if len(places) > len(style.PALETTE):
-        return colour
+        return None
     texts = json.dumps({one.name: f"{one.name}: {one.text}" if one.text else one.name for one in places})
     # In one column, which fits a phone.
-    return colour.legend(orient="top", columns=1, title=None, labelLimit=600, labelExpr=f"({texts})[datum.label]")
+    return alt.Legend(orient="top", columns=1, title=None, labelLimit=600, labelExpr=f"({texts})[datum.label]")
 
 
 def _ink() -> str:
@@ -175,11 +176,11 @@ def _ink() -> str:
     return "#1E2327" if st.context.theme.type != "dark" else "#E6E9EB"
 
 
-def _fill(names: Sequence[str], among: Sequence[str] = ()) -> Any:
+def _fill(names: Sequence[str], among: Sequence[str] = (), legend: alt.Legend | None = None) -> Any:
     """The colour of the name where chance is ruled out, else none: a hollow dot."""
     looks = style.colours([*among, *names])
     scale = alt.Scale(domain=list(looks), range=list(looks.values()))
-    fill = alt.condition("datum.settled", alt.Fill("name:N", scale=scale, legend=None), alt.value("transparent"))
+    fill = alt.condition("datum.settled", alt.Fill("name:N", scale=scale, legend=legend), alt.value("transparent"))
     return alt.FillValue(**fill)
 
 
