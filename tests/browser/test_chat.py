@@ -2,9 +2,11 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.scripts import held, silent_until
+from tests.browser.test_layout import AT_REST
 from tests.upstream import SCRIPTS, answer, words
 
 
@@ -126,3 +128,20 @@ def test_copy_puts_the_answer_on_the_clipboard(chat, upstream):
     chat.choose(chat.answer, "Copy")
     expect(chat.page.get_by_text("Copied.")).to_be_visible()
     assert chat.page.evaluate("navigator.clipboard.readText()") == "Take **this**."
+
+
+def test_head_and_foot_are_as_wide_as_the_messages_on_every_screen(chat, upstream):
+    upstream.script(answer("Hello."))
+    chat.ask("Hi", "Hello.")
+    icons = chat.page.locator(".st-key-chat_header .stTooltipIcon")
+    for width in (380, 700, 800, 900, 1100, 1440, 2560):
+        chat.page.set_viewport_size({"width": width, "height": 900})
+        chat.page.evaluate(AT_REST)
+        message = edges(chat.messages.first)
+        assert edges(chat.page.get_by_test_id("stChatInput")) == pytest.approx(message, abs=1), width
+        assert max(edges(icon)[1] for icon in icons.all()) <= message[1] + 1, width
+
+
+def edges(element):
+    box = element.bounding_box()
+    return box["x"], box["x"] + box["width"]
