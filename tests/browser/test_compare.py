@@ -197,6 +197,12 @@ def test_narrow_screen_shows_one_pane_at_a_time(app, upstream, visitors, person)
     assert wide <= 380
 
 
+def test_two_panes_stand_side_by_side_next_to_the_sidebar(app, visitors, person):
+    board = Compare(visitors.visit(person, viewport={"width": 800, "height": 800}), app.url).open()
+    last = board.pane(2).bounding_box()
+    assert last["x"] + last["width"] <= 800
+
+
 def test_message_of_a_chat_is_compared_and_an_answer_goes_back_to_a_chat(chat, app, upstream):
     upstream.script(answer("One."), answer("Two."))
     chat.ask("First", "One.")
