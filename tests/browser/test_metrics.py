@@ -26,6 +26,10 @@ TITLES = (
     "When calls are made",
 )
 
+# In how many columns the figures stand.
+LEFT_EDGES = """() => new Set([...document.querySelectorAll('[data-testid=stMetric]')]
+  .map(tile => Math.round(tile.getBoundingClientRect().left))).size"""
+
 
 @pytest.fixture(scope="module")
 def app():
@@ -147,6 +151,8 @@ def test_figures_stand_two_in_a_row_on_a_phone_and_say_of_how_many_calls(app, vi
 def test_usage_on_a_phone_sets_a_budget_and_keeps_its_days_in_the_address(app, visitors):
     page = visitors.visit(app.administrator, viewport=PHONE, color_scheme="dark")
     page.goto(f"{app.url}/usage?range=30d")
+    expect(page.get_by_test_id("stMetric")).to_have_count(5)
+    assert page.evaluate(LEFT_EDGES) == 2
     page.get_by_role("button", name="Set a budget").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("combobox").click()

@@ -55,7 +55,7 @@ def _draw_sums(rows: Sequence[UsageRow]) -> None:
     calls, failed = sum(row.calls for row in rows), sum(row.failed for row in rows)
     costs = [row.cost_usd for row in rows if row.cost_usd is not None]
     unknown = sum(row.cost_unknown for row in rows)
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="small", key="usage_figures"):
         _figure("People", "people", fmt.count(len(rows)), "with a call in this range")
         _figure("Calls", "calls", fmt.count(calls), f"{fmt.rate_with_counts(failed, calls)} failed")
         prompt, completion = sum(row.prompt_tokens for row in rows), sum(row.completion_tokens for row in rows)
