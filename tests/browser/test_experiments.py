@@ -166,12 +166,18 @@ def test_extension_runs_only_what_is_missing(upstream, plan):
     assert len(upstream.chats) == 15
 
 
-def test_plan_and_run_fit_a_phone(app, visitors, person):
+def test_plan_run_and_cases_fit_a_phone(app, visitors, person):
     page = visitors.visit(person, viewport=PHONE)
     page.goto(f"{app.url}/experiments")
     button(page, "Open a ready example").click()
     expect(field(page, "Prompt")).to_be_enabled()
     assert page.evaluate(TOO_WIDE) == []
+    actions = button(page, re.compile("^Actions"))
+    place = actions.bounding_box()
+    assert place["x"] + place["width"] == pytest.approx(PHONE["width"] - 11, abs=2)
     button(page, re.compile("Start 27")).click()
     expect(button(page, "Cancel")).to_be_visible()
     assert page.evaluate(TOO_WIDE) == []
+    page.get_by_role("tab", name="Cases").click()
+    expect(page.get_by_role("radio", name="Not scored")).to_be_in_viewport(ratio=1)
+    assert actions.bounding_box() == place
