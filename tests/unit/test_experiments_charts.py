@@ -16,7 +16,9 @@ def frontier(arms):
     names = [f"temperature {number}" for number in range(arms)]
     places = [Place(name, 1.0, 2.0, f"{number} %", True) for number, name in enumerate(names)]
     chart = charts.frontier(places, x_title="Cost", y_title="Score", names=names, formats=("~s", "~s"))
-    return chart.to_dict()["encoding"]["color"]["legend"]
+    looks = chart.to_dict()["encoding"]
+    assert looks["fill"]["condition"]["legend"] == looks["color"]["legend"]
+    return looks["color"]["legend"]
 
 
 def test_arms_at_one_place_are_told_apart_by_the_legend_with_what_is_said_of_each():
