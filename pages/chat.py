@@ -36,10 +36,10 @@ def draw() -> None:
         thread = fresh_container() if page.turns else st.container()
         with thread:
             draw_history(view)
-    context = composer.draw(view, model, disabled=not models)
+    context = composer.draw(view, model)
     page.is_asking = dialogs.draw(models)
-    with thread:  # last, because it stays as long as an answer is coming
-        turns.draw_slots(turns.Places(head, top, context, view), follow=not page.is_asking)
+    places = turns.Places(head, top, context, thread, view)
+    turns.draw(places, follow=not page.is_asking, disabled=not models)  # last: it stays as long as an answer is coming
 
 
 def fresh_container() -> DeltaGenerator:
@@ -81,6 +81,7 @@ def draw_unreachable(error: StoreError) -> None:
     with st.container(key="chat_column"):
         draw_away(error, "Nothing that was sent is lost.", key="chat_try_again")
     composer.draw(None, None)
+    turns.draw(None)
 
 
 draw()

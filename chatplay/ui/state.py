@@ -6,8 +6,6 @@ Keys of widgets are made here too, so that a callback and the widget it belongs 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf
-from threading import Thread
 from typing import Any, Literal, cast
 from uuid import UUID, uuid4
 
@@ -76,8 +74,6 @@ class ChatState:
     params_of: tuple[UUID, str, str] | None = None
     is_fresh: bool = False  # `view` was read in this very run
     is_asking: bool = False  # a dialog is open
-    drawn_by: Thread | None = None  # who last drew the whole page, and when
-    drawn_sec: float = -inf
 
     @property
     def end_id(self) -> int | None:

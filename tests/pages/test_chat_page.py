@@ -1,6 +1,5 @@
 """What the chat page shows in each of its states, on real services with the Demo model."""
 
-import threading
 from dataclasses import replace
 from uuid import uuid4
 
@@ -9,8 +8,6 @@ import pytest
 from chatplay.errors import ProviderUnreachable, StoreUnavailable
 from chatplay.params import Params, Range
 from chatplay.providers.demo import DemoProvider
-from chatplay.ui.chat import turn_actions
-from chatplay.ui.state import ChatState
 from tests.pages.chat_desk import answered, send, settled
 from tests.pages.screen import html, opened, press, ran, said
 
@@ -32,30 +29,6 @@ def test_first_message_is_answered_and_locks_the_model(services, ada):
     view = settled(services, ada.id)
     assert [message.status for message in view.messages] == ["complete", "complete"]
     assert app.query_params["chat"] == str(view.chat.id)
-
-
-def test_a_message_draws_its_turn_alone_once_the_browser_has_the_page(services, ada):
-    app = opened("chat")
-    page = app.session_state["chat_state"]
-    page.drawn_sec -= 60
-    app = send(app, "Hello")
-    assert [turn.user_message.content for turn in page.turns] == ["Hello"]
-    assert page.view.messages == ()
-
-
-def test_a_message_sent_while_the_page_is_drawn_has_it_drawn_whole(services, ada):
-    """What of it was not sent yet, Streamlit drops; the input would be gone for good."""
-    app = opened("chat")
-    page = app.session_state["chat_state"]
-    app = send(app, "Hello")
-    assert [message.content for message in page.view.messages][:1] == ["Hello"]
-    assert len(app.chat_input) == 1
-
-
-@pytest.mark.parametrize("by_same_thread", [True, False])
-def test_a_message_that_waited_for_the_page_comes_from_the_thread_that_drew_it(by_same_thread):
-    page = ChatState(drawn_by=threading.current_thread() if by_same_thread else threading.Thread(), drawn_sec=0.0)
-    assert turn_actions._may_lack_input(page) == by_same_thread
 
 
 def test_answer_carries_its_figures(services, ada):

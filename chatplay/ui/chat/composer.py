@@ -21,10 +21,10 @@ _ELSEWHERE_SEC = 1.0
 _SYMBOLS = {"error": ":material/error:", "warning": ":material/warning:", "info": ":material/info:"}
 
 
-def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = False) -> Place:
-    """The foot; returns the place of the context line.
+def draw(view: ChatView | None, model: ModelInfo | None) -> Place:
+    """The foot but for the input, which is drawn last; returns the place of the context line.
 
-    The input has the same place without a `view`: what is sent from one page may arrive at the other.
+    It has the same place without a `view`, and so has the input: what is sent from one page may arrive at the other.
     """
     page = state.chat()
     with st.bottom, st.container(key="chat_foot", gap="xsmall"):
@@ -52,14 +52,12 @@ def draw(view: ChatView | None, model: ModelInfo | None, *, disabled: bool = Fal
     if page.give_back is not None:
         state.set_widget_value(state.COMPOSER, page.give_back)
         page.give_back = None
-    with st.bottom:
-        _draw_input(disabled)
     _run_scripts()
     return context
 
 
-@st.fragment(key=turn_actions.INPUT)
-def _draw_input(disabled: bool) -> None:
+def draw_input(disabled: bool) -> None:
+    """The field a message is typed in."""
     page = state.chat()
     text = st.chat_input("Type a message...", key=state.COMPOSER, on_submit=_send, disabled=disabled)
     if text and not page.took_input:
@@ -71,9 +69,8 @@ def _draw_input(disabled: bool) -> None:
 def _send() -> None:
     """Not called in the first run after the app restarted or forgot an idle tab; the text arrives all the same."""
     state.chat().took_input = True
-    if fragments := turn_actions.send():
-        st.rerun(fragments)
-    st.rerun()
+    if not turn_actions.send():
+        st.rerun()
 
 
 @st.fragment(run_every=_ELSEWHERE_SEC)

@@ -14,7 +14,7 @@ from chatplay.ui.blocks import BlockCutter
 from chatplay.ui.markdown import safe_markdown, stable_part
 
 Clock = Callable[[], float]
-_PAINT_SEC, _PAINT_SEC_PER_OTHER, _LONGEST_PAINT_SEC = 0.04, 0.012, 0.5
+_PAINT_SEC, _PAINT_SEC_PER_OTHER, _LONGEST_PAINT_SEC, _LONGEST_WAIT_SEC = 0.04, 0.012, 0.5, 0.25
 
 
 class Crowd:
@@ -37,6 +37,11 @@ class Crowd:
         finally:
             with self._lock:
                 self._count -= 1
+
+    @property
+    def wait_sec(self) -> float:
+        """How much longer than usual to put off what is no part of an answer."""
+        return min(_PAINT_SEC_PER_OTHER * max(self._count - 1, 0), _LONGEST_WAIT_SEC)
 
     @property
     def paint_sec(self) -> float:

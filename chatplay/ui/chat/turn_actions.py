@@ -7,7 +7,6 @@ back where it was typed.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from dataclasses import replace
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
@@ -27,24 +26,16 @@ from chatplay.ui.chat.callbacks import (
 )
 from chatplay.ui.state import ChatState, Notice
 
-TURN_SLOTS = 4  # turns drawn one by one before the page is drawn as a whole again
-INPUT = "chat_input"  # sending runs this alone: a run of the whole page has the browser restyle all of it
 _STOP_SEC = 3.0
-_SENT_SEC = 0.1  # Streamlit sends what was drawn every few milliseconds
+_MOST_TURNS = 4  # drawn beside the last one before the page is drawn as a whole again
 
 
-def turn_key(slot: int) -> str:
-    """The fragment that draws the turn at `slot`."""
-    return f"chat_turn_{slot}"
-
-
-def send() -> list[str]:
-    """Sends what stands in the input; the fragments to draw, none when the whole page is to be drawn."""
+def send() -> bool:
+    """Sends what stands in the input; False when the whole page is to be drawn, not its turn alone."""
     page, text = state.chat(), str(state.widget_value(state.COMPOSER) or "")
-    may_lack_input = _may_lack_input(page)
     if not gate.still_signed_in():
         page.give_back = text
-        return []
+        return False
     had_notice, page.notice = page.notice is not None, None
     drawn = page.view
     try:
@@ -63,26 +54,13 @@ def send() -> list[str]:
             page.notice = replace(page.notice, cure=f"{error.cure} Your text is back in the input.".lstrip())
         if isinstance(error, ChatGone):
             _leave_lost_chat(page)
-        return []
+        return False
     page.request_key = uuid4()
     cut_short = running_generation(page) is not None  # what is drawn of an answer that had just ended
     went_on = turn.user_message.parent_id != page.end_id  # in another tab
     page.turns.append(turn)
-    if may_lack_input:
-        page.focus = page.focus or "gently"
-    if may_lack_input or had_notice or cut_short or went_on or page.view is not drawn or len(page.turns) > TURN_SLOTS:
-        return []
-    return [turn_key(len(page.turns) - 1)]
-
-
-def _may_lack_input(page: ChatState) -> bool:
-    """Whether the page was drawn as a whole so shortly before this run that not all of it was sent.
-
-    Of what was not, Streamlit drops what belongs to the fragment that now runs, the input. The browser hears that the
-    page is whole, and takes the input away; only a run that draws it brings it back. A message sent while the page was
-    being drawn waits for that run's end, and is seen to by the same thread.
-    """
-    return page.drawn_by is threading.current_thread() or time.monotonic() - page.drawn_sec < _SENT_SEC
+    others_changed = had_notice or cut_short or went_on or page.view is not drawn
+    return not others_changed and len(page.turns) <= _MOST_TURNS
 
 
 def _catch_up(page: ChatState) -> None:

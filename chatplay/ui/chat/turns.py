@@ -1,15 +1,16 @@
-"""The turns begun since the page was last drawn as a whole: each a fragment of its own.
+"""The input, and the turns begun since the page was last drawn as a whole: one fragment.
 
-Sending draws one of them and nothing else. Only clicks outside a fragment interrupt a running one by themselves,
-so Stop and the history stand outside; those inside, and messages, are looked for (`clicks`).
+Sending runs it and nothing else, and that run follows the answer: each run that begins and ends has the browser walk
+all of the page. Only clicks outside a fragment interrupt a running one by themselves, so Stop and the history stand
+outside; those inside, and messages, are looked for (`clicks`).
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from uuid import UUID
 
 import streamlit as st
@@ -24,7 +25,6 @@ from chatplay.ui import gate, state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import clicks, composer, header, history, transcript
 from chatplay.ui.chat.live import Crowd, write_answer
-from chatplay.ui.chat.turn_actions import TURN_SLOTS, turn_key
 from chatplay.ui.markdown import message_markdown
 
 _EXAMPLES = (
@@ -36,6 +36,7 @@ _EMPTY = "The answer streams in here with its figures. Choose the model and the 
 _DEMO = " The Demo model has read only a few pages: what it says is made up, but its settings really act."
 _UPDATE_SEC = 1 / 14  # what a page costs grows with its updates; fourteen a second still look like a flow
 _BEGUN_SEC = 0.1
+_EARLIER_SEC = 0.25  # the browser fades, after half a second, what a running fragment has not drawn again
 _FIGURES_SEC = 0.5
 _LOOK_SEC = 1.0
 _LOOKS = 8
@@ -47,38 +48,35 @@ _WAITING = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Places:
-    """Where the page shows what changes while an answer comes."""
+    """Where the page shows what changes while an answer comes. `are_drawn`: in the run of the whole page."""
 
     head: header.Head
     top: history.Top
     context: header.Place
+    thread: header.Place
     view: ChatView
-    reserved: set[int] = field(default_factory=set)
+    are_drawn: bool = False
 
-    def begins_in(self, slot: int) -> bool:
-        """Whether the turn in this slot is the chat's first, of a page drawn without it."""
-        return slot == 0 and not self.view.messages
+    @property
+    def begins(self) -> bool:
+        """Whether the page was drawn without a message."""
+        return not self.view.messages
 
     def draw(self) -> None:
         """Both lines with the figures of the last answer that is over."""
-        header.draw_performance(self.head.performance, *header.last_figures(_answers(self.view)))
+        self.draw_performance()
         composer.draw_context(self.context, self.view)
+
+    def draw_performance(self) -> None:
+        header.draw_performance(self.head.performance, *header.last_figures(_answers(self.view)))
 
     def draw_begun(self) -> None:
         """What a chat's first message changes elsewhere: its model is locked, and the chat stands in the history."""
         header.draw_lock_words(self.head.lock, self.view)
         header.draw_selector(self.head, self.view)
         self.top.draw()
-
-    def are_lost(self) -> bool:
-        """A run of the whole page was cut short by the message whose turn is now drawn: its places never stood."""
-        try:
-            self.draw_running()
-        except StreamlitInvalidLayoutContextError:
-            return True
-        return False
 
     def draw_running(self) -> None:
         """The foot says that an answer is coming, and offers to stop it."""
@@ -97,41 +95,75 @@ def running_turn(view: ChatView) -> Turn | None:
     return Turn(prompt, answer, view.running)
 
 
-def draw_slots(places: Places, *, follow: bool) -> None:
-    """All slots, most of them empty. `follow=False` draws what there is and does not wait for more."""
-    for slot in range(TURN_SLOTS):
-        st.fragment(_draw_slot, key=turn_key(slot))(slot, places, follow)
-    state.chat().drawn_by, state.chat().drawn_sec = threading.current_thread(), time.monotonic()
+def draw(places: Places | None, *, follow: bool = True, disabled: bool = False) -> None:
+    """The input and the turns; without `places`, the input alone. `follow=False` draws what there is of an answer and
+    does not wait for more.
+    """
+    with st.bottom:
+        _draw_live(places, follow, disabled)
 
 
-def _draw_slot(slot: int, places: Places, follow: bool) -> None:
+@st.fragment(key="chat_live")
+def _draw_live(places: Places | None, follow: bool, disabled: bool) -> None:
+    composer.draw_input(disabled)  # first: what follows lasts as long as an answer comes
+    if places is None:
+        return
+    is_first = len(state.chat().turns) <= 1
+    later = [_Later(_BEGUN_SEC if is_first else _EARLIER_SEC, places.draw_begun)] if places.begins else []
+    try:
+        slots = _draw_slots(places, later)
+    except StreamlitInvalidLayoutContextError:
+        st.rerun()  # a run of the whole page was cut short by the message whose turn is now drawn
+    if slots:
+        _draw_turns(places, slots, later, follow=follow)
+
+
+def _draw_slots(places: Places, later: list[_Later]) -> list[header.Place]:
+    """The place of each turn. A fragment may write only where it wrote in the run of the whole page: then everything
+    is drawn that changes with a turn.
+    """
     page = state.chat()
-    begun = [_Later(_BEGUN_SEC, places.draw_begun)] if places.begins_in(slot) else []
-    turn = page.turns[slot] if slot < len(page.turns) else None
-    if slot not in places.reserved:  # a fragment may later write only where it wrote in the run of the whole page
-        places.reserved.add(slot)
+    is_coming = bool(page.turns) and page.turns[-1].assistant_message.id not in page.answers
+    if not places.are_drawn or not is_coming:
         places.draw()
-        _draw(begun)
-    if turn is None:
-        if begun:
-            _draw(begun)
+        _draw(later)
+    if is_coming:
+        places.draw_running()
+    with places.thread:
+        if places.begins and not page.turns:
             draw_empty(places.head.model)
-        return
-    if begun:
-        st.empty()  # an element in the place of the examples; a container would keep them until the run ends
-    if (answer := page.answers.get(turn.assistant_message.id)) is not None:
-        places.draw()
-        _draw(begun)
-        transcript.draw_message(turn.user_message)
-        transcript.draw_message(answer, before=turn.user_message)
-        return
-    if places.are_lost():
-        st.rerun()
+        else:
+            st.empty()  # an element in the place of the examples; a container would keep them until the run ends
+        slots = [st.container() for _ in page.turns]
+    places.are_drawn = True
+    return slots
+
+
+def _draw_turns(places: Places, slots: list[header.Place], later: list[_Later], *, follow: bool) -> None:
+    *earlier, last = zip(state.chat().turns, slots, strict=True)
+    later.append(_Later(_EARLIER_SEC, places.draw_performance))  # what was drawn before stays until then
+    later += [_Later(_EARLIER_SEC, partial(_draw_finished, turn, slot)) for turn, slot in earlier]
+    turn, slot = last
+    if turn.assistant_message.id in state.chat().answers:
+        _draw_finished(turn, slot)
+    else:
+        with slot:
+            _draw_last(turn, places, later, follow=follow)
+    _draw(later)
+
+
+def _draw_last(turn: Turn, places: Places, later: list[_Later], *, follow: bool) -> None:
     with transcript.bubble("user"):
-        later = [*begun, *_draw_prompt(turn.user_message)]
+        later += _draw_prompt(turn.user_message)
     with transcript.bubble("assistant"), _crowd.joined():
         _draw_coming(turn, places, later, follow=follow)
-    _draw(later)
+
+
+def _draw_finished(turn: Turn, slot: header.Place) -> None:
+    answer = state.chat().answers.get(turn.assistant_message.id, turn.assistant_message)
+    with slot:
+        transcript.draw_message(turn.user_message)
+        transcript.draw_message(answer, before=turn.user_message)
 
 
 def _draw_prompt(message: MessageRecord) -> list[_Later]:
@@ -242,7 +274,7 @@ class _Figures:
     def __call__(self, live: LiveMetrics) -> None:
         now = time.monotonic()
         for each in self._later:
-            if now - self._begun_sec >= each.after_sec:
+            if now - self._begun_sec >= each.after_sec + _crowd.wait_sec:
                 each.draw_once()
         if live.ttft_ms is None:
             self._tell_waited(int(live.elapsed_ms / 1000))

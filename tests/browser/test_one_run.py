@@ -1,0 +1,75 @@
+"""A message and its answer are one run of one fragment: the rest of the page stays as it was, and can be used."""
+
+import pytest
+from playwright.sync_api import expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from tests.browser.chat_screen import Chat
+from tests.browser.scripts import held, silent_until
+from tests.upstream import answer
+
+_FADED = """() => [...document.querySelectorAll('[data-stale=true]')]
+  .map(one => one.textContent).filter(Boolean)"""
+
+
+@pytest.fixture
+def begun_runs(page):
+    """What begins runs tells the page, from when the list is cleared."""
+    runs = []
+
+    def note(frame):
+        message = ForwardMsg.FromString(frame)
+        if message.WhichOneof("type") == "new_session":
+            runs.append(list(message.metadata.run.fragment_ids))
+
+    page.on("websocket", lambda socket: socket.on("framereceived", note))
+    return runs
+
+
+def test_a_message_is_sent_drawn_and_answered_in_one_run(begun_runs, chat, upstream):
+    for text in ("First", "Second"):
+        upstream.script(answer(f"A reply to the {text.lower()} message."))
+        begun_runs.clear()
+        chat.ask(text, f"A reply to the {text.lower()} message.")
+        assert len(begun_runs) == 1
+        assert len(begun_runs[0]) == 1
+
+
+@pytest.mark.parametrize("says", ["The beginning,", ""])
+def test_what_stands_on_the_page_does_not_fade_while_a_later_answer_comes(chat, upstream, gate, says):
+    chat.ask("First", "w19")
+    upstream.script(held(gate, says) if says else silent_until(gate, "Late."))
+    chat.send("Second")
+    expect(chat.messages).to_have_count(4)
+    chat.page.wait_for_timeout(2_500)
+    assert chat.page.evaluate(_FADED) == []
+    expect(chat.performance).to_be_visible()
+    expect(chat.history.get_by_role("button", name="First", exact=True)).to_be_visible()
+
+
+def test_an_earlier_answer_can_be_copied_while_the_next_one_comes(chat, upstream, gate):
+    chat.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    chat.ask("First", "w19")
+    upstream.script(held(gate, "The beginning,", " the end."))
+    chat.send("Second")
+    expect(chat.answer).to_contain_text("The beginning,")
+    chat.choose(chat.messages.nth(1), "Copy")
+    expect(chat.page.get_by_text("Copied.")).to_be_visible()
+    assert "w19" in chat.page.evaluate("navigator.clipboard.readText()")
+    gate.set()
+    expect(chat.answer).to_contain_text("The beginning, the end.")
+    expect(chat.messages).to_have_count(4)
+
+
+def test_many_messages_in_a_row_stand_once_and_in_order_with_their_figures(app, chat, upstream, page):
+    numbers = range(1, 8)  # more than are drawn before the page is drawn as a whole
+    for number in numbers:
+        upstream.script(answer(f"Answer {number}."))
+        chat.ask(f"Question {number}", f"Answer {number}.")
+    texts = [text.strip() for text in chat.messages.all_inner_texts()]
+    assert len(texts) == 2 * len(numbers)
+    for number, (question, reply) in enumerate(zip(texts[::2], texts[1::2], strict=True), start=1):
+        assert f"Question {number}" in question
+        assert f"Answer {number}." in reply
+    expect(page.get_by_role("button", name="Message actions")).to_have_count(len(texts))
+    expect(Chat(page, app.url).open(f"?chat={chat.id}").answer).to_contain_text("Answer 7.")
