@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from chatplay import params as parameters
 from chatplay.errors import NotFound
 from chatplay.generation.hub import Hub
-from chatplay.generation.live import LiveGeneration
+from chatplay.generation.live import LiveGeneration, Patience, usual_patience
 from chatplay.generation.remote import Listener, StoredGeneration, follow_stored
 from chatplay.generation.values import GenerationEnd, Job, Keeper, Tap, Update
 from chatplay.models.catalog import ModelCatalog, ModelInfo
@@ -144,16 +144,23 @@ class Calls:
         return call.generation_id
 
     def follow(
-        self, *, user_id: int, generation_id: UUID, after_seq: int = 0, interval_sec: float = 0.04
+        self,
+        *,
+        user_id: int,
+        generation_id: UUID,
+        after_seq: int = 0,
+        interval_sec: float = 0.04,
+        patience: Patience = usual_patience,
     ) -> Iterator[Update]:
-        """Coalesced updates from delta `after_seq` on, the last with the end; an empty one each second of silence.
+        """Coalesced updates from delta `after_seq` on, the last with the end; an empty one after `patience` seconds of
+        silence.
 
         Raises NotFound for what is not the person's own.
         """
         source = self.find_source(user_id=user_id, generation_id=generation_id)
         if isinstance(source, LiveGeneration):
-            return source.follow(after_seq=after_seq, interval_sec=interval_sec)
-        return follow_stored(source, after_seq=after_seq, interval_sec=interval_sec)
+            return source.follow(after_seq=after_seq, interval_sec=interval_sec, patience=patience)
+        return follow_stored(source, after_seq=after_seq, interval_sec=interval_sec, patience=patience)
 
     def find_live(self, *, user_id: int, generation_id: UUID) -> LiveGeneration | None:
         """The person's answer if this process holds it; never waits."""

@@ -173,12 +173,17 @@ async def read_on(
     """The events of the caller's answer after `after_seq` (None: all of them), as they come; None where it has seen
     the last one. Raises NotFound.
     """
-    source = await find_source(threads, rt, caller, answer.generation_id)
-    over = last_seq(await threads.run(source.look, after_seq)) if after_seq else None
+    over = await threads.run(_last_seq, rt, caller, answer.generation_id, after_seq) if after_seq else None
     if after_seq and over is not None and after_seq >= over:
         return None
+    source = await find_source(threads, rt, caller, answer.generation_id)  # anew: one knows what its reader has seen
     updates = threads.followers.follow(source, after_seq=after_seq or 0)
     return events_of(answer, updates, after_seq=after_seq, was_over=over is not None, request_id=request_id)
+
+
+def _last_seq(rt: Runtime, caller: Caller, generation_id: UUID, after_seq: int) -> int | None:
+    source = rt.calls.find_source(user_id=caller.user_id, generation_id=generation_id)
+    return last_seq(source.look(after_seq))
 
 
 # ---- what is sent ------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from chatplay.chats.values import (
 from chatplay.chats.window import messages_for, use
 from chatplay.errors import ChatplayError, Conflict, ModelLocked
 from chatplay.generation.hub import Hub
+from chatplay.generation.live import Patience, usual_patience
 from chatplay.generation.values import AnswerMetrics, Update
 from chatplay.lines import checked_line
 from chatplay.models.catalog import ModelCatalog, ModelInfo
@@ -295,11 +296,11 @@ class ChatService:
         self._stop_all(user_id, chat_id)
 
     def follow(
-        self, *, user_id: int, generation_id: UUID, after_seq: int = 0, interval_sec: float = 0.04
+        self, *, user_id: int, generation_id: UUID, interval_sec: float = 0.04, patience: Patience = usual_patience
     ) -> Iterator[Update]:
-        """The answer after delta `after_seq`, then as it comes; the last update has its end. From any process."""
+        """The answer from its beginning on, as it comes; the last update has its end. From any process."""
         return self._calls.follow(
-            user_id=user_id, generation_id=generation_id, after_seq=after_seq, interval_sec=interval_sec
+            user_id=user_id, generation_id=generation_id, interval_sec=interval_sec, patience=patience
         )
 
     def get_code(

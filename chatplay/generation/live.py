@@ -9,7 +9,13 @@ from math import ceil
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
 from chatplay.timing import NO_REASONING, Reasoning, decode_rate
 
-_PATIENCE_SEC = 1.0  # a follower gets an empty update at least this often, to look around
+Patience = Callable[[], float]
+_PATIENCE_SEC = 1.0
+
+
+def usual_patience() -> float:
+    """After how many seconds without news a follower gets an empty update, so that it can look around."""
+    return _PATIENCE_SEC
 
 
 class LiveGeneration:
@@ -116,24 +122,24 @@ class LiveGeneration:
             reasoning=self.reasoning,
         )
 
-    def follow(self, *, after_seq: int, interval_sec: float) -> Iterator[Update]:
+    def follow(self, *, after_seq: int, interval_sec: float, patience: Patience = usual_patience) -> Iterator[Update]:
         """Updates from delta `after_seq` + 1 on: the first text at once, then one per interval, the end at once.
 
-        While nothing comes an empty update is given each second, so that a reader can look around.
+        While nothing comes an empty update is given after `patience` seconds, so that a reader can look around.
         """
         seq = after_seq
         while True:
-            end, text, seq = self._take(seq)
+            end, text, seq = self._take(seq, patience())
             yield Update(text, seq, self.metrics(), end)
             if end is not None:
                 return
             if text:
                 self._over.wait(interval_sec)
 
-    def _take(self, seq: int) -> tuple[GenerationEnd | None, str, int]:
+    def _take(self, seq: int, patience_sec: float) -> tuple[GenerationEnd | None, str, int]:
         with self._news:
             self._waiting += 1
-            self._news.wait_for(lambda: len(self._texts) > seq or self.end is not None, timeout=_PATIENCE_SEC)
+            self._news.wait_for(lambda: len(self._texts) > seq or self.end is not None, timeout=patience_sec)
             self._waiting -= 1
             return self.end, "".join(self._texts[seq:]), len(self._texts)
 

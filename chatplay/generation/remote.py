@@ -14,7 +14,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from chatplay.errors import NotFound, StoreError
-from chatplay.generation.live import live_metrics
+from chatplay.generation.live import Patience, live_metrics, usual_patience
 from chatplay.generation.values import AnswerMetrics, GenerationEnd, LiveMetrics, Status, Update
 from chatplay.store import Connection, Store
 from db import answers, generations
@@ -131,8 +131,16 @@ class StoredGeneration:
         return Update(text, seq, live)
 
 
-def follow_stored(generation: StoredGeneration, *, after_seq: int = 0, interval_sec: float) -> Iterator[Update]:
-    """Updates after delta `after_seq` as they come; the last has the end. Raises as `look` does."""
+def follow_stored(
+    generation: StoredGeneration,
+    *,
+    after_seq: int = 0,
+    interval_sec: float,
+    patience: Patience = usual_patience,
+) -> Iterator[Update]:
+    """Updates after delta `after_seq` as they come, an empty one after `patience` seconds without; the last has the
+    end. Raises as `look` does.
+    """
     news, seq = threading.Event(), after_seq
     unwatch = generation.watch(news.set)
     try:
@@ -143,7 +151,7 @@ def follow_stored(generation: StoredGeneration, *, after_seq: int = 0, interval_
             yield update
             if update.end is not None:
                 return
-            news.wait(_PATIENCE_SEC)
+            news.wait(patience())
             if update.text:
                 time.sleep(interval_sec)
     finally:

@@ -53,10 +53,12 @@ _SIDEBAR = (
     "document.querySelector('[data-testid=stSidebarCollapseButton] button')?.click()})})()"
 )
 # Streamlit sends a text area's text when it is left. What is kept as it is typed goes at each pause, by the events of
-# leaving and coming back; Ctrl+Enter sends it, too, but is the key of a button on some pages.
+# leaving and coming back; Ctrl+Enter sends it, too, but is the key of a button on some pages. Not while answers come in
+# Compare, which it would draw anew.
 _KEEP = (
     "(()=>{if(window.chatplayKeep)return;window.chatplayKeep=1;const waits=new WeakMap();"
     "const send=f=>{if(!f.isConnected||document.activeElement!==f)return;"
+    "if(document.querySelector('.st-key-compare_stop button:enabled'))return waits.set(f,setTimeout(send,800,f));"
     "for(const name of['focusout','focusin'])f.dispatchEvent(new FocusEvent(name,{bubbles:true}))};"
     "document.addEventListener('input',e=>{const f=e.target;"
     "if(f.tagName!=='TEXTAREA'||!f.closest('.st-key-experiments_editor,.st-key-compare_ask,.st-key-compare_panes'))return;"

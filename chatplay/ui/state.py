@@ -176,6 +176,7 @@ class CompareState:
     address: str | None = None  # the ?comparison= last acted on
     request_key: UUID = field(default_factory=uuid4)
     notice: Notice | None = None
+    refused: str | None = None  # the field whose text `notice` is about
     dialog: tuple[str, Any] | None = None
     copy: str | None = None
     revote: UUID | None = None  # the run whose vote is being changed

@@ -73,7 +73,7 @@ async def followed(monkeypatch, *, held):
     wire, queue = Wire(held), Queue(first, second)
     talk = conversation(monkeypatch, wire, first, second)
     writing = asyncio.create_task(talk._write(queue))
-    await wire.reached.wait()
+    await asyncio.wait_for(wire.reached.wait(), 5)
     await talk._follow(Frame(type="follow", message_id=2), SimpleNamespace(message_id=2, streaming=True))
     wire.go_on.set()
     await asyncio.wait_for(queue.is_empty.wait(), 5)

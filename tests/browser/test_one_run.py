@@ -8,19 +8,24 @@ from tests.browser.chat_screen import Chat
 from tests.browser.scripts import held, silent_until
 from tests.upstream import answer
 
-_FADED = """() => [...document.querySelectorAll('[data-stale=true]')]
-  .map(one => one.textContent).filter(Boolean)"""
+_WATCH_FADING = """() => { window.faded = new Set(); setInterval(() => {
+  for (const one of document.querySelectorAll('[data-stale=true]'))
+    if (one.textContent && getComputedStyle(one).opacity < 0.9) window.faded.add(one.textContent) }, 40) }"""
 
 
 @pytest.fixture
 def begun_runs(page):
-    """What begins runs tells the page, from when the list is cleared."""
-    runs = []
+    """The fragments of each run that the page hears of, but for those that come by a timer."""
+    runs, timers = [], set()
 
     def note(frame):
         message = ForwardMsg.FromString(frame)
-        if message.WhichOneof("type") == "new_session":
-            runs.append(list(message.metadata.run.fragment_ids))
+        if message.WhichOneof("type") == "auto_rerun":
+            timers.add(message.auto_rerun.fragment_id)
+        elif message.WhichOneof("type") == "new_session":
+            ids = set(message.metadata.run.fragment_ids)
+            if not ids or ids - timers:  # none: the whole page
+                runs.append(ids - timers)
 
     page.on("websocket", lambda socket: socket.on("framereceived", note))
     return runs
@@ -39,10 +44,11 @@ def test_a_message_is_sent_drawn_and_answered_in_one_run(begun_runs, chat, upstr
 def test_what_stands_on_the_page_does_not_fade_while_a_later_answer_comes(chat, upstream, gate, says):
     chat.ask("First", "w19")
     upstream.script(held(gate, says) if says else silent_until(gate, "Late."))
+    chat.page.evaluate(_WATCH_FADING)
     chat.send("Second")
     expect(chat.messages).to_have_count(4)
     chat.page.wait_for_timeout(2_500)
-    assert chat.page.evaluate(_FADED) == []
+    assert chat.page.evaluate("[...window.faded]") == []
     expect(chat.performance).to_be_visible()
     expect(chat.history.get_by_role("button", name="First", exact=True)).to_be_visible()
 

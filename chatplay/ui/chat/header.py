@@ -33,8 +33,8 @@ class Head:
 
 
 def draw(view: ChatView, models: tuple[ModelInfo, ...], model: ModelInfo | None) -> Head:
-    """Selector, performance line, parameters, lock. The selector of a chat that has not begun is drawn with its first
-    turn, which locks it.
+    """Selector, performance line, parameters, lock. The selector of a chat that has not begun is left to the turns, of
+    which the first locks it.
     """
     ranges = model.ranges if model else {}
     params_panel.fill(view.chat, ranges)

@@ -32,7 +32,7 @@ class Top:
     today: str
 
     def draw(self) -> None:
-        """Called with the first turn of a chat that has not begun; else by `draw` of the whole list."""
+        """Called by the turns of a chat that has not begun, before the first and with it; else with the list."""
         page = state.chat()
         if page.view is None or page.view.messages or not page.turns:
             if self.head:

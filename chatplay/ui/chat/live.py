@@ -14,7 +14,7 @@ from chatplay.ui.blocks import BlockCutter
 from chatplay.ui.markdown import safe_markdown, stable_part
 
 Clock = Callable[[], float]
-_PAINT_SEC, _PAINT_SEC_PER_OTHER, _LONGEST_PAINT_SEC, _LONGEST_WAIT_SEC = 0.04, 0.012, 0.5, 0.25
+_PAINT_SEC, _PAINT_SEC_PER_OTHER, _LONGEST_PAINT_SEC, _LONGEST_WAIT_SEC = 0.04, 0.012, 0.5, 0.2
 
 
 class Crowd:

@@ -27,7 +27,7 @@ from chatplay.ui.chat.callbacks import (
 from chatplay.ui.state import ChatState, Notice
 
 _STOP_SEC = 3.0
-_MOST_TURNS = 4  # drawn beside the last one before the page is drawn as a whole again
+_MOST_TURNS = 4  # drawn with the input before the page is drawn as a whole again
 
 
 def send() -> bool:

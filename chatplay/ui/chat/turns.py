@@ -18,6 +18,7 @@ from streamlit.errors import StreamlitInvalidLayoutContextError
 
 from chatplay.chats.values import ChatView, MessageRecord, Turn
 from chatplay.errors import ChatplayError, NotFound
+from chatplay.generation.live import usual_patience
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
 from chatplay.models.catalog import ModelInfo
 from chatplay.runtime import get_runtime
@@ -36,8 +37,9 @@ _EMPTY = "The answer streams in here with its figures. Choose the model and the 
 _DEMO = " The Demo model has read only a few pages: what it says is made up, but its settings really act."
 _UPDATE_SEC = 1 / 14  # what a page costs grows with its updates; fourteen a second still look like a flow
 _BEGUN_SEC = 0.1
-_EARLIER_SEC = 0.25  # the browser fades, after half a second, what a running fragment has not drawn again
+_EARLIER_SEC = 0.2  # the browser fades, after half a second, what a running fragment has not drawn again
 _FIGURES_SEC = 0.5
+_SHORTEST_SEC = 0.01
 _LOOK_SEC = 1.0
 _LOOKS = 8
 _crowd = Crowd()
@@ -73,7 +75,9 @@ class Places:
         header.draw_performance(self.head.performance, *header.last_figures(_answers(self.view)))
 
     def draw_begun(self) -> None:
-        """What a chat's first message changes elsewhere: its model is locked, and the chat stands in the history."""
+        """What a chat's first message changes elsewhere, before it and after: the model is locked by it, and the chat
+        stands in the history.
+        """
         header.draw_lock_words(self.head.lock, self.view)
         header.draw_selector(self.head, self.view)
         self.top.draw()
@@ -126,7 +130,9 @@ def _draw_slots(places: Places, later: list[_Later]) -> list[header.Place]:
     is_coming = bool(page.turns) and page.turns[-1].assistant_message.id not in page.answers
     if not places.are_drawn or not is_coming:
         places.draw()
-        _draw(later)
+        _draw_rest(later)
+    else:
+        later.append(_Later(_EARLIER_SEC, places.draw_performance))
     if is_coming:
         places.draw_running()
     with places.thread:
@@ -141,7 +147,7 @@ def _draw_slots(places: Places, later: list[_Later]) -> list[header.Place]:
 
 def _draw_turns(places: Places, slots: list[header.Place], later: list[_Later], *, follow: bool) -> None:
     *earlier, last = zip(state.chat().turns, slots, strict=True)
-    later.append(_Later(_EARLIER_SEC, places.draw_performance))  # what was drawn before stays until then
+    # What was drawn before stays until then.
     later += [_Later(_EARLIER_SEC, partial(_draw_finished, turn, slot)) for turn, slot in earlier]
     turn, slot = last
     if turn.assistant_message.id in state.chat().answers:
@@ -149,7 +155,7 @@ def _draw_turns(places: Places, slots: list[header.Place], later: list[_Later], 
     else:
         with slot:
             _draw_last(turn, places, later, follow=follow)
-    _draw(later)
+    _draw_rest(later)
 
 
 def _draw_last(turn: Turn, places: Places, later: list[_Later], *, follow: bool) -> None:
@@ -181,7 +187,10 @@ def _draw_coming(turn: Turn, places: Places, later: list[_Later], *, follow: boo
     figures = _Figures(marker, places, later)
     try:
         updates = get_runtime().chats.follow(
-            user_id=state.person().id, generation_id=turn.generation_id, interval_sec=_UPDATE_SEC
+            user_id=state.person().id,
+            generation_id=turn.generation_id,
+            interval_sec=_UPDATE_SEC,
+            patience=figures.patience,
         )
         end = write_answer(_watched(updates, follow=follow), on_news=figures)
     except ChatplayError as error:
@@ -244,15 +253,15 @@ class _Later:
 
     after_sec: float
     draw: Callable[[], None]
-    _is_drawn: bool = False
+    is_drawn: bool = False
 
     def draw_once(self) -> None:
-        if not self._is_drawn:
-            self._is_drawn = True
+        if not self.is_drawn:
+            self.is_drawn = True
             self.draw()
 
 
-def _draw(later: list[_Later]) -> None:
+def _draw_rest(later: list[_Later]) -> None:
     for each in later:
         each.draw_once()
 
@@ -273,15 +282,15 @@ class _Figures:
 
     def __call__(self, live: LiveMetrics) -> None:
         now = time.monotonic()
+        if live.ttft_ms is not None and self._waiting:  # before all else: its text is drawn next
+            self.end_waiting()
+            self._drawn_sec = now
+            return
         for each in self._later:
-            if now - self._begun_sec >= each.after_sec + _crowd.wait_sec:
+            if self._due_sec(each) <= now:
                 each.draw_once()
         if live.ttft_ms is None:
             self._tell_waited(int(live.elapsed_ms / 1000))
-            return
-        if self._waiting:
-            self.end_waiting()
-            self._drawn_sec = now
         elif now - self._drawn_sec >= _FIGURES_SEC:
             header.draw_performance(
                 self._places.head.performance,
@@ -290,6 +299,14 @@ class _Figures:
                 live_tokens=live.completion_tokens,
             )
             self._drawn_sec = now
+
+    def patience(self) -> float:
+        """How long to wait for news at the most: until something is due."""
+        due = [self._due_sec(each) - time.monotonic() for each in self._later if not each.is_drawn]
+        return max(min(due, default=usual_patience()), _SHORTEST_SEC)
+
+    def _due_sec(self, each: _Later) -> float:
+        return self._begun_sec + each.after_sec + _crowd.wait_sec
 
     def _tell_waited(self, seconds: int) -> None:
         if seconds > self._waited_sec:
@@ -305,7 +322,7 @@ class _Figures:
 def _watched(updates: Iterator[Update], *, follow: bool) -> Iterator[Update]:
     """`updates`, as long as the person is signed in; with `follow=False` only what is there already.
 
-    A click on the prompt's menu or the new row of the history is acted on at once.
+    A click on what the fragment drew, on a menu of an earlier turn or the new row of the history, is acted on at once.
     """
     looked_sec = time.monotonic()
     for update in updates:

@@ -29,11 +29,31 @@ def action(act: Callable[..., None]) -> Callable[..., None]:
     def callback(*args: Any) -> None:
         if gate.still_signed_in():
             page = state.compare()
-            page.notice = None
+            page.notice = page.refused = None
             try:
                 act(*args)
             except ChatplayError as error:
                 page.notice = Notice.of(error)
+        st.rerun()
+
+    return callback
+
+
+def saving(act: Callable[..., None]) -> Callable[..., None]:
+    """A callback of a field, whose key is its last argument: comes at each pause in typing, so that it takes back no
+    notice but the one of its own field.
+    """
+
+    @wraps(act)
+    def callback(*args: Any) -> None:
+        page, key = state.compare(), args[-1]
+        if gate.still_signed_in():
+            try:
+                act(*args)
+                if page.refused == key:
+                    page.notice = page.refused = None
+            except ChatplayError as error:
+                page.notice, page.refused = Notice.of(error), key
         st.rerun()
 
     return callback
@@ -46,12 +66,12 @@ def mine(comparison_id: UUID) -> dict[str, Any]:
 # ---- what is asked -----------------------------------------------------------------------------
 
 
-@action
+@saving
 def save_prompt(comparison_id: UUID, key: str) -> None:
     _save_prompt(comparison_id, key)
 
 
-@action
+@saving
 def save_variable(comparison_id: UUID, name: str, key: str) -> None:
     _save_variable(comparison_id, name, key)
 
@@ -61,7 +81,7 @@ def set_blind(comparison_id: UUID, key: str) -> None:
     get_runtime().compare.set_blind(**mine(comparison_id), is_blind=bool(state.widget_value(key)))
 
 
-@action
+@saving
 def set_param(pane: Pane, comparison_id: UUID, name: str, key: str) -> None:
     _save_param(pane.id, comparison_id, name, key)
 
