@@ -56,6 +56,7 @@ class ChatState:
     view: ChatView | None = None
     turns: list[Turn] = field(default_factory=list)  # begun since the page was last drawn as a whole
     answers: dict[int, MessageRecord] = field(default_factory=dict)  # finished ones of `turns`, by message id
+    written: dict[int, Any] = field(default_factory=dict)  # how each of them was drawn
     older: list[MessageRecord] = field(default_factory=list)  # loaded on demand, oldest first
     has_older: bool = False
     whole_from: int | None = None  # the first of `older` drawn with all that can be done with it; None: the last ones
@@ -86,7 +87,14 @@ class ChatState:
         """Turns to another chat; what belonged to the one before is forgotten."""
         self.chat_id = chat_id
         self.view, self.editing, self.stood_in_for = None, None, None
-        self.turns, self.answers, self.older, self.has_older, self.whole_from = [], {}, [], False, None
+        self.turns, self.answers, self.written, self.older, self.has_older, self.whole_from = (
+            [],
+            {},
+            {},
+            [],
+            False,
+            None,
+        )
         self.request_key = uuid4()
 
 

@@ -1,12 +1,14 @@
 """A message and its answer are one run of one fragment: the rest of the page stays as it was, and can be used."""
 
+import json
+
 import pytest
 from playwright.sync_api import expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.browser.chat_screen import Chat
 from tests.browser.scripts import held, silent_until
-from tests.upstream import answer
+from tests.upstream import SCRIPTS, answer
 
 _WATCH_FADING = """() => { window.faded = new Set(); setInterval(() => {
   for (const one of document.querySelectorAll('[data-stale=true]'))
@@ -51,6 +53,34 @@ def test_what_stands_on_the_page_does_not_fade_while_a_later_answer_comes(chat, 
     assert chat.page.evaluate("[...window.faded]") == []
     expect(chat.performance).to_be_visible()
     expect(chat.history.get_by_role("button", name="First", exact=True)).to_be_visible()
+
+
+_BLOCKS = (
+    "# Head\n\nA first paragraph.\n\n```python\n" + "wide = " + "1 + " * 80 + "1\n```\n\n- one\n- two\n\nThe last."
+)
+_WATCH = """() => { window.seen = new Set(); setInterval(() => {
+  const one = document.querySelectorAll('[data-testid=stChatMessage]')[1], code = one.querySelector('pre');
+  window.seen.add(JSON.stringify([one.offsetHeight, String(getSelection()), code ? code.scrollLeft : 0])) }, 30) }"""
+
+
+@pytest.mark.parametrize("first", [answer(_BLOCKS), SCRIPTS["rate-limited"]], ids=["blocks", "failed"])
+def test_an_earlier_answer_stays_as_it_is_while_the_next_one_comes(chat, upstream, gate, first):
+    upstream.script(first)
+    chat.send("First").done()
+    upstream.script(held(gate, "The beginning,", " the end."))
+    chat.send("Second")
+    chat.messages.nth(1).evaluate(
+        """one => { const code = one.querySelector('pre'); if (code) code.scrollLeft = 120;
+        getSelection().selectAllChildren(one.querySelector('p')) }"""
+    )
+    chat.page.evaluate(_WATCH)
+    expect(chat.answer).to_contain_text("The beginning,")
+    chat.page.wait_for_timeout(1_500)
+    gate.set()
+    expect(chat.answer).to_contain_text("The beginning, the end.")
+    chat.done()
+    [(_, selected, _)] = map(json.loads, chat.page.evaluate("[...window.seen]"))  # the same all the time
+    assert selected
 
 
 def test_an_earlier_answer_can_be_copied_while_the_next_one_comes(chat, upstream, gate):

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -108,14 +109,33 @@ class AnswerFeed:
             yield news
 
 
+@dataclass(frozen=True)
+class Written:
+    """An answer as it was drawn while it came: its end, and the Markdown of each block, escaped. A turn drawn again is
+    drawn in the same blocks, so that the browser keeps what is selected in them.
+    """
+
+    end: GenerationEnd | None
+    blocks: tuple[str, ...]
+
+    def draw_blocks(self) -> None:
+        """What `write_answer` drew."""
+        for block in self.blocks:
+            if block.strip():
+                st.markdown(block, anchors=False)
+            else:
+                st.empty()
+
+
 def write_answer(
     updates: Iterator[Update],
     *,
     on_news: Callable[[LiveMetrics], None] = lambda _live: None,
     clock: Clock = time.monotonic,
-) -> GenerationEnd | None:
+) -> Written:
     """Draws the answer here to its end. Touching a widget meanwhile ends the drawing, never the answer."""
     feed = AnswerFeed(updates, on_news=on_news, clock=clock)
+    blocks = []
     more = True
     while more:
         slot = st.empty()
@@ -124,5 +144,6 @@ def write_answer(
         final = safe_markdown(feed.block)
         if final.strip() and final != feed.shown:
             slot.markdown(final, anchors=False)
+        blocks.append(final)
         more = feed.advance()
-    return feed.end
+    return Written(feed.end, tuple(blocks))
