@@ -15,6 +15,7 @@ from chatplay.auth.person import Person
 from chatplay.chats.values import ChatView, MessageRecord, Turn
 from chatplay.errors import ChatplayError, GenerationRunning
 from chatplay.models.offers import Offer
+from chatplay.params import Params
 
 COMPOSER = "chat_composer"
 SEARCH = "chat_search"
@@ -73,6 +74,7 @@ class ChatState:
     stood_in_for: tuple[str, str] | None = None  # the model of an empty chat, while another one is on show instead
     give_back: str | None = None
     params_of: tuple[UUID, str, str] | None = None
+    seen_params: tuple[Any, Params] | None = None  # whose (`params_of`) and which settings, when last looked at
     is_fresh: bool = False  # `view` was read in this very run
     is_asking: bool = False  # a dialog is open
 

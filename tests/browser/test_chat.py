@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.app_process import wait_until
 from tests.browser.scripts import held, silent_until
 from tests.browser.test_layout import AT_REST
 from tests.upstream import SCRIPTS, answer, words
@@ -78,6 +79,19 @@ def test_what_draws_code_is_loaded_before_an_answer_needs_it(chat):
 def test_settings_of_a_chat_are_there_again_after_a_reload(chat, upstream):
     chat.page.get_by_role("slider", name="Temperature").press("Home")
     chat.ask("Hi", "w19")
+    chat.page.reload()
+    chat.ready()
+    expect(chat.page.get_by_role("slider", name="Temperature")).to_have_value("0")
+
+
+def test_settings_moved_and_not_sent_are_there_again_after_a_reload(app, chat):
+    def kept():
+        query = "SELECT params_json -> 'temperature' FROM chat_sessions WHERE id = %(id)s"
+        with app.database() as conn:
+            return conn.exec_driver_sql(query, {"id": chat.id}).scalar_one()
+
+    chat.page.get_by_role("slider", name="Temperature").press("Home")
+    wait_until(lambda: kept() == 0, "the setting to be kept")
     chat.page.reload()
     chat.ready()
     expect(chat.page.get_by_role("slider", name="Temperature")).to_have_value("0")

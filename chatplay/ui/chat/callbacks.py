@@ -14,7 +14,7 @@ from uuid import UUID
 import streamlit as st
 
 from chatplay.chats.values import ChatView
-from chatplay.errors import BadInput, ChatplayError, NotFound
+from chatplay.errors import BadInput, ChatplayError, NotFound, StoreError
 from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params
 from chatplay.runtime import get_runtime
@@ -74,6 +74,20 @@ def remember_params(page: ChatState) -> None:
     with suppress(BadInput, NotFound):  # what the model does not take; a chat deleted elsewhere
         if (params := current_params(page)) != page.view.chat.params:
             get_runtime().chats.remember_params(user_id=state.person().id, chat_id=page.chat_id, params=params)
+
+
+def keep_params(page: ChatState) -> None:
+    """Called every few seconds: settings changed in this tab outlive a reload also before anything is sent.
+
+    What differs from the database alone may be another tab's change; so the tab compares with what it saw itself.
+    """
+    if page.view is None or page.chat_id is None:
+        return
+    with suppress(BadInput, NotFound, StoreError):  # what the model does not take; a chat that is gone; the next time
+        whose, params = page.params_of, current_params(page)
+        if page.seen_params is not None and page.seen_params[0] == whose and page.seen_params[1] != params:
+            get_runtime().chats.remember_params(user_id=state.person().id, chat_id=page.chat_id, params=params)
+        page.seen_params = (whose, params)
 
 
 def show(view: ChatView) -> None:

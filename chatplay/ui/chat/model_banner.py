@@ -1,6 +1,7 @@
 """Above the input of a chat: its model does not answer just now, why, and the way on. The chat stays readable.
 
-What comes and goes by itself is looked for here, and so is what became of the chat in another tab or browser.
+What comes and goes by itself is looked for here, and so is what became of the chat in another tab or browser, and
+whether settings were moved.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from chatplay.models.catalog import ModelCatalog, ModelInfo, UpstreamStatus
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.chat import actions as chat_actions
+from chatplay.ui.chat.callbacks import keep_params
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.state import ChatState
 
@@ -22,6 +24,7 @@ REFRESH_SEC = 5.0
 @st.fragment(run_every=REFRESH_SEC)
 def draw(view: ChatView) -> None:
     """It comes and goes by itself."""
+    keep_params(state.chat())
     if _went_on_elsewhere(state.chat()):
         st.rerun()
     catalog, role = get_runtime().catalog, state.person().role
