@@ -48,6 +48,14 @@ class Notice:
         return self.code == GenerationRunning.code
 
 
+@dataclass(frozen=True)
+class DrawnAnswer:
+    """An answer that ended on the page, with the Markdown of each block it was drawn in while it came, escaped."""
+
+    message: MessageRecord
+    blocks: tuple[str, ...]
+
+
 @dataclass
 class ChatState:
     """What one browser tab knows of its chat page between two runs."""
@@ -56,8 +64,7 @@ class ChatState:
     address: str | None = None  # the ?chat= last acted on
     view: ChatView | None = None
     turns: list[Turn] = field(default_factory=list)  # begun since the page was last drawn as a whole
-    answers: dict[int, MessageRecord] = field(default_factory=dict)  # finished ones of `turns`, by message id
-    written: dict[int, Any] = field(default_factory=dict)  # how each of them was drawn
+    answers: dict[int, DrawnAnswer] = field(default_factory=dict)  # finished ones of `turns`, by message id
     older: list[MessageRecord] = field(default_factory=list)  # loaded on demand, oldest first
     has_older: bool = False
     whole_from: int | None = None  # the first of `older` drawn with all that can be done with it; None: the last ones
@@ -89,14 +96,7 @@ class ChatState:
         """Turns to another chat; what belonged to the one before is forgotten."""
         self.chat_id = chat_id
         self.view, self.editing, self.stood_in_for = None, None, None
-        self.turns, self.answers, self.written, self.older, self.has_older, self.whole_from = (
-            [],
-            {},
-            {},
-            [],
-            False,
-            None,
-        )
+        self.turns, self.answers, self.older, self.has_older, self.whole_from = [], {}, [], False, None
         self.request_key = uuid4()
 
 

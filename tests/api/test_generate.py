@@ -234,6 +234,17 @@ def test_seen_end_is_told_not_to_connect_again(house):
         ]
 
 
+def test_answer_whose_lengths_were_not_kept_is_told_whole_to_a_reader_that_resumes(house):
+    done = house.ana.ask(house.ana.new_session())
+    unkept = "UPDATE generations SET delta_chars = NULL WHERE id = %(id)s"  # as calls of old have it
+    with house.runtime.store.transaction() as conn:
+        conn.exec_driver_sql(unkept, {"id": done["generation_id"]})
+    with house.other_process() as url, house.ana.client() as client:
+        client.base_url = url
+        found = events(client, done["generation_id"], **{"Last-Event-ID": "1"})
+    assert text_of(found) == found[-1].data["full_content"] != ""
+
+
 def test_other_process_tells_the_same_events(house):
     house.upstream.default = words(40, delay_sec=0.02)
     started = house.ana.ask(house.ana.new_session("mock-model"), wait=False)

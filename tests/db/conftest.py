@@ -15,6 +15,7 @@ from tests.databases import (  # noqa: F401  (fixtures)
     outside_url,
     server_url,
 )
+from tests.db.chat_rig import rig
 from tests.db.compare_rig import bench
 
 SERVERS = ("embedded", "outside")
@@ -44,3 +45,10 @@ def pytest_collection_modifyitems(config, items):
 def desk(database_url):  # noqa: F811
     with bench(database_url) as found:
         yield found
+
+
+@pytest.fixture
+def house(database_url):  # noqa: F811
+    """Chats on a scripted provider; some modules have a house of their own."""
+    with rig(database_url) as house:
+        yield house

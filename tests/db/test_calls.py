@@ -9,13 +9,7 @@ from chatplay.errors import NotFound
 from chatplay.params import Params
 from chatplay.providers.base import Message
 from db import answers, generations
-from tests.db.chat_rig import STOP, Gate, add_person, eventually, process, rig
-
-
-@pytest.fixture
-def house(database_url):
-    with rig(database_url) as house:
-        yield house
+from tests.db.chat_rig import STOP, Gate, add_person, eventually, process
 
 
 def call_of(house, **more):

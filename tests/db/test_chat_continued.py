@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-import pytest
-
 from chatplay.params import Params
-from tests.db.chat_rig import STOP, Gate, contents, eventually, rig
-
-
-@pytest.fixture
-def house(database_url):
-    with rig(database_url) as house:
-        yield house
+from tests.db.chat_rig import STOP, Gate, contents, eventually
 
 
 def test_continue_in_new_copies_the_thread_up_to_a_message(house):

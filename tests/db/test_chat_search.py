@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from chatplay.chats.log import ChatLog
 from db.chats import search_sql
-from tests.db.chat_rig import add_person, rig
+from tests.db.chat_rig import add_person
 
 _MESSAGE = """In src/main.py:12 of v1.2.3 self.user_id is a List<String>, not 3.14 or -5. 使用：東京。
 See https://example.com/docs?page=2, 10.0.0.1:8080 or ada@mail.example.org: “it doesn’t→e-mail”, 3,000 × C:\\temp."""
@@ -21,12 +21,6 @@ _HOSTILE = [
     *("[a-", "a.*+?", "a{9}", "$1", "%s", "%(a)s", ":words", "-- ;", "é.東京", "1e5.0x1F.12abc", " \t\n"),
     *("\0", "a\0b", "a.\x01.b", "a\ud800", "\udfff.b", "x" * 5000, "😀" * 900, "a." * 5000),
 ]
-
-
-@pytest.fixture
-def house(database_url):
-    with rig(database_url) as house:
-        yield house
 
 
 def _answered(house, prompt):

@@ -13,13 +13,7 @@ from chatplay.chats.log import ChatLog
 from chatplay.errors import BadInput, GenerationRunning, ModelLocked, NotFound
 from chatplay.models.catalog import ModelInfo
 from chatplay.params import Params
-from tests.db.chat_rig import STOP, Gate, add_person, eventually, rig
-
-
-@pytest.fixture
-def house(database_url):
-    with rig(database_url) as house:
-        yield house
+from tests.db.chat_rig import STOP, Gate, add_person, eventually
 
 
 def test_turn_when_finished_is_stored_with_text_status_and_figures(house):

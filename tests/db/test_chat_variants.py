@@ -8,13 +8,7 @@ import pytest
 
 from chatplay.chats.values import Coming
 from chatplay.params import Params
-from tests.db.chat_rig import STOP, Gate, contents, rig
-
-
-@pytest.fixture
-def house(database_url):
-    with rig(database_url) as house:
-        yield house
+from tests.db.chat_rig import STOP, Gate, contents
 
 
 def test_regenerate_keeps_the_earlier_answer_as_a_variant(house):

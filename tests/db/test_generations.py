@@ -16,12 +16,6 @@ from chatplay.providers.base import Chunk, End, Usage
 from tests.db.chat_rig import STOP, Gate, eventually, process, read_to_end, rig
 
 
-@pytest.fixture
-def house(database_url):
-    with rig(database_url) as house:
-        yield house
-
-
 def _error(kind, **more):
     return kind("It failed.", provider="scripted", model="tiny", cure="Do this.", **more)
 

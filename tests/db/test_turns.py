@@ -13,13 +13,7 @@ from chatplay.chats import service
 from chatplay.errors import BadInput, Conflict, NotFound, StoreError
 from chatplay.params import Params
 from db import turns
-from tests.db.chat_rig import STOP, Gate, rig
-
-
-@pytest.fixture
-def house(database_url):
-    with rig(database_url) as house:
-        yield house
+from tests.db.chat_rig import STOP, Gate
 
 
 def test_request_of_a_long_chat_carries_all_of_it_in_order(house):

@@ -110,6 +110,15 @@ def test_missing_value_is_named_above_the_panes(services, desk):
     assert desk.get().run is None
 
 
+def test_notice_stays_while_the_prompt_is_typed_that_it_asks_for(services, desk):
+    desk.service.set_prompt(**desk.who, prompt="What is {{thing}}?")
+    app = press(opened("compare", comparison=desk.who["comparison_id"]), "Run all")
+    app.text_area[0].set_value("What is {{thing}}, briefly?")
+    app = ran(app)
+    assert desk.get().comparison.prompt == "What is {{thing}}, briefly?"
+    assert "thing" in "\n".join(one.value for one in app.error)
+
+
 def test_setting_is_stored_when_it_is_changed_and_another_tab_sees_it(services, desk):
     one, other = (with_settings(opened("compare", comparison=desk.who["comparison_id"]), desk) for _ in range(2))
     next(item for item in one.slider if item.label == "Temperature").set_value(0.5)

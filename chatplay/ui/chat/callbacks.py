@@ -68,18 +68,10 @@ def own_chat_id(page: ChatState) -> UUID:
 
 
 def remember_params(page: ChatState) -> None:
-    """Settings that were changed without sending stay with their chat, and are the person's next ones."""
-    if page.view is None or page.chat_id is None:
-        return
-    with suppress(BadInput, NotFound):  # what the model does not take; a chat deleted elsewhere
-        if (params := current_params(page)) != page.view.chat.params:
-            get_runtime().chats.remember_params(user_id=state.person().id, chat_id=page.chat_id, params=params)
+    """Settings that were changed without sending stay with their chat, and are the person's next ones. Called every few
+    seconds, and before the chat is left.
 
-
-def keep_params(page: ChatState) -> None:
-    """Called every few seconds: settings changed in this tab outlive a reload also before anything is sent.
-
-    What differs from the database alone may be another tab's change; so the tab compares with what it saw itself.
+    What differs from the database may be another tab's change; so the tab compares with what it saw itself.
     """
     if page.view is None or page.chat_id is None:
         return

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import streamlit as st
 
@@ -109,31 +108,15 @@ class AnswerFeed:
             yield news
 
 
-@dataclass(frozen=True)
-class Written:
-    """An answer as it was drawn while it came: its end, and the Markdown of each block, escaped. A turn drawn again is
-    drawn in the same blocks, so that the browser keeps what is selected in them.
-    """
-
-    end: GenerationEnd | None
-    blocks: tuple[str, ...]
-
-    def draw_blocks(self) -> None:
-        """What `write_answer` drew."""
-        for block in self.blocks:
-            if block.strip():
-                st.markdown(block, anchors=False)
-            else:
-                st.empty()
-
-
 def write_answer(
     updates: Iterator[Update],
     *,
     on_news: Callable[[LiveMetrics], None] = lambda _live: None,
     clock: Clock = time.monotonic,
-) -> Written:
-    """Draws the answer here to its end. Touching a widget meanwhile ends the drawing, never the answer."""
+) -> tuple[GenerationEnd | None, tuple[str, ...]]:
+    """Draws the answer here to its end; returns that, and the Markdown of each block, escaped. Touching a widget
+    meanwhile ends the drawing, never the answer.
+    """
     feed = AnswerFeed(updates, on_news=on_news, clock=clock)
     blocks = []
     more = True
@@ -146,4 +129,13 @@ def write_answer(
             slot.markdown(final, anchors=False)
         blocks.append(final)
         more = feed.advance()
-    return Written(feed.end, tuple(blocks))
+    return feed.end, tuple(blocks)
+
+
+def draw_blocks(blocks: Iterable[str]) -> None:
+    """What `write_answer` drew, in the same shape: the browser keeps what is selected in it."""
+    for block in blocks:
+        if block.strip():
+            st.markdown(block, anchors=False)
+        else:
+            st.empty()

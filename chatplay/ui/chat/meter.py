@@ -81,7 +81,7 @@ def _on_show(view: ChatView) -> ChatView:
     for turn in page.turns:
         answer = turn.assistant_message
         messages[turn.user_message.id] = turn.user_message
-        messages[answer.id] = page.answers.get(answer.id, answer)
+        messages[answer.id] = page.answers[answer.id].message if answer.id in page.answers else answer
     return replace(view, messages=tuple(messages.values()))
 
 

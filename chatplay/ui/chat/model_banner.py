@@ -14,7 +14,7 @@ from chatplay.models.catalog import ModelCatalog, ModelInfo, UpstreamStatus
 from chatplay.runtime import get_runtime
 from chatplay.ui import state
 from chatplay.ui.chat import actions as chat_actions
-from chatplay.ui.chat.callbacks import keep_params
+from chatplay.ui.chat.callbacks import remember_params
 from chatplay.ui.markdown import message_markdown
 from chatplay.ui.state import ChatState
 
@@ -24,7 +24,7 @@ REFRESH_SEC = 5.0
 @st.fragment(run_every=REFRESH_SEC)
 def draw(view: ChatView) -> None:
     """It comes and goes by itself."""
-    keep_params(state.chat())
+    remember_params(state.chat())
     if _went_on_elsewhere(state.chat()):
         st.rerun()
     catalog, role = get_runtime().catalog, state.person().role

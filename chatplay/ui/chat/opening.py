@@ -60,7 +60,7 @@ def _remember(page: ChatState, view: ChatView) -> None:
     if page.view is None:
         page.focus = page.focus or "gently"
     page.chat_id, page.view, page.is_fresh = view.chat.id, view, True
-    page.turns, page.answers, page.written = ([turn] if turn else []), {}, {}
+    page.turns, page.answers = ([turn] if turn else []), {}
     _keep_older(page, view)
     # An empty chat has no address of its own: a new tab gets the same one anyway.
     page.address = str(view.chat.id)

@@ -25,7 +25,7 @@ from chatplay.runtime import get_runtime
 from chatplay.ui import gate, state
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import clicks, composer, header, history, transcript
-from chatplay.ui.chat.live import Crowd, Written, write_answer
+from chatplay.ui.chat.live import Crowd, draw_blocks, write_answer
 from chatplay.ui.markdown import message_markdown
 
 _EXAMPLES = (
@@ -88,7 +88,7 @@ class Places:
 
 
 def _answers(view: ChatView) -> tuple[MessageRecord, ...]:
-    return (*view.messages, *state.chat().answers.values())
+    return (*view.messages, *(answer.message for answer in state.chat().answers.values()))
 
 
 def running_turn(view: ChatView) -> Turn | None:
@@ -169,14 +169,14 @@ def _draw_finished(turn: Turn, slot: header.Place) -> None:
     """In the very shape in which it was drawn while it came: what another shape has less would stay until the run ends,
     and what is selected would not.
     """
-    page = state.chat()
+    answer = state.chat().answers[turn.assistant_message.id]
     with slot:
         with transcript.bubble("user"):
             _draw_rest(_draw_prompt(turn.user_message))
         with transcript.bubble("assistant"):
             st.empty()  # where the waiting sign was
-            page.written[turn.assistant_message.id].draw_blocks()
-            transcript.draw_outcome(page.answers[turn.assistant_message.id], turn.user_message)
+            draw_blocks(answer.blocks)
+            transcript.draw_outcome(answer.message, turn.user_message)
 
 
 def _draw_prompt(message: MessageRecord) -> list[_Later]:
@@ -199,22 +199,22 @@ def _draw_coming(turn: Turn, places: Places, later: list[_Later], *, follow: boo
             interval_sec=_UPDATE_SEC,
             patience=figures.patience,
         )
-        written = write_answer(_watched(updates, follow=follow), on_news=figures)
+        end, blocks = write_answer(_watched(updates, follow=follow), on_news=figures)
     except ChatplayError as error:
         figures.end_waiting()
         st.error(message_markdown(str(error)))
         places.draw()
         return
-    if written.end is None:
+    if end is None:
         if follow:
             st.rerun()
         return
     figures.end_waiting()
     time.sleep(_crowd.paint_sec)
-    _finish(turn, written, written.end, places)
+    _finish(turn, end, blocks, places)
 
 
-def _finish(turn: Turn, written: Written, end: GenerationEnd, places: Places) -> None:
+def _finish(turn: Turn, end: GenerationEnd, blocks: tuple[str, ...], places: Places) -> None:
     page = state.chat()
     if page.notice is not None and page.notice.passes:
         page.notice = None
@@ -222,7 +222,7 @@ def _finish(turn: Turn, written: Written, end: GenerationEnd, places: Places) ->
     if end.status == "stopped" and page.stopped != turn.generation_id and _is_deleted(places.view.chat.id):
         st.rerun()  # the page says so
     answer = finished(turn.assistant_message, end)
-    page.answers[answer.id], page.written[answer.id] = answer, written
+    page.answers[answer.id] = state.DrawnAnswer(answer, blocks)
     transcript.draw_outcome(answer, turn.user_message)
     places.draw()
 

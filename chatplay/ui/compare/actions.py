@@ -24,36 +24,27 @@ from chatplay.ui.state import Notice
 
 def action(act: Callable[..., None]) -> Callable[..., None]:
     """A callback: nothing for who is signed out, an error becomes a notice, and the whole page is drawn after."""
-
-    @wraps(act)
-    def callback(*args: Any) -> None:
-        if gate.still_signed_in():
-            page = state.compare()
-            page.notice = page.refused = None
-            try:
-                act(*args)
-            except ChatplayError as error:
-                page.notice = Notice.of(error)
-        st.rerun()
-
-    return callback
+    return _callback(act, lambda _args: None)
 
 
 def saving(act: Callable[..., None]) -> Callable[..., None]:
-    """A callback of a field, whose key is its last argument: comes at each pause in typing, so that it takes back no
+    """The same of a field, whose key is its last argument: it comes at each pause in typing, so that it takes back no
     notice but the one of its own field.
     """
+    return _callback(act, lambda args: args[-1])
 
+
+def _callback(act: Callable[..., None], field_of: Callable[[tuple[Any, ...]], str | None]) -> Callable[..., None]:
     @wraps(act)
     def callback(*args: Any) -> None:
-        page, key = state.compare(), args[-1]
+        page, field = state.compare(), field_of(args)
         if gate.still_signed_in():
+            if field in (None, page.refused):
+                page.notice = page.refused = None
             try:
                 act(*args)
-                if page.refused == key:
-                    page.notice = page.refused = None
             except ChatplayError as error:
-                page.notice, page.refused = Notice.of(error), key
+                page.notice, page.refused = Notice.of(error), field
         st.rerun()
 
     return callback
@@ -112,8 +103,7 @@ def _save_param(pane_id: UUID, comparison_id: UUID, name: str, key: str) -> None
     if get_spec(name).kind == "text":
         value = value or ""
     get_runtime().compare.set_param(**mine(comparison_id), pane_id=pane_id, name=name, value=value)
-    if get_spec(name).kind == "text":
-        state.note_stored(key, value)
+    state.note_stored(key, value)
 
 
 # ---- running -----------------------------------------------------------------------------------
