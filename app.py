@@ -24,10 +24,12 @@ else:
     from chatplay.api.page import our_page
     from chatplay.ui import frame, warm
     from chatplay.ui.late_clicks import keep_late_clicks
+    from chatplay.ui.together import send_together
 
     # Until the first st.navigation Streamlit would run a file of pages/ by itself, past the gate.
     PagesManager.uses_pages_directory = False
     keep_late_clicks()
+    send_together()
 
     page = our_page(Path(st.__file__).parent / "static" / "index.html")
     app = st.App(

@@ -303,6 +303,13 @@ class ChatService:
             user_id=user_id, generation_id=generation_id, interval_sec=interval_sec, patience=patience
         )
 
+    def has_begun(self, *, user_id: int, generation_id: UUID, within_sec: float = 0.0) -> bool:
+        """Whether the first text or the end of their answer is here, `within_sec` from now at the latest. Another
+        process's answers are not waited for: False.
+        """
+        live = self._calls.find_live(user_id=user_id, generation_id=generation_id)
+        return live is not None and live.has_news(within_sec=within_sec)
+
     def get_code(
         self, *, user_id: int, role: str, app_url: str, chat_id: UUID, message_id: int, language: snippets.Language
     ) -> str:

@@ -122,6 +122,14 @@ class LiveGeneration:
             reasoning=self.reasoning,
         )
 
+    def has_news(self, *, within_sec: float) -> bool:
+        """Whether the first text or the end is there, `within_sec` from now at the latest."""
+        with self._news:
+            self._waiting += 1
+            is_there = self._news.wait_for(lambda: bool(self._texts) or self.end is not None, timeout=within_sec)
+            self._waiting -= 1
+            return is_there
+
     def follow(self, *, after_seq: int, interval_sec: float, patience: Patience = usual_patience) -> Iterator[Update]:
         """Updates from delta `after_seq` + 1 on: the first text at once, then one per interval, the end at once.
 

@@ -121,6 +121,12 @@ def test_odd_text_comes_back_as_it_was_sent(house, odd):
     assert house.view(turn.user_message.session_id).messages[0].content == odd
 
 
+def test_an_answer_has_begun_once_its_text_is_here(house):
+    turn = house.ask()
+    assert house.chats.has_begun(user_id=house.user_id, generation_id=turn.generation_id, within_sec=30)
+    assert not house.chats.has_begun(user_id=house.user_id, generation_id=uuid4(), within_sec=30)
+
+
 def test_setting_out_of_range_is_refused_and_nothing_is_stored(house):
     chat_id = house.new_chat()
     with pytest.raises(BadInput, match="Temperature is 2"):
@@ -149,6 +155,7 @@ def test_everything_of_another_person_does_not_exist(house):
         with pytest.raises(NotFound):
             attempt()
     assert house.chats.list_chats(user_id=other) == []
+    assert not chats.has_begun(user_id=other, generation_id=turn.generation_id)
     log = ChatLog(store=house.store, max_prompt_chars=1000)
     assert (log.count_chats(user_id=other), log.count_chats(user_id=house.user_id)) == (0, 1)
     assert chats.delete_all(user_id=other) == 0

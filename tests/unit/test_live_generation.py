@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from chatplay.generation.live import LiveGeneration
 from chatplay.generation.values import AnswerMetrics, GenerationEnd
 
@@ -95,3 +97,20 @@ def test_repeated_request_forgets_the_reasoning_of_the_first():
     live.mark_reasoning()
     live.begin()
     assert live.reasoning.first_sec is None
+
+
+def test_an_answer_has_begun_with_its_first_text_or_its_end():
+    live, ended = LiveGeneration(Clock()), LiveGeneration(Clock())
+    assert not live.has_news(within_sec=0)
+    live.append("a")
+    assert live.has_news(within_sec=0)
+    ended.finish(END)
+    assert ended.has_news(within_sec=0)
+
+
+def test_who_waits_for_the_beginning_is_woken_by_it():
+    live = LiveGeneration(Clock())
+    timer = threading.Timer(0.02, live.append, args=("a",))
+    timer.start()
+    assert live.has_news(within_sec=30)
+    timer.join()

@@ -18,6 +18,7 @@ from chatplay.ui.scripts import copy_html, draft_html, focus_field_html, focus_h
 
 _ELSEWHERE = "An answer is coming in another version of this chat."
 _ELSEWHERE_SEC = 1.0
+_TOGETHER_SEC = 0.03  # a first token that comes so soon is drawn with its prompt
 _SYMBOLS = {"error": ":material/error:", "warning": ":material/warning:", "info": ":material/info:"}
 
 
@@ -71,6 +72,7 @@ def _send() -> None:
     state.chat().took_input = True
     if not turn_actions.send():
         st.rerun()
+    turn_actions.await_first_token(_TOGETHER_SEC)
 
 
 @st.fragment(run_every=_ELSEWHERE_SEC)

@@ -63,6 +63,12 @@ def send() -> bool:
     return not others_changed and len(page.turns) <= _MOST_TURNS
 
 
+def await_first_token(within_sec: float) -> None:
+    """Of the turn that was just sent; or its end."""
+    generation_id = state.chat().turns[-1].generation_id
+    get_runtime().chats.has_begun(user_id=state.person().id, generation_id=generation_id, within_sec=within_sec)
+
+
 def _catch_up(page: ChatState) -> None:
     """A message sent within milliseconds of a click cuts short what that click began: another chat may be open that
     was never drawn, and the model on show may be one that the chat was never given. Nor was it given a model that only

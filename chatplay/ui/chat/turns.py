@@ -8,7 +8,7 @@ outside; those inside, and messages, are looked for (`clicks`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
@@ -18,13 +18,13 @@ from streamlit.errors import StreamlitInvalidLayoutContextError
 
 from chatplay.chats.values import ChatView, MessageRecord, Turn
 from chatplay.errors import ChatplayError, NotFound
-from chatplay.generation.live import usual_patience
-from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
+from chatplay.generation.values import GenerationEnd, Update
 from chatplay.models.catalog import ModelInfo
 from chatplay.runtime import get_runtime
-from chatplay.ui import gate, state
+from chatplay.ui import gate, state, together
 from chatplay.ui.chat import actions as chat_actions
 from chatplay.ui.chat import clicks, composer, header, history, transcript
+from chatplay.ui.chat.later import Figures, Later, draw_rest
 from chatplay.ui.chat.live import Crowd, draw_blocks, write_answer
 from chatplay.ui.markdown import message_markdown
 
@@ -39,15 +39,9 @@ _UPDATE_SEC = 1 / 14  # what a page costs grows with its updates; fourteen a sec
 _BEGUN_SEC = 0.1
 _EARLIER_SEC = 0.2  # the browser fades, after half a second, what a running fragment has not drawn again
 _FIGURES_SEC = 0.5
-_SHORTEST_SEC = 0.01
 _LOOK_SEC = 1.0
 _LOOKS = 8
 _crowd = Crowd()
-_WAITING = (
-    '<div role="status"><span class="chat-dots"><i></i><i></i><i></i></span>'
-    '<span class="chat-unseen">Waiting for the first token</span>'
-    '<span class="chat-waited" aria-hidden="true">{waited}</span></div>'
-)
 
 
 @dataclass
@@ -113,7 +107,7 @@ def _draw_live(places: Places | None, follow: bool, disabled: bool) -> None:
     if places is None:
         return
     is_first = len(state.chat().turns) <= 1
-    later = [_Later(_BEGUN_SEC if is_first else _EARLIER_SEC, places.draw_begun)] if places.begins else []
+    later = [Later(_BEGUN_SEC if is_first else _EARLIER_SEC, places.draw_begun)] if places.begins else []
     try:
         slots = _draw_slots(places, later)
     except StreamlitInvalidLayoutContextError:
@@ -122,7 +116,7 @@ def _draw_live(places: Places | None, follow: bool, disabled: bool) -> None:
         _draw_turns(places, slots, later, follow=follow)
 
 
-def _draw_slots(places: Places, later: list[_Later]) -> list[header.Place]:
+def _draw_slots(places: Places, later: list[Later]) -> list[header.Place]:
     """The place of each turn. A fragment may write only where it wrote in the run of the whole page: then everything
     is drawn that changes with a turn.
     """
@@ -130,11 +124,9 @@ def _draw_slots(places: Places, later: list[_Later]) -> list[header.Place]:
     is_coming = bool(page.turns) and page.turns[-1].assistant_message.id not in page.answers
     if not places.are_drawn or not is_coming:
         places.draw()
-        _draw_rest(later)
+        draw_rest(later)
     else:
-        later.append(_Later(_EARLIER_SEC, places.draw_performance))
-    if is_coming:
-        places.draw_running()
+        later.append(Later(_EARLIER_SEC, places.draw_performance))
     with places.thread:
         if places.begins and not page.turns:
             draw_empty(places.head.model)
@@ -145,20 +137,20 @@ def _draw_slots(places: Places, later: list[_Later]) -> list[header.Place]:
     return slots
 
 
-def _draw_turns(places: Places, slots: list[header.Place], later: list[_Later], *, follow: bool) -> None:
+def _draw_turns(places: Places, slots: list[header.Place], later: list[Later], *, follow: bool) -> None:
     *earlier, last = zip(state.chat().turns, slots, strict=True)
     # What was drawn before stays until then.
-    later += [_Later(_EARLIER_SEC, partial(_draw_finished, turn, slot)) for turn, slot in earlier]
+    later += [Later(_EARLIER_SEC, partial(_draw_finished, turn, slot)) for turn, slot in earlier]
     turn, slot = last
     if turn.assistant_message.id in state.chat().answers:
         _draw_finished(turn, slot)
     else:
         with slot:
             _draw_last(turn, places, later, follow=follow)
-    _draw_rest(later)
+    draw_rest(later)
 
 
-def _draw_last(turn: Turn, places: Places, later: list[_Later], *, follow: bool) -> None:
+def _draw_last(turn: Turn, places: Places, later: list[Later], *, follow: bool) -> None:
     with transcript.bubble("user"):
         later += _draw_prompt(turn.user_message)
     with transcript.bubble("assistant"), _crowd.joined():
@@ -172,26 +164,29 @@ def _draw_finished(turn: Turn, slot: header.Place) -> None:
     answer = state.chat().answers[turn.assistant_message.id]
     with slot:
         with transcript.bubble("user"):
-            _draw_rest(_draw_prompt(turn.user_message))
+            draw_rest(_draw_prompt(turn.user_message))
         with transcript.bubble("assistant"):
             st.empty()  # where the waiting sign was
             draw_blocks(answer.blocks)
             transcript.draw_outcome(answer.message, turn.user_message)
 
 
-def _draw_prompt(message: MessageRecord) -> list[_Later]:
+def _draw_prompt(message: MessageRecord) -> list[Later]:
     """Without its actions, which are drawn later; while it is worded anew, it has none."""
     if state.chat().editing == message.id:
         transcript.draw_prompt(message)
         return []
     place = transcript.draw_prompt_text(message)
-    return [_Later(_FIGURES_SEC, lambda: transcript.draw_prompt_actions(message, place))]
+    return [Later(_FIGURES_SEC, lambda: transcript.draw_prompt_actions(message, place))]
 
 
-def _draw_coming(turn: Turn, places: Places, later: list[_Later], *, follow: bool) -> None:
-    marker = st.empty()
-    marker.html(_WAITING.format(waited=""))
-    figures = _Figures(marker, places, later)
+def _draw_coming(turn: Turn, places: Places, later: list[Later], *, follow: bool) -> None:
+    figures = Figures(st.empty(), places.head.performance, later, _crowd)
+    if not get_runtime().chats.has_begun(user_id=state.person().id, generation_id=turn.generation_id):
+        figures.begin_waiting()
+        together.send()
+    running = Later(_BEGUN_SEC, places.draw_running)
+    later.append(running)
     try:
         updates = get_runtime().chats.follow(
             user_id=state.person().id,
@@ -201,6 +196,7 @@ def _draw_coming(turn: Turn, places: Places, later: list[_Later], *, follow: boo
         )
         end, blocks = write_answer(_watched(updates, follow=follow), on_news=figures)
     except ChatplayError as error:
+        running.drop()
         figures.end_waiting()
         st.error(message_markdown(str(error)))
         places.draw()
@@ -209,7 +205,9 @@ def _draw_coming(turn: Turn, places: Places, later: list[_Later], *, follow: boo
         if follow:
             st.rerun()
         return
+    running.drop()
     figures.end_waiting()
+    together.send()
     time.sleep(_crowd.paint_sec)
     _finish(turn, end, blocks, places)
 
@@ -221,6 +219,7 @@ def _finish(turn: Turn, end: GenerationEnd, blocks: tuple[str, ...], places: Pla
         st.rerun()
     if end.status == "stopped" and page.stopped != turn.generation_id and _is_deleted(places.view.chat.id):
         st.rerun()  # the page says so
+    together.hold()
     answer = finished(turn.assistant_message, end)
     page.answers[answer.id] = state.DrawnAnswer(answer, blocks)
     transcript.draw_outcome(answer, turn.user_message)
@@ -254,78 +253,6 @@ def draw_empty(model: ModelInfo | None) -> None:
             st.button(example, key=f"chat_example_{number}", on_click=chat_actions.use_example, args=(example,))
 
 
-@dataclass
-class _Later:
-    """What is drawn `after_sec`, or with the answer's end: on Enter each element puts off the first token."""
-
-    after_sec: float
-    draw: Callable[[], None]
-    is_drawn: bool = False
-
-    def draw_once(self) -> None:
-        if not self.is_drawn:
-            self.is_drawn = True
-            self.draw()
-
-
-def _draw_rest(later: list[_Later]) -> None:
-    for each in later:
-        each.draw_once()
-
-
-class _Figures:
-    """Shows how long it waits, then the running figures, twice a second; the first token, or an end without one, puts
-    the waiting sign away.
-    """
-
-    def __init__(self, marker: header.Place, places: Places, later: list[_Later]) -> None:
-        self._marker = marker
-        self._places = places
-        self._later = later
-        self._begun_sec = time.monotonic()
-        self._drawn_sec = 0.0
-        self._waiting = True
-        self._waited_sec = 0
-
-    def __call__(self, live: LiveMetrics) -> None:
-        now = time.monotonic()
-        if live.ttft_ms is not None and self._waiting:  # before all else: its text is drawn next
-            self.end_waiting()
-            self._drawn_sec = now
-            return
-        for each in self._later:
-            if self._due_sec(each) <= now:
-                each.draw_once()
-        if live.ttft_ms is None:
-            self._tell_waited(int(live.elapsed_ms / 1000))
-        elif now - self._drawn_sec >= _FIGURES_SEC:
-            header.draw_performance(
-                self._places.head.performance,
-                live.tokens_per_second,
-                live.ttft_ms,
-                live_tokens=live.completion_tokens,
-            )
-            self._drawn_sec = now
-
-    def patience(self) -> float:
-        """How long to wait for news at the most: until something is due."""
-        due = [self._due_sec(each) - time.monotonic() for each in self._later if not each.is_drawn]
-        return max(min(due, default=usual_patience()), _SHORTEST_SEC)
-
-    def _due_sec(self, each: _Later) -> float:
-        return self._begun_sec + each.after_sec + _crowd.wait_sec
-
-    def _tell_waited(self, seconds: int) -> None:
-        if seconds > self._waited_sec:
-            self._waited_sec = seconds
-            self._marker.html(_WAITING.format(waited=f"{seconds} s"))
-
-    def end_waiting(self) -> None:
-        if self._waiting:
-            self._marker.empty()
-            self._waiting = False
-
-
 def _watched(updates: Iterator[Update], *, follow: bool) -> Iterator[Update]:
     """`updates`, as long as the person is signed in; with `follow=False` only what is there already.
 
@@ -334,6 +261,7 @@ def _watched(updates: Iterator[Update], *, follow: bool) -> Iterator[Update]:
     looked_sec = time.monotonic()
     for update in updates:
         yield update
+        together.send()  # what `Figures` held back for the text that is drawn by now
         if not follow:
             return
         if clicks.is_waiting():

@@ -17,7 +17,7 @@ import streamlit as st
 from chatplay.compare.values import ComparisonView, PaneAnswer, Window
 from chatplay.generation.values import GenerationEnd, LiveMetrics, Update
 from chatplay.runtime import get_runtime
-from chatplay.ui import gate, state
+from chatplay.ui import gate, state, together
 from chatplay.ui.blocks import BlockCutter
 from chatplay.ui.compare.figures import live_line
 from chatplay.ui.markdown import plain_markdown, safe_markdown, stable_part
@@ -138,6 +138,7 @@ def follow(view: ComparisonView, places: Mapping[UUID, LivePlace]) -> None:
     feeds = {pane_id: _feed(answer) for pane_id, answer in view.answers.items() if answer.is_coming}
     after = {pane_id: feed.seq for pane_id, feed in feeds.items()}
     screen = _Screen(places, feeds, is_veiled=view.is_veiled)
+    together.send()
     for news in _watched(get_runtime().compare.follow(view, interval_sec=_UPDATE_SEC, after=after)):
         for pane_id, update in news.items():
             feeds[pane_id].take(update)
