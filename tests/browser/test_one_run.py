@@ -42,6 +42,18 @@ def test_a_message_is_sent_drawn_and_answered_in_one_run(begun_runs, chat, upstr
         assert len(begun_runs[0]) == 1
 
 
+def test_a_page_that_is_run_again_by_its_key_is_itself_again_afterwards(begun_runs, chat):
+    chat.page.evaluate("document.activeElement.blur()")
+    begun_runs.clear()
+    chat.page.keyboard.press("r")
+    for _ in range(100):
+        chat.page.wait_for_timeout(100)
+        if begun_runs:
+            break
+    assert begun_runs == [set()]
+    expect(chat.page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
 @pytest.mark.parametrize("says", ["The beginning,", ""])
 def test_what_stands_on_the_page_does_not_fade_while_a_later_answer_comes(chat, upstream, gate, says):
     chat.ask("First", "w19")

@@ -128,6 +128,25 @@ def test_a_script_may_hold_back_again_what_belongs_together(session):
     assert session.handed[2:] == [["b", "c"], [STOPPED]]
 
 
+def test_a_script_may_hold_back_again_what_the_clock_has_sent(session):
+    say(session, STARTED)
+    draw(session, "a")
+    session._event_loop.ring(together.HELD_SEC)
+    together.hold()
+    draw(session, "b", "c")
+    together.send()
+    assert session.handed == [[STARTED], ["a"], ["b", "c"]]
+
+
+def test_the_clock_begins_with_the_first_element_not_with_the_run(session):
+    say(session, STARTED)
+    session._event_loop.ring(together.HELD_SEC)
+    draw(session, "a", "b")
+    assert session.handed == [[STARTED]]
+    session._event_loop.ring(together.HELD_SEC)
+    assert session.handed == [[STARTED], ["a", "b"]]
+
+
 def test_a_second_run_of_one_thread_begins_anew(session):
     other = Session()
     say(session, STARTED)
@@ -176,22 +195,41 @@ def told(monkeypatch):
     return messages
 
 
-def test_a_run_of_a_moment_is_not_told_to_be_running(told):
+def begin(session, *fragment_ids):
+    message = ForwardMsg()
+    message.new_session.name = "app"
+    message.metadata.run.fragment_ids.extend(fragment_ids)
+    together._enqueue_or_wait(session, message)
+    return message
+
+
+def test_a_fragment_of_a_moment_is_not_told_to_be_running(told):
     session, end = Session(), status(is_running=False)
+    begun = begin(session, "one")
     together._enqueue_or_wait(session, status(is_running=True))
     together._enqueue_or_wait(session, end)
     session._event_loop.ring(together.RUNNING_SEC)
-    assert told == [end]
+    assert told == [begun, end]
 
 
-def test_a_run_that_lasts_is_told_to_be_running_until_it_ends(told):
-    session, begin, end = Session(), status(is_running=True), status(is_running=False)
-    element = ForwardMsg()
-    together._enqueue_or_wait(session, begin)
+def test_a_fragment_that_lasts_is_told_to_be_running_until_it_ends(told):
+    session, running, element, end = Session(), status(is_running=True), ForwardMsg(), status(is_running=False)
+    begun = begin(session, "one")
+    together._enqueue_or_wait(session, running)
     together._enqueue_or_wait(session, element)
+    assert told == [begun, element]
     session._event_loop.ring(together.RUNNING_SEC)
     together._enqueue_or_wait(session, end)
-    assert told == [element, begin, end]
+    assert told == [begun, element, running, end]
+
+
+def test_a_run_of_the_whole_page_is_told_at_once_also_after_one_of_a_fragment(told):
+    session, running, end = Session(), status(is_running=True), status(is_running=False)
+    messages = [begin(session, "one"), end, begin(session), running, end]
+    told.clear()
+    for message in messages:
+        together._enqueue_or_wait(session, message)
+    assert told == messages
 
 
 def test_streamlit_hands_over_through_it_once_it_is_switched_on(monkeypatch):

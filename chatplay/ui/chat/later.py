@@ -94,7 +94,7 @@ class Figures:
         return self._begun_sec + each.after_sec + self._crowd.wait_sec
 
     def _tell_waited(self, seconds: int) -> None:
-        if seconds > self._waited_sec:
+        if self._is_waiting and seconds > self._waited_sec:
             self._waited_sec = seconds
             self._marker.html(_WAITING.format(waited=f"{seconds} s"))
 

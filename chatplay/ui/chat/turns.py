@@ -125,6 +125,8 @@ def _draw_slots(places: Places, later: list[Later]) -> list[header.Place]:
     if not places.are_drawn or not is_coming:
         places.draw()
         draw_rest(later)
+        if is_coming:
+            places.draw_running()
     else:
         later.append(Later(_EARLIER_SEC, places.draw_performance))
     with places.thread:
