@@ -121,3 +121,16 @@ def test_many_messages_in_a_row_stand_once_and_in_order_with_their_figures(app, 
         assert f"Answer {number}." in reply
     expect(page.get_by_role("button", name="Message actions")).to_have_count(len(texts))
     expect(Chat(page, app.url).open(f"?chat={chat.id}").answer).to_contain_text("Answer 7.")
+
+
+def test_a_prompt_keeps_its_lines_when_its_menu_comes(chat, upstream, gate):
+    chat.page.set_viewport_size({"width": 380, "height": 800})
+    upstream.script(silent_until(gate, "Late."))
+    chat.page.evaluate(
+        """() => { window.widths = new Set(); setInterval(() => {
+             const said = document.querySelector('.stChatMessage .stText');
+             if (said) window.widths.add(said.getBoundingClientRect().width) }, 20) }"""
+    )
+    chat.send("A prompt that nearly fills its line")
+    expect(chat.messages.first.get_by_role("button")).to_be_visible()
+    assert len(chat.page.evaluate("[...window.widths]")) == 1

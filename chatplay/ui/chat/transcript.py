@@ -84,7 +84,8 @@ def draw_prompt(message: MessageRecord) -> None:
 
 def draw_prompt_text(message: MessageRecord) -> Place:
     """Only the text; returns the place of the actions, for later: on Enter each element costs time."""
-    with st.container(horizontal=True, vertical_alignment="top", gap="small", wrap=False):
+    row = f"chat_said_{message.id}"  # the stylesheet keeps room in it for the actions
+    with st.container(key=row, horizontal=True, vertical_alignment="top", gap="small", wrap=False):
         if len(message.content) > _LONG_CHARS:
             with st.container(height=400, border=False):
                 st.text(message.content)
