@@ -11,6 +11,7 @@ from uuid import UUID
 from chatplay import params as parameters
 from chatplay import snippets
 from chatplay.calls import Calls
+from chatplay.chats.asked import find_asked
 from chatplay.chats.rows import (
     copy_thread,
     empty_chat,
@@ -34,11 +35,11 @@ from chatplay.chats.values import (
     chat_record,
     message_record,
 )
-from chatplay.chats.window import messages_for, use
+from chatplay.chats.window import use
 from chatplay.errors import ChatplayError, Conflict, ModelLocked
 from chatplay.generation.hub import Hub
 from chatplay.generation.live import Patience, usual_patience
-from chatplay.generation.values import AnswerMetrics, Update
+from chatplay.generation.values import Update
 from chatplay.lines import checked_line
 from chatplay.models.catalog import ModelCatalog, ModelInfo
 from chatplay.params import Params
@@ -317,26 +318,15 @@ class ChatService:
         a model that is gone or not open to `role`.
         """
         with self._store.reading() as conn:
-            chat = own_chat(conn, user_id, chat_id)
-            answer = message_rows.find_message(conn, chat_id=chat.id, message_id=message_id)
-            if answer is None or answer.role != "assistant":
-                raise not_found("answer")
-            thread = message_rows.list_path(conn, chat_id=chat.id, leaf_id=message_id)[:-1]
-            sent = None
-            if answer.generation_id is not None:
-                sent = generations.find_sent(conn, generation_id=answer.generation_id)
-        metrics = AnswerMetrics.from_json(answer.metrics)
-        params = metrics.params if metrics is not None and metrics.params is not None else Params()
-        omitted = (metrics.omitted_messages or 0) if metrics is not None else 0
-        info = self._catalog.find_info(chat.model_name, upstream=chat.upstream)
+            asked = find_asked(conn, self._catalog, user_id=user_id, chat_id=chat_id, message_id=message_id)
         return snippets.write_code(
             language=language,
             catalog=self._catalog,
             role=role,
             app_url=app_url,
-            upstream=chat.upstream,
-            sent=sent or snippets.as_sent(chat.model_name, params),
-            messages=messages_for(thread[omitted:], params, info),
+            upstream=asked.upstream,
+            sent=asked.sent,
+            messages=asked.messages,
         )
 
     # ---- inside --------------------------------------------------------------------------------

@@ -125,10 +125,7 @@ class LiveGeneration:
     def has_news(self, *, within_sec: float) -> bool:
         """Whether the first text or the end is there, `within_sec` from now at the latest."""
         with self._news:
-            self._waiting += 1
-            is_there = self._news.wait_for(lambda: bool(self._texts) or self.end is not None, timeout=within_sec)
-            self._waiting -= 1
-            return is_there
+            return self._await_news(0, within_sec)
 
     def follow(self, *, after_seq: int, interval_sec: float, patience: Patience = usual_patience) -> Iterator[Update]:
         """Updates from delta `after_seq` + 1 on: the first text at once, then one per interval, the end at once.
@@ -146,10 +143,15 @@ class LiveGeneration:
 
     def _take(self, seq: int, patience_sec: float) -> tuple[GenerationEnd | None, str, int]:
         with self._news:
-            self._waiting += 1
-            self._news.wait_for(lambda: len(self._texts) > seq or self.end is not None, timeout=patience_sec)
-            self._waiting -= 1
+            self._await_news(seq, patience_sec)
             return self.end, "".join(self._texts[seq:]), len(self._texts)
+
+    def _await_news(self, after_seq: int, timeout_sec: float) -> bool:
+        """With the lock of `_news`."""
+        self._waiting += 1
+        is_there = self._news.wait_for(lambda: len(self._texts) > after_seq or self.end is not None, timeout_sec)
+        self._waiting -= 1
+        return is_there
 
 
 def live_metrics(

@@ -108,3 +108,18 @@ def test_that_an_answer_is_still_coming_is_said_until_it_has_come(streaming, gat
     expect(streaming.answer).to_contain_text("The beginning, the end.")
     expect(notice).to_have_count(0)
     expect(streaming.input).to_have_value("Too early")
+
+
+def test_stop_stays_in_sight_when_the_page_is_drawn_in_mid_answer(streaming, gate):
+    page = streaming.page
+    expect(streaming.stop_button).to_be_visible()
+    page.evaluate(
+        """() => { window.hidden = 0; setInterval(() => {
+             window.hidden += getComputedStyle(document.querySelector('.st-key-chat_stop')).visibility === 'hidden'
+           }, 10) }"""
+    )
+    page.get_by_placeholder("Search").fill("nothing holds this")
+    expect(page.get_by_text("No chat holds these words.")).to_be_visible()
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.hidden") == 0
+    _ends_well(streaming, gate)

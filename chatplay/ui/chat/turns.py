@@ -38,7 +38,7 @@ _DEMO = " The Demo model has read only a few pages: what it says is made up, but
 _UPDATE_SEC = 1 / 14  # what a page costs grows with its updates; fourteen a second still look like a flow
 _BEGUN_SEC = 0.1
 _EARLIER_SEC = 0.2  # the browser fades, after half a second, what a running fragment has not drawn again
-_FIGURES_SEC = 0.5
+_ACTIONS_SEC = 0.5
 _LOOK_SEC = 1.0
 _LOOKS = 8
 _crowd = Crowd()
@@ -179,7 +179,7 @@ def _draw_prompt(message: MessageRecord) -> list[Later]:
         transcript.draw_prompt(message)
         return []
     place = transcript.draw_prompt_text(message)
-    return [Later(_FIGURES_SEC, lambda: transcript.draw_prompt_actions(message, place))]
+    return [Later(_ACTIONS_SEC, lambda: transcript.draw_prompt_actions(message, place))]
 
 
 def _draw_coming(turn: Turn, places: Places, later: list[Later], *, follow: bool) -> None:
